@@ -1,0 +1,1 @@
+"""Cross-lingual transfer: train on English, evaluate and serve in every language."""

@@ -1,0 +1,142 @@
+"""The `xlt` command: a lazy group that loads a verb's module only when the verb is called.
+
+Every failure becomes two lines and an exit code (architecture: exit codes); `-v` adds the
+traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from xlt import show
+from xlt._version import __version__
+from xlt.errors import Interrupted, XltError, did_you_mean
+
+__all__ = ["VERBS", "main", "xlt"]
+
+# verb -> (module, name in it, one line for `xlt --help`)
+VERBS: dict[str, tuple[str, str, str]] = {
+    "tasks": ("xlt.cli_info", "tasks", "List the tasks: kind, role, languages, metric."),
+    "langs": ("xlt.cli_info", "langs", "List the languages: codes, family, script."),
+    "data": ("xlt.cli_data", "data", "Check a data root, or fetch one from the hub."),
+    "world": ("xlt.world.command", "world", "Write the embedded synthetic benchmark."),
+    "train": ("xlt.train.command", "train", "Intermediate-task training, then target tasks."),
+    "export": ("xlt.export.command", "export", "Turn checkpoints into ONNX bundles."),
+    "eval": ("xlt.evalsuite.command", "evaluate", "Evaluate bundles in every language."),
+    "score": ("xlt.cli_score", "score", "Score predictions in the official layout."),
+}
+
+EPILOG = """\b
+The main path:
+  xlt train --model xlm-roberta-base --data ROOT --intermediate mnli --target all
+  xlt export
+  xlt eval --langs all
+
+\b
+Exit codes:
+  0 done                         4 model, bundle or device
+  1 a bug of ours                5 a check failed
+  2 usage or configuration       6 an extra is not installed
+  3 data missing or wrong        7 some cells failed, run again
+                               130 interrupted, run again
+"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported by name, when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order of the work."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb's module and return its command."""
+        if cmd_name not in VERBS:
+            return None
+        module, name, _ = VERBS[cmd_name]
+        command = getattr(importlib.import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}.{name} is not a click command")
+        command.name = cmd_name
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest verb when an unknown one is typed."""
+        name = args[0]
+        if not name.startswith("-") and name not in VERBS:
+            raise click.UsageError(f"unknown command {name!r}{did_you_mean(name, VERBS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, _, text) in VERBS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "--version", prog_name="xlt")
+@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
+@click.pass_context
+def xlt(ctx: click.Context, verbose: bool, quiet: bool) -> None:
+    """Cross-lingual transfer: train on English, evaluate and serve in every language."""
+    ctx.obj = {"verbose": verbose}
+    show.QUIET = quiet
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    verbose = any(word in {"-v", "--verbose"} for word in arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = xlt.main(args=arguments, prog_name="xlt", standalone_mode=False)
+    except XltError as error:
+        _fail(error.message, error.hint, error.exit_code, verbose)
+    except click.UsageError as error:
+        verb = error.ctx.command_path if error.ctx else "xlt"
+        _fail(_first_line(error.format_message()), f"{verb} --help", 2, verbose)
+    except click.ClickException as error:
+        _fail(_first_line(error.format_message()), "xlt --help", 2, verbose)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted", "run the same command again to continue", 130, verbose)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        text = _first_line(str(error)) or type(error).__name__
+        _fail(f"{type(error).__name__}: {text}", "this is a bug of xlt; -v shows where", 1, verbose)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise Interrupted("stopped by SIGTERM", "run the same command again to continue")
+
+
+def _first_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _fail(message: str, hint: str, code: int, verbose: bool) -> NoReturn:
+    if verbose:
+        traceback.print_exc()
+    click.echo(f"error: {message}", err=True)
+    click.echo(f"hint: {hint or 'xlt --help'}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Readers for every task of a data root, and what may be trained on."""

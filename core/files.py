@@ -1,0 +1,173 @@
+"""Files that are whole or not there: written beside, flushed to disk, renamed; manifest last.
+
+A folder is believed only when its manifest is there and agrees with the bytes: a kill or a full
+disk in the middle of a write leaves the old file, or none, never half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from xlt.errors import DataError, UsageError, XltError
+
+__all__ = [
+    "atomic_folder",
+    "open_text",
+    "read_json",
+    "read_text",
+    "refuse_non_empty",
+    "sha256_bytes",
+    "sha256_file",
+    "sha256_json",
+    "write_atomic",
+    "write_json",
+]
+
+BLOCK_BYTES = 1 << 20
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hex SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """Hex SHA-256 of a value's canonical JSON (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return sha256_bytes(text.encode())
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Write bytes (or UTF-8 text) so that `path` holds all of them or is untouched.
+
+    Raises:
+        XltError: the disk is full or the folder cannot be written.
+    """
+    payload = data.encode() if isinstance(data, str) else data
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(payload)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_error(path: Path, error: OSError) -> XltError:
+    """The error a user sees when a file cannot be written (disk full, no permission ...)."""
+    return UsageError(
+        f"cannot write {path}: {error.strerror or error}",
+        "free some space or choose another --out; what was finished before is kept",
+    )
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented, key-stable JSON, atomically; floats keep full precision."""
+    write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, error: type[XltError] = DataError) -> Any:
+    """Read JSON; a missing or broken file is `error`, naming the path and the place."""
+    try:
+        return json.loads(read_text(path, error))
+    except json.JSONDecodeError as fault:
+        raise error(
+            f"{path}: not valid JSON ({fault.msg}, line {fault.lineno} column {fault.colno})",
+            "the file may be truncated; fetch or write it again",
+        ) from fault
+
+
+def read_text(path: Path, error: type[XltError] = DataError) -> str:
+    """The whole of a UTF-8 file, plain or gzip; a byte order mark at the start is dropped.
+
+    Raises:
+        error: the file is missing, truncated, or not UTF-8 (the byte offset is named).
+    """
+    try:
+        raw = path.read_bytes()
+        if path.suffix == ".gz":
+            raw = gzip.decompress(raw)
+    except FileNotFoundError as fault:
+        raise error(f"{path}: no such file", "check the path") from fault
+    except (OSError, EOFError, ValueError) as fault:
+        raise error(f"{path}: cannot be read ({fault})", "the file may be truncated") from fault
+    except Exception as fault:  # zlib.error has no common base with OSError
+        raise error(f"{path}: damaged gzip data ({fault})", "fetch the file again") from fault
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = raw.count(b"\n", 0, fault.start) + 1
+        raise error(
+            f"{path}: line {line} is not valid UTF-8 (byte {fault.start}: {fault.reason})",
+            "convert the file to UTF-8",
+        ) from fault
+
+
+@contextlib.contextmanager
+def open_text(path: Path) -> Iterator[IO[str]]:
+    """Open a UTF-8 file for reading, plain or gzip, newlines kept as they are."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8", newline="") as stream:
+        yield stream
+
+
+def refuse_non_empty(out: Path, *, force: bool, other: str = "") -> None:
+    """Refuse an output folder that holds something, or clear it when `force` is given.
+
+    Raises:
+        UsageError: `out` is a file, or a folder that is not empty and `force` is off.
+    """
+    if out.is_file():
+        raise UsageError(f"--out {out} is a file, a folder is needed", "choose another --out")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not force:
+        raise UsageError(
+            f"--out {out} is not empty",
+            f"choose another --out, {other}or give --force to replace it",
+        )
+    shutil.rmtree(out)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield a folder beside `target` to fill; on success it takes `target`'s place as a whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        temporary.replace(target)
+    except OSError as error:
+        raise write_error(target, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""XTREME evaluation on onnxruntime; never imports torch or transformers."""

@@ -1,0 +1,1 @@
+"""HTTP server; never imports torch or transformers."""

@@ -1,0 +1,1 @@
+"""The embedded synthetic benchmark: a deterministic multilingual world."""
