@@ -1,0 +1,233 @@
+"""The run folder: what `xlt train` hands to export, evaluation and a later `--resume`.
+
+`run.json` is written whole at every change and says `done` only after everything else is on
+disk. A lock held by the process keeps a second one out; it ends with the process, however
+that ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from xlt.errors import ModelError, UsageError
+from xlt.files import read_json, refuse_non_empty, write_error, write_json
+
+__all__ = ["SCHEMA", "Run", "differences"]
+
+SCHEMA = 1
+RECORD, LOCK, LOG, MEASURED, STATE = "run.json", "run.lock", "log.jsonl", "measured.json", "state"
+CONTINUE = "add --resume to continue it, "
+
+
+class Run:
+    """One training run on disk.
+
+    Open one for reading with `Run.open`, begin or continue one with `Run.create` (which holds
+    the lock until `finish` or `close`).
+
+    Attributes:
+        path: the folder.
+        record: the content of run.json.
+    """
+
+    def __init__(self, path: Path, record: dict[str, Any], lock: int | None = None) -> None:
+        self.path = path
+        self.record = record
+        self._lock = lock
+
+    @classmethod
+    def create(cls, path: Path, config: Mapping[str, Any], *, force: bool, resume: bool) -> Run:
+        """Begin a run, or continue an unfinished one.
+
+        Args:
+            path: the folder; made when absent.
+            config: everything that decides the result, as JSON values.
+            force: replace a folder that holds something.
+            resume: start when there is nothing, continue what is unfinished, return what is
+                finished (its `status` is then "done" and no lock is held).
+
+        Raises:
+            UsageError: the folder holds something and neither flag is given; another process
+                works on it; `resume` with another configuration.
+            ModelError: `resume` on a folder that is no run.
+        """
+        wanted = json.loads(json.dumps(config))
+        if resume and not _is_fresh(path):
+            return cls._continue(path, wanted)
+        if not resume and not force:
+            refuse_non_empty(path, force=False, other=CONTINUE)
+        if force and path.is_dir():
+            os.close(_take_lock(path))
+            refuse_non_empty(path, force=True)
+        lock = _take_lock(path)
+        run = cls(path, {"schema": SCHEMA, "status": "running", "config": wanted}, lock)
+        run.save(lineage={}, encoder=None, targets={})
+        return run
+
+    @classmethod
+    def _continue(cls, path: Path, wanted: dict[str, Any]) -> Run:
+        run = cls.open(path)
+        other = differences(run.record["config"], wanted)
+        if other:
+            raise UsageError(
+                f"{path} was started with another configuration: {'; '.join(other)}",
+                "give the same flags as before, or another --out",
+            )
+        if run.status == "done":
+            return run
+        run._lock = _take_lock(path)
+        run.record = cls.open(path).record  # what the former owner wrote last
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Read a run; nothing is locked.
+
+        Raises:
+            ModelError: the folder is missing, is no run, or its record is damaged.
+        """
+        if not (path / RECORD).is_file():
+            raise ModelError(
+                f"{path} is not a run (no {RECORD})", "`xlt train --out RUN` makes one"
+            )
+        record = read_json(path / RECORD, ModelError)
+        needed = {"schema", "status", "config", "lineage", "encoder", "targets"}
+        if not isinstance(record, dict) or not needed <= record.keys():
+            raise ModelError(f"{path / RECORD} is not a run's record", "train again with --force")
+        if record["schema"] != SCHEMA:
+            raise ModelError(
+                f"{path / RECORD} has schema {record['schema']!r}, this version reads {SCHEMA}",
+                "use the version of xlt that wrote it",
+            )
+        return cls(path, record)
+
+    @property
+    def status(self) -> str:
+        """`running` (also when it was killed) or `done`."""
+        return str(self.record["status"])
+
+    @property
+    def encoder(self) -> Path | None:
+        """The folder of the encoder, once it is there."""
+        name = self.record["encoder"]
+        return self.path / name if name else None
+
+    @property
+    def targets(self) -> dict[str, Path]:
+        """Finished targets: name -> model folder."""
+        return {name: self.path / entry["path"] for name, entry in self.record["targets"].items()}
+
+    @property
+    def state(self) -> Path:
+        """Where an unfinished run keeps what it needs to continue."""
+        return self.path / STATE
+
+    def save(self, **changes: Any) -> None:
+        """Change fields of the record and write it, whole."""
+        self.record = {**self.record, **changes}
+        write_json(self.path / RECORD, self.record)
+
+    def finish(self) -> None:
+        """Drop the state, say `done` and let go of the lock."""
+        shutil.rmtree(self.state, ignore_errors=True)
+        self.save(status="done")
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the lock; the lock file goes too."""
+        if self._lock is not None:
+            (self.path / LOCK).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def log(self, **fields: Any) -> None:
+        """Append one line to log.jsonl (what happened, never when)."""
+        line = json.dumps(fields, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            with (self.path / LOG).open("ab") as stream:
+                stream.write(line.encode())
+        except OSError as error:
+            raise write_error(self.path / LOG, error) from error
+
+    @property
+    def log_size(self) -> int:
+        """Bytes of log.jsonl so far; a checkpoint remembers it."""
+        log = self.path / LOG
+        return log.stat().st_size if log.exists() else 0
+
+    def rewind_log(self, size: int) -> None:
+        """Forget the lines after `size` bytes: their steps will be done again."""
+        if self.log_size > size:
+            os.truncate(self.path / LOG, size)
+
+    def measure(self, name: str, **fields: float | str) -> None:
+        """Add to measured.json: seconds, speeds, host; outside every comparison."""
+        path = self.path / MEASURED
+        seen = read_json(path, ModelError) if path.exists() else {}
+        write_json(path, {**seen, name: {**seen.get(name, {}), **fields}})
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """`name: old -> new` for every setting that is not the same."""
+    return [
+        f"{name}: {json.dumps(old.get(name))} -> {json.dumps(new.get(name))}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _is_fresh(path: Path) -> bool:
+    """Nothing there but what a start that was killed at once leaves behind."""
+    if not path.is_dir():
+        return not path.exists()
+    return all(entry.name == LOCK or entry.name.endswith(".part") for entry in path.iterdir())
+
+
+def _take_lock(path: Path) -> int:
+    """Lock the folder; the kernel frees the lock when the process ends, so none goes stale.
+
+    Returns:
+        The open file descriptor that holds the lock.
+
+    Raises:
+        UsageError: another process holds it, or the folder cannot be written.
+    """
+    lock = path / LOCK
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        while True:
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if lock.exists() and os.fstat(handle).st_ino == lock.stat().st_ino:
+                break
+            os.close(handle)  # the former owner removed the file while we opened it
+    except BlockingIOError as error:
+        os.close(handle)
+        owner = lock.read_text(errors="replace").strip() or "another process"
+        raise UsageError(
+            f"{path} is in use by {owner}", "wait for it, stop it, or choose another --out"
+        ) from error
+    except OSError as error:
+        raise write_error(lock, error) from error
+    os.truncate(handle, 0)
+    os.pwrite(handle, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+    return handle
