@@ -45,13 +45,22 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = 
 
 
 @contextmanager
-def progress(what: str, total: int, unit: str = "items") -> Iterator[Tick]:
-    """Yield a function that is called with the number of units just done."""
+def progress(
+    what: str, total: int, unit: str = "items", detail: Callable[[], str] | None = None
+) -> Iterator[Tick]:
+    """Yield a function that is called with the number of units just done.
+
+    Args:
+        what: what is going on.
+        total: units in all.
+        unit: their name.
+        detail: more to show (loss, speed ...), asked for whenever the bar is drawn anew.
+    """
     if QUIET:
         yield lambda n: None
         return
     if sys.stderr.isatty():
-        with _bar(what, total, unit) as advance:
+        with _bar(what, total, unit, detail) as advance:
             yield advance
         return
     started = last = time.monotonic()
@@ -65,13 +74,14 @@ def progress(what: str, total: int, unit: str = "items") -> Iterator[Tick]:
             last = now
             rate = done / (now - started)
             left = (total - done) / rate if rate else 0.0
-            note(f"{what}: {done}/{total} {unit}, {rate:.1f}/s, {left:.0f} s left")
+            more = f", {detail()}" if detail else ""
+            note(f"{what}: {done}/{total} {unit}, {rate:.1f}/s, {left:.0f} s left{more}")
 
     yield tick
 
 
 @contextmanager
-def _bar(what: str, total: int, unit: str) -> Iterator[Tick]:
+def _bar(what: str, total: int, unit: str, detail: Callable[[], str] | None) -> Iterator[Tick]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -87,7 +97,8 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Tick]:
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[detail]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda n: bar.advance(task, n)
+        task = bar.add_task(what, total=total, detail="")
+        yield lambda n: bar.update(task, advance=n, detail=detail() if detail else "")
