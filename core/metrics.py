@@ -1,0 +1,179 @@
+"""Scores of every task, in percent: counts per item first, sums of counts into scores second.
+
+Because every score is a function of summed counts, the same two functions serve the point value
+and a bootstrap over items. The numbers are those of XTREME's evaluate.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xlt.errors import DataError, UsageError, did_you_mean
+from xlt.metrics_qa import mlqa_counts, qa_scores, squad2_counts, squad2_scores, squad_counts
+from xlt.metrics_shared import Counts, Scores, f1_scores, same_length
+from xlt.metrics_tags import tag_counts, token_scores
+
+__all__ = ["METRICS", "Metric", "counts", "get_metric", "measure"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """How one kind of prediction is scored.
+
+    Attributes:
+        scores: names of the scores, in the order they are shown.
+        headline: the scores whose mean is the task's `avg_metric`.
+        count: (gold, predicted, lang) -> counts_NS, one row an item.
+        combine: counts_S, summed over items, -> scores; leading axes are kept.
+    """
+
+    name: str
+    scores: tuple[str, ...]
+    headline: tuple[str, ...]
+    count: Callable[[Any, Any, str], Counts]
+    combine: Callable[[Counts], Scores]
+
+
+def get_metric(name: str) -> Metric:
+    """The metric called `name`.
+
+    Raises:
+        UsageError: no such metric.
+    """
+    if name not in METRICS:
+        raise UsageError(
+            f"unknown metric {name!r}{did_you_mean(name, METRICS)}", "known: " + " ".join(METRICS)
+        )
+    return METRICS[name]
+
+
+def counts(metric: str, gold: Any, predicted: Any, lang: str) -> Counts:
+    """What each item adds to the sums behind a score: (items, counts), for intervals and tests.
+
+    Raises:
+        DataError: gold and predicted do not fit together, or there is nothing to score.
+    """
+    return get_metric(metric).count(gold, predicted, lang)
+
+
+def measure(metric: str, gold: Any, predicted: Any, lang: str) -> dict[str, float]:
+    """Score predictions against gold, in percent; scores over no items at all are left out.
+
+    Args:
+        metric: key of `METRICS`.
+        gold: labels as a list of strings (accuracy, tatoeba), of lists of tags (tag_f1,
+            token_accuracy), of id pairs (bucc), or question id -> answer texts (squad, squad2,
+            mlqa).
+        predicted: the same shape; one text a question.
+        lang: language of the answers; only mlqa looks at it.
+
+    Raises:
+        DataError: lengths differ (the first place is named), or there is nothing to score.
+    """
+    kind = get_metric(metric)
+    sums = kind.count(gold, predicted, lang).sum(axis=0)
+    scores = kind.combine(sums)
+    return {name: float(value) for name, value in scores.items() if not np.isnan(value)}
+
+
+def accuracy_counts(gold: Sequence[str], predicted: Sequence[str], lang: str) -> Counts:
+    """One row (correct, 1) an item; equal means equal strings."""
+    same_length(gold, predicted)
+    if not gold:
+        raise DataError("there are no examples to score", "the label file may be empty")
+    hits = [float(a == b) for a, b in zip(gold, predicted, strict=True)]
+    return np.stack([np.array(hits), np.ones(len(hits))], axis=1)
+
+
+def accuracy_scores(sums: Counts) -> Scores:
+    """Share of equal items."""
+    return {"accuracy": 100 * sums[..., 0] / sums[..., 1]}
+
+
+def pair_counts(
+    gold: Sequence[tuple[str, ...]], predicted: Sequence[tuple[str, ...]], lang: str
+) -> Counts:
+    """One row (hit, predicted, gold) a distinct pair; duplicates count once (BUCC 2018)."""
+    wanted, found = set(gold), set(predicted)
+    pairs = dict.fromkeys([*gold, *predicted])
+    rows = [(p in wanted and p in found, p in found, p in wanted) for p in pairs]
+    return np.array(rows, dtype=np.float64).reshape(-1, 3)
+
+
+def no_counts(gold: Any, predicted: Any, lang: str) -> Counts:
+    """A task without a score."""
+    return np.zeros((0, 0))
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            name="accuracy",
+            scores=("accuracy",),
+            headline=("accuracy",),
+            count=accuracy_counts,
+            combine=accuracy_scores,
+        ),
+        Metric(
+            name="tag_f1",
+            scores=("f1", "precision", "recall", "token_accuracy"),
+            headline=("f1",),
+            count=tag_counts,
+            combine=lambda sums: f1_scores(sums) | token_scores(sums[..., 3:]),
+        ),
+        Metric(
+            name="token_accuracy",
+            scores=("token_accuracy",),
+            headline=("token_accuracy",),
+            count=lambda gold, predicted, lang: tag_counts(gold, predicted, lang)[:, 3:],
+            combine=token_scores,
+        ),
+        Metric(
+            name="squad",
+            scores=("exact_match", "f1"),
+            headline=("exact_match", "f1"),
+            count=squad_counts,
+            combine=qa_scores,
+        ),
+        Metric(
+            name="squad2",
+            scores=(
+                "exact_match",
+                "f1",
+                "has_answer_exact_match",
+                "has_answer_f1",
+                "no_answer_accuracy",
+            ),
+            headline=("exact_match", "f1"),
+            count=squad2_counts,
+            combine=squad2_scores,
+        ),
+        Metric(
+            name="mlqa",
+            scores=("exact_match", "f1"),
+            headline=("exact_match", "f1"),
+            count=mlqa_counts,
+            combine=qa_scores,
+        ),
+        Metric(
+            name="bucc",
+            scores=("f1", "precision", "recall"),
+            headline=("f1",),
+            count=pair_counts,
+            combine=f1_scores,
+        ),
+        Metric(
+            name="tatoeba",
+            scores=("accuracy",),
+            headline=("accuracy",),
+            count=accuracy_counts,
+            combine=accuracy_scores,
+        ),
+        Metric(name="none", scores=(), headline=(), count=no_counts, combine=lambda sums: {}),
+    )
+}

@@ -1,0 +1,165 @@
+"""Predictions and labels in XTREME's official files: `<task>/test-<lang>.<tsv|json>`.
+
+One label a line (pair, choice, tatoeba); one tag a line and an empty line after each sentence;
+`foreign id<TAB>English id` (bucc2018); JSON for questions. Source: XTREME's evaluate.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from xlt.errors import DataError
+from xlt.files import read_json, read_text, write_atomic
+from xlt.tasks import Task
+
+__all__ = ["line_of", "official_path", "read_labels", "read_predictions", "write_predictions"]
+
+
+def official_path(folder: Path, task: Task, lang: str, split: str = "test") -> Path:
+    """Where a task's file of one language lies below a predictions or labels folder."""
+    return folder / task.name / f"{split}-{lang}.{task.extension}"
+
+
+def read_labels(task: Task, path: Path) -> Any:
+    """Gold of one file, in the shape that `xlt.metrics.measure` takes.
+
+    Raises:
+        DataError: the file is missing, damaged, or not of the task's layout.
+    """
+    if task.kind == "span":
+        return _gold_answers(path)
+    return _read_lines(task, path)
+
+
+def read_predictions(task: Task, path: Path) -> Any:
+    """Predictions of one file, in the shape that `xlt.metrics.measure` takes.
+
+    Raises:
+        DataError: the file is missing, damaged, or not of the task's layout.
+    """
+    if task.kind == "span":
+        return _predicted_answers(path)
+    return _read_lines(task, path)
+
+
+def write_predictions(task: Task, path: Path, predicted: Any) -> None:
+    """Write predictions so that reading them gives the same; the file is whole or not there.
+
+    Args:
+        task: gives the layout.
+        path: see `official_path`.
+        predicted: strings (or integers), lists of tags, id pairs, or question id -> answer.
+
+    Raises:
+        DataError: a value that the layout cannot hold, such as a label with a line end.
+    """
+    if task.kind == "span":
+        answers = dict(predicted)
+        # The reader unwraps a top-level "data", so a question of that name needs the wrapper.
+        value = {"data": answers} if "data" in answers else answers
+        write_atomic(path, json.dumps(value, indent=1) + "\n")
+        return
+    if task.kind == "tag":
+        lines = [line for tags in predicted for line in (*_clean(tags, path, empty=False), "")]
+    elif task.metric == "bucc":
+        lines = ["\t".join(_clean(pair, path, empty=False)) for pair in predicted]
+    else:
+        lines = list(_clean(predicted, path, empty=True))
+    write_atomic(path, "".join(f"{line}\n" for line in lines))
+
+
+def _clean(values: Iterable[Any], path: Path, *, empty: bool) -> Iterator[str]:
+    """The values as strings, refusing what reading would change."""
+    for value in values:
+        text = str(value)
+        if text != text.strip() or len(_lines(text)) > 1 or "\t" in text or not (text or empty):
+            raise DataError(
+                f"{path}: {text!r} cannot be written as one line of this layout",
+                "labels, tags and ids are non-empty, without line ends and outer white space",
+            )
+        yield text
+
+
+def _lines(text: str) -> list[str]:
+    r"""Lines ended by \n, \r\n or \r, and by nothing else, as Python's text files split them."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def _stripped(path: Path) -> list[str]:
+    return [line.strip() for line in _lines(read_text(path))]
+
+
+def _read_lines(task: Task, path: Path) -> list[str] | list[list[str]] | list[tuple[str, ...]]:
+    lines = _stripped(path)
+    if task.kind == "tag":
+        return [tags for _, tags in _sentences(lines)]
+    if task.metric == "bucc":
+        return [tuple(line.split("\t")) for line in lines]
+    return lines
+
+
+def _sentences(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """(1-based first line, tags) of each sentence; each empty line closes one, also an empty one."""
+    first, tags = 1, list[str]()
+    for number, line in enumerate(lines, start=1):
+        if line:
+            tags.append(line)
+        else:
+            yield first, tags
+            first, tags = number + 1, []
+    if tags:
+        yield first, tags
+
+
+def line_of(task: Task, path: Path, item: int) -> int:
+    """The 1-based line where item `item` begins; past the last item, the line after the end."""
+    lines = _stripped(path)
+    starts = [n for n, _ in _sentences(lines)] if task.kind == "tag" else range(1, len(lines) + 1)
+    return starts[item] if item < len(starts) else len(lines) + 1
+
+
+def _unwrapped(path: Path) -> Any:
+    value = read_json(path)
+    return value["data"] if isinstance(value, dict) and "data" in value else value
+
+
+def _predicted_answers(path: Path) -> dict[str, str]:
+    answers = _unwrapped(path)
+    if not isinstance(answers, dict):
+        raise DataError(
+            f"{path}: a JSON {type(answers).__name__}, not an object of answers",
+            'write {"question id": "answer", ...}',
+        )
+    for key, answer in answers.items():
+        if not isinstance(answer, str):
+            raise DataError(
+                f"{path}: the answer to question {key!r} is {json.dumps(answer)[:60]}, not a text",
+                'write {"question id": "answer", ...}',
+            )
+    return answers
+
+
+def _gold_answers(path: Path) -> dict[str, list[str]]:
+    gold: dict[str, list[str]] = {}
+    try:
+        for question in _questions(_unwrapped(path)):
+            key = question["id"]
+            if key in gold:
+                raise DataError(f"{path}: question {key!r} occurs twice", "ids must be unique")
+            gold[key] = [str(answer["text"]) for answer in question["answers"]]
+    except (KeyError, TypeError, AttributeError) as fault:
+        raise DataError(
+            f"{path}: not SQuAD JSON ({type(fault).__name__}: {fault})",
+            "needed: data[].paragraphs[].qas[].{id, answers[].text}",
+        ) from fault
+    return gold
+
+
+def _questions(articles: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for article in articles:
+        for paragraph in article["paragraphs"]:
+            yield from paragraph["qas"]
