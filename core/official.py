@@ -103,7 +103,7 @@ def _read_lines(task: Task, path: Path) -> list[str] | list[list[str]] | list[tu
 
 
 def _sentences(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-    """(1-based first line, tags) of each sentence; each empty line closes one, also an empty one."""
+    """(1-based first line, tags) of each sentence; an empty line closes one, also an empty one."""
     first, tags = 1, list[str]()
     for number, line in enumerate(lines, start=1):
         if line:

@@ -52,7 +52,7 @@ def test_the_table_fits_eighty_columns_and_names_every_language(scored):
     assert lines[2].startswith("udpos            69.60  f1 (precision 65.40")
     text = "\n".join(lines)
     for task in TARGETS:
-        block = text.split(f"\n{task} ")[1].split("\n\n")[0]
+        block = text.split(f"\n\n{task} ")[1].split("\n\n")[0]
         assert all(f"  {lang} " in block for lang in TASKS[task].languages)
 
 
