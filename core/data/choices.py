@@ -1,0 +1,157 @@
+"""Multiple-choice sets: HellaSwag, Cosmos QA, CommonsenseQA, XCOPA, and plain rows.
+
+Each layout is recognised by its column names. How a prompt is put together follows jiant, the
+code of the X-STILTs paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xlt.data.records import Rows, all_or_none
+from xlt.data.rows import Row, bad_row, csv_rows, json_rows, shown, suffix, tsv_rows
+from xlt.errors import DataError
+from xlt.examples import Choice
+from xlt.tasks import Task
+
+__all__ = ["read_choices"]
+
+ASK = {"cause": "What was the cause?", "effect": "What happened as a result?"}
+NAME = ("id", "ind", "idx")
+
+
+def read_choices(path: Path, task: Task, lang: str | None = None) -> Rows:
+    """Read one file of multiple-choice questions (jsonl, csv or tsv, plain or gzip).
+
+    Args:
+        path: the file.
+        task: a task of kind choice.
+        lang: take only rows of this language where the file has a language column.
+
+    Raises:
+        DataError: missing columns, a wrong number of choices, a label outside the choices.
+    """
+    if suffix(path) == ".csv":
+        rows = csv_rows(path)
+    elif suffix(path) in {".tsv", ".txt"}:
+        rows = tsv_rows(path)
+    else:
+        rows = json_rows(path)
+    examples: list[Choice] = []
+    numbers: list[int] = []
+    for row in rows:
+        if lang is not None and row.fields.get("language", lang) != lang:
+            continue
+        prompt, choices, label = _parts(path, row)
+        if task.n_choices and len(choices) != task.n_choices:
+            raise bad_row(
+                path, row.line, f"{len(choices)} choices", f"{task.name} has {task.n_choices}"
+            )
+        name = next((str(row.fields[key]) for key in NAME if key in row.fields), "")
+        examples.append(
+            Choice(
+                id=name or str(len(examples)),
+                prompt=prompt,
+                choices=choices,
+                label=_index(path, row, label, len(choices)),
+            )
+        )
+        numbers.append(row.line)
+    if not examples:
+        of = f" of language {lang!r}" if lang else ""
+        raise DataError(f"{path}: no rows{of}", "check that this is the right file")
+    all_or_none(tuple(examples), lambda index: f"{path}: line {numbers[index]}")
+    return Rows(examples=tuple(examples))
+
+
+def _parts(path: Path, row: Row) -> tuple[str, tuple[str, ...], object]:
+    """Prompt, choices and raw label of a row."""
+    fields = row.fields
+    if "endings" in fields:  # HellaSwag
+        start = _text(path, row, "ctx_b")
+        endings = _texts(path, row, fields["endings"])
+        choices = tuple(f"{start} {ending}".strip() for ending in endings)
+        return _text(path, row, "ctx_a"), choices, fields.get("label")
+    if "answer0" in fields:  # Cosmos QA
+        prompt = f"{_text(path, row, 'context')} {_text(path, row, 'question')}"
+        names = [name for name in fields if name.startswith("answer") and name[6:].isdigit()]
+        return prompt, tuple(_text(path, row, name) for name in names), fields.get("label")
+    if "choice1" in fields:  # XCOPA
+        ask = _text(path, row, "question")
+        if ask not in ASK:
+            raise bad_row(path, row.line, f"question is {shown(ask)}", "known: cause, effect")
+        names = [name for name in fields if name.startswith("choice") and name[6:].isdigit()]
+        prompt = f"{_text(path, row, 'premise')} {ASK[ask]}"
+        return prompt, tuple(_text(path, row, name) for name in names), fields.get("label")
+    if isinstance(fields.get("question"), Mapping):  # CommonsenseQA as released
+        question = fields["question"]
+        inner = Row(row.line, question)
+        pairs = [_choice(path, row, choice) for choice in _list(path, row, question, "choices")]
+        label = _letter(path, row, [letter for letter, _ in pairs])
+        return _text(path, inner, "stem"), tuple(text for _, text in pairs), label
+    if isinstance(fields.get("choices"), Mapping):  # CommonsenseQA, flat
+        letters = [str(letter) for letter in _list(path, row, fields["choices"], "label")]
+        texts = _texts(path, row, _list(path, row, fields["choices"], "text"))
+        return _text(path, row, "question"), texts, _letter(path, row, letters)
+    if "prompt" in fields and "choices" in fields:
+        return _text(path, row, "prompt"), _texts(path, row, fields["choices"]), fields.get("label")
+    raise bad_row(
+        path,
+        row.line,
+        "not a known layout of choices (columns " + ", ".join(list(fields)[:10]) + ")",
+        "known: HellaSwag, Cosmos QA, CommonsenseQA, XCOPA, or prompt, choices, label",
+    )
+
+
+def _text(path: Path, row: Row, column: str) -> str:
+    value = row.fields.get(column)
+    if not isinstance(value, str):
+        raise bad_row(path, row.line, f"{column} is {shown(value)}", "a text is needed here")
+    return value.strip()
+
+
+def _texts(path: Path, row: Row, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise bad_row(path, row.line, f"choices are {shown(value)}", "a list of texts is needed")
+    return tuple(item.strip() for item in value)
+
+
+def _list(path: Path, row: Row, fields: Mapping[str, Any], column: str) -> list[Any]:
+    value = fields.get(column)
+    if not isinstance(value, list):
+        raise bad_row(path, row.line, f"{column} is {shown(value)}", "a list is needed here")
+    return value
+
+
+def _choice(path: Path, row: Row, choice: object) -> tuple[str, str]:
+    if not isinstance(choice, Mapping) or not isinstance(choice.get("text"), str):
+        raise bad_row(path, row.line, f"choice {shown(choice)}", "needed: label and text")
+    return str(choice.get("label")), choice["text"].strip()
+
+
+def _letter(path: Path, row: Row, letters: list[str]) -> int | None:
+    key = row.fields.get("answerKey")
+    if key in (None, ""):
+        return None
+    if key not in letters:
+        raise bad_row(
+            path, row.line, f"answerKey {shown(key)} is no choice", "known: " + ", ".join(letters)
+        )
+    return letters.index(key)
+
+
+def _index(path: Path, row: Row, label: object, n_choices: int) -> int | None:
+    """The label as an index; None for an absent, empty or -1 label (test files)."""
+    if label is None or str(label).strip() in {"", "-1"}:
+        return None
+    text = str(label).strip()
+    if not text.isdigit() or int(text) >= n_choices:
+        raise bad_row(
+            path,
+            row.line,
+            f"label {shown(label)} is not in the set",
+            f"known: 0 to {n_choices - 1}",
+        )
+    return int(text)

@@ -1,0 +1,202 @@
+"""Where the files of a task lie in a data root: official downloads and the original archives.
+
+A pattern is relative to the root. `{lang}`, `{iso}` (Tatoeba's code) and `{split}` are filled
+in, `<a|b>` stands for one of several spellings, `*` matches within a name. Every file may also
+be gzipped. Layouts are tried in order: those with labels first, since XTREME's preprocessing
+strips the labels of its test files.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from xlt.languages import Language
+
+__all__ = ["LAYOUTS", "PARTS", "Layout", "expand", "layouts_of", "matches"]
+
+CHOICE = re.compile(r"<([^<>]*)>")
+SAME = "train=train dev=dev test=test"
+HELD_OUT = "dev=dev test=test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """One way in which a task's files are stored.
+
+    Attributes:
+        patterns: all must be found; several are the sides of a bitext.
+        names: `split=name` words, what `{split}` is called; other splits do not occur.
+        english: the layout exists for English only.
+        mixed: one file holds several languages.
+        join: all matches belong together; otherwise the first match is the file.
+        optional: the last pattern may be absent (the gold pairs of a bitext).
+    """
+
+    patterns: tuple[str, ...]
+    names: str = SAME
+    english: bool = False
+    mixed: bool = False
+    join: bool = False
+    optional: bool = False
+
+    def name_of(self, split: str) -> str | None:
+        """What this layout calls a split; None when it has no such split."""
+        return dict(word.split("=") for word in self.names.split()).get(split)
+
+
+def _one(pattern: str, names: str = SAME, **flags: bool) -> Layout:
+    return Layout(patterns=(pattern,), names=names, **flags)
+
+
+def _english(pattern: str, names: str = SAME) -> Layout:
+    return Layout(patterns=(pattern,), names=names, english=True)
+
+
+# The data sets that anli+ joins, by the name of the part.
+PARTS: dict[str, tuple[Layout, ...]] = {
+    **{
+        f"anli-r{k}": (
+            _english(f"<anli/|><anli_v0.1/|anli_v1.0/|>R{k}/{{split}}.jsonl"),
+            _english(f"<anli/|><anli_annot_v0.2/|>ANLI_analysis_r{k}_{{split}}.csv"),
+        )
+        for k in (1, 2, 3)
+    },
+    "mnli": (
+        _english(
+            "<mnli/|multinli/|multi_nli/|><multinli_1.0/|>multinli_1.0_{split}.<jsonl|txt>",
+            "train=train dev=dev_matched",
+        ),
+        _english(
+            "<glue/|><MNLI|mnli>/{split}.tsv", "train=train dev=dev_matched test=test_matched"
+        ),
+        _english("<mnli|multinli>/{split}.<jsonl|tsv>"),
+        _english("<xnli/|><XNLI-MT-1.0/|><multinli/|>multinli.train.en.tsv", "train=train"),
+        _english("xnli/train-en.tsv", "train=train"),
+    ),
+    "snli": (
+        _english("<snli/|><snli_1.0/|>snli_1.0_{split}.<jsonl|txt>"),
+        _english("snli/{split}.<jsonl|tsv>"),
+    ),
+}
+
+LAYOUTS: dict[str, tuple[Layout, ...]] = {
+    "xnli": (
+        _one("<xnli/|><XNLI-1.0/|>xnli.{split}.<tsv|jsonl>", HELD_OUT, mixed=True),
+        _one("xnli/{split}-{lang}.tsv"),
+        _one("xnli/genre_labelled/{lang}.genre.{split}.tsv", HELD_OUT),
+    ),
+    "pawsx": (
+        _one(
+            "<pawsx/|paws-x/|><x-final/|>{lang}/{split}.tsv",
+            "train=<train|translated_train> dev=dev_2k test=test_2k",
+        ),
+        _one("<pawsx|paws-x>/{split}-{lang}.tsv"),
+    ),
+    "udpos": (
+        _one("udpos/{lang}_*-ud-{split}.conllu", join=True),
+        _one("<udpos/|><ud-treebanks-v*/|>UD_*/{lang}_*-ud-{split}.conllu", join=True),
+        _one("udpos/<xtreme_format/|>{split}-{lang}.tsv"),
+    ),
+    "panx": (
+        _one("<panx|wikiann>/{lang}/{split}"),
+        _one("<panx|wikiann>/{split}-{lang}.tsv"),
+    ),
+    "xquad": (_one("<xquad/|>xquad.{lang}.json", "test=test"),),
+    "mlqa": (
+        _one("<mlqa/|><MLQA_V1/|><{split}/|>{split}-context-{lang}-question-{lang}.json", HELD_OUT),
+    ),
+    "tydiqa": (
+        _one(
+            "<tydiqa/|><tydiqa-goldp-v1.1-{split}/|>tydiqa<.goldp|>.{lang}.{split}.json",
+            "train=train test=dev",
+        ),
+        _one("<tydiqa/|>tydiqa-goldp-v1.1-{split}.json", "train=train test=dev", mixed=True),
+    ),
+    "bucc2018": (
+        Layout(
+            patterns=tuple(
+                f"<bucc2018/|bucc/><{{lang}}-en/|>{{lang}}-en.{{split}}.{side}"
+                for side in ("{lang}", "en", "gold")
+            ),
+            names="dev=<dev|sample> test=<test|training>",
+            optional=True,
+        ),
+    ),
+    "tatoeba": (
+        Layout(
+            patterns=tuple(
+                f"tatoeba/<v1/|>tatoeba.{{iso}}-eng.{side}" for side in ("{iso}", "eng")
+            ),
+            names="test=test",
+        ),
+        Layout(
+            patterns=tuple(f"tatoeba/<tatoeba.|>{{lang}}-en.{side}" for side in ("{lang}", "en")),
+            names="test=test",
+        ),
+    ),
+    "mnli": PARTS["mnli"],
+    "qqp": (_english("<glue/|><QQP|qqp>/{split}.<tsv|jsonl>"),),
+    "squad": (_english("<squad/|>{split}-v1.1.json", "train=train dev=dev"),),
+    "squad2": (_english("<squad2|squad_v2|squad>/{split}-v2.0.json", "train=train dev=dev"),),
+    "hellaswag": (
+        _english("hellaswag/<data/|>hellaswag_{split}.jsonl", "train=train dev=val test=test"),
+        _english("hellaswag/{split}.jsonl", "train=train dev=<dev|val> test=test"),
+    ),
+    "ccg": (_english("<ccg|ccgbank>/<ccg.|>{split}.<tsv|txt>"),),
+    "cosmosqa": (
+        _english(
+            "<cosmosqa|cosmos_qa>/<data/|>{split}.<csv|jsonl>",
+            "train=train dev=<valid|dev> test=<test|test_no_label>",
+        ),
+    ),
+    "csqa": (
+        _english(
+            "<commonsenseqa|commonsense_qa|csqa>/<data/|>{split}.jsonl",
+            "train=train_rand_split dev=dev_rand_split test=test_rand_split<_no_answers|>",
+        ),
+        _english("<commonsenseqa|commonsense_qa|csqa>/{split}.jsonl"),
+    ),
+}
+
+
+def layouts_of(task: str) -> tuple[Layout, ...]:
+    """The layouts of a task; of a plain folder named after it when it has none of its own."""
+    own = LAYOUTS.get(task)
+    return own if own is not None else (_one(f"{task}/{{split}}-{{lang}}.<tsv|jsonl|json|conllu>"),)
+
+
+def expand(pattern: str) -> list[str]:
+    """All spellings of a pattern: `a<b|c>` gives `ab` and `ac`."""
+    pieces = CHOICE.split(pattern)
+    options = [piece.split("|") if index % 2 else [piece] for index, piece in enumerate(pieces)]
+    return ["".join(chosen) for chosen in itertools.product(*options)]
+
+
+def fill(layout: Layout, language: Language, split: str) -> list[tuple[str, ...]]:
+    """The globs of a layout, one tuple a spelling, or none when the layout lacks the split."""
+    name = layout.name_of(split)
+    if name is None or (layout.english and language.code != "en"):
+        return []
+    values: Mapping[str, str] = {"lang": language.code, "iso": language.tatoeba, "split": name}
+    spelled = [expand(pattern.format(**values)) for pattern in layout.patterns]
+    return list(zip(*spelled, strict=True))
+
+
+def matches(root: Path, glob: str, *, join: bool = False) -> list[Path]:
+    """Files of a root that a glob names, plain or gzip, in the order of their names."""
+    found: list[Path] = []
+    for name in (glob, f"{glob}.gz"):
+        if "*" in name:
+            found.extend(path for path in root.glob(name) if path.is_file())
+        elif (root / name).is_file():
+            found.append(root / name)
+        if found and not join:
+            return sorted(found)[:1]
+    plain: dict[str, Path] = {}
+    for path in sorted(found, key=lambda path: (str(path).removesuffix(".gz"), path.suffix)):
+        plain.setdefault(str(path).removesuffix(".gz"), path)
+    return list(plain.values())

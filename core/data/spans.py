@@ -1,0 +1,200 @@
+"""Questions about a context: SQuAD 1.1 and 2.0, XQuAD, MLQA, TyDiQA-GoldP.
+
+Nested articles, flat rows under `data`, or flat JSON lines. Offsets count code points.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from xlt.data.records import Rows, all_or_none
+from xlt.data.rows import json_rows, json_value, shown, suffix
+from xlt.errors import DataError
+from xlt.examples import Answer, Question
+from xlt.tasks import Task
+
+__all__ = ["TYDIQA_NAMES", "read_answers", "read_spans", "span_languages"]
+
+TYDIQA_NAMES = {
+    "arabic": "ar",
+    "bengali": "bn",
+    "english": "en",
+    "finnish": "fi",
+    "indonesian": "id",
+    "korean": "ko",
+    "russian": "ru",
+    "swahili": "sw",
+    "telugu": "te",
+}
+LAYOUT = "expected SQuAD's layout: data, paragraphs, context, qas"
+NOWHERE = -1
+
+
+def read_spans(path: Path, task: Task, lang: str | None = None) -> Rows:
+    """Read one file of questions.
+
+    An answer whose offset does not point at its text is moved to the nearest place where the
+    text stands; `start` is -1 when it stands nowhere. Empty answer texts (stripped test sets)
+    are no answers.
+
+    Args:
+        path: the file.
+        task: a task of kind span.
+        lang: take only this language where ids carry TyDiQA's language names.
+
+    Raises:
+        DataError: another layout, missing fields, some questions answered and others not.
+    """
+    questions: list[Question] = []
+    seen: Counter[str] = Counter()
+    moved = 0
+    for place, name, question, context, paragraph, answers in _flat(path):
+        if lang is not None and tydiqa_language(name) not in {None, lang}:
+            continue
+        found, shifted = _answers(path, place, answers, context, task)
+        moved += shifted
+        seen[name] += 1
+        questions.append(
+            Question(
+                id=name if seen[name] == 1 else f"{name}#{seen[name]}",
+                question=question,
+                context=context,
+                answers=found,
+                paragraph=paragraph,
+            )
+        )
+    if not questions:
+        of = f" of language {lang!r}" if lang else ""
+        raise DataError(f"{path}: no questions{of}", "check that this is the right file")
+    all_or_none(tuple(questions), lambda index: f"{path}: question {questions[index].id}", "answer")
+    notes = [f"{path.name}: {moved} answers were not at their offset"] if moved else []
+    doubled = len(questions) - len(seen)
+    if doubled:
+        notes.append(f"{path.name}: {doubled} questions had the id of another one, made unique")
+    return Rows(examples=tuple(questions), notes=tuple(notes))
+
+
+def read_answers(path: Path) -> dict[str, list[str]]:
+    """Answer texts by question id, for a label file beside a label-free test set."""
+    return {
+        name: [str(answer.get("text", "")) for answer in answers or ()]
+        for _, name, _, _, _, answers in _flat(path)
+    }
+
+
+def tydiqa_language(name: str) -> str | None:
+    """The language that a TyDiQA id begins with; None for other ids."""
+    return TYDIQA_NAMES.get(name.partition("-")[0])
+
+
+Flat = tuple[str, str, str, str, str, list[Mapping[str, Any]] | None]
+
+
+def _flat(path: Path) -> Iterator[Flat]:
+    """(place, id, question, context, paragraph, answers) of every question."""
+    if suffix(path) == ".jsonl":
+        for row in json_rows(path):
+            yield _row(path, f"line {row.line}", row.fields)
+        return
+    value = json_value(path)
+    data = value.get("data") if isinstance(value, dict) else value
+    if not isinstance(data, list):
+        raise DataError(f"{path}: no list `data` in it", LAYOUT)
+    for number, article in enumerate(data):
+        if not isinstance(article, dict):
+            raise DataError(f"{path}: data[{number}] is {shown(article)}", LAYOUT)
+        if "paragraphs" in article:
+            yield from _article(path, number, article)
+        else:
+            yield _row(path, f"data[{number}]", article)
+
+
+def _article(path: Path, number: int, article: Mapping[str, Any]) -> Iterator[Flat]:
+    for place, paragraph in enumerate(_dicts(path, f"data[{number}]", article, "paragraphs")):
+        where = f"data[{number}].paragraphs[{place}]"
+        context = _text(path, where, paragraph, "context")
+        for index, entry in enumerate(_dicts(path, where, paragraph, "qas")):
+            at = f"{where}.qas[{index}]"
+            answers = _dicts(path, at, entry, "answers") if "answers" in entry else None
+            yield (
+                at,
+                _text(path, at, entry, "id"),
+                _text(path, at, entry, "question"),
+                context,
+                f"{number}.{place}",
+                answers,
+            )
+
+
+def _row(path: Path, place: str, row: Mapping[str, Any]) -> Flat:
+    answers = row.get("answers")
+    listed: list[Mapping[str, Any]] | None
+    if isinstance(answers, Mapping):  # the hub's columns: texts and offsets side by side
+        texts, starts = answers.get("text", answers.get("texts")), answers.get("answer_start")
+        if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
+            raise DataError(f"{path}: {place}: answers are {shown(answers)}", LAYOUT)
+        listed = [
+            {"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)
+        ]
+    else:
+        listed = _dicts(path, place, row, "answers") if answers is not None else None
+    context = _text(path, place, row, "context")
+    name, question = _text(path, place, row, "id"), _text(path, place, row, "question")
+    return place, name, question, context, "", listed
+
+
+def _dicts(path: Path, place: str, value: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    found = value.get(key)
+    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+        raise DataError(f"{path}: {place}.{key} is {shown(found)}", LAYOUT)
+    return found
+
+
+def _text(path: Path, place: str, value: Mapping[str, Any], key: str) -> str:
+    found = value.get(key)
+    if not isinstance(found, str):
+        raise DataError(f"{path}: {place}.{key} is {shown(found)}, not a text", LAYOUT)
+    return found
+
+
+def _answers(
+    path: Path, place: str, raw: list[Mapping[str, Any]] | None, context: str, task: Task
+) -> tuple[tuple[Answer, ...] | None, int]:
+    """Answers with offsets that hold, and how many had to be moved."""
+    if raw is None or (not raw and not task.null_answer):
+        return None, 0
+    found: list[Answer] = []
+    moved = 0
+    for answer in raw:
+        text, start = answer.get("text"), answer.get("answer_start")
+        if not isinstance(text, str) or not isinstance(start, int):
+            raise DataError(f"{path}: {place}: answer {shown(answer)}", "text and answer_start")
+        if not text:
+            continue
+        if context[max(start, 0) : max(start, 0) + len(text)] != text:
+            moved += 1
+            start = _nearest(context, text, start)
+        found.append(Answer(text=text, start=start))
+    if raw and not found:
+        return None, 0
+    return tuple(found), moved
+
+
+def _nearest(context: str, text: str, start: int) -> int:
+    """Where `text` stands in `context`, nearest to `start`; -1 when it does not."""
+    places: list[int] = []
+    place = context.find(text)
+    while place >= 0:
+        places.append(place)
+        place = context.find(text, place + 1)
+    return min(places, key=lambda at: abs(at - start)) if places else NOWHERE
+
+
+def span_languages(path: Path) -> frozenset[str]:
+    """The languages that the question ids of a TyDiQA file name."""
+    return frozenset(
+        code for _, name, *_ in _flat(path) if (code := tydiqa_language(name)) is not None
+    )

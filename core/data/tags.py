@@ -1,0 +1,156 @@
+"""Sentences with one tag a word: UD-POS, PAN-X and CCG supertags in their published layouts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from xlt.data.conllu import read_conllu
+from xlt.data.records import Rows, all_or_none
+from xlt.data.rows import bad_row, json_rows, lines, shown, suffix
+from xlt.errors import DataError
+from xlt.examples import Tagged
+from xlt.tasks import Task
+
+__all__ = ["read_tag_lines", "read_tags"]
+
+LOOK = 50
+PREFIX = re.compile(r"([a-z]{2,3}(?:[-_][a-z]+)*):")
+
+
+def read_tags(path: Path, task: Task, lang: str | None = None) -> Rows:
+    """Read one file of tagged sentences, plain or gzip.
+
+    Known layouts: CoNLL-U; `word TAB tag` (or `word` alone) with blank lines between sentences,
+    with or without PAN-X's `lang:` before each word; CCG's `word|tag` sentences, one a line;
+    JSON lines with `tokens` and `tags`.
+
+    Raises:
+        DataError: wrong columns, a tag outside the task's set, no sentence.
+    """
+    if suffix(path) == ".jsonl":
+        sentences = _json(path, task.labels)
+        notes: list[str] = []
+    else:
+        found = lines(path)
+        first = next((line for line in found if line.strip() and not line.startswith("# ")), "")
+        if suffix(path) == ".conllu" or (first.count("\t") == 9 and first[0].isdigit()):
+            sentences, notes = read_conllu(path, task.labels, lang or "")
+        elif _is_barred(found):
+            sentences, notes = _bars(path, found, task.labels), []
+        else:
+            sentences, notes = _columns(path, found, task.labels), []
+    if not sentences:
+        raise DataError(f"{path}: no sentences", "check that this is the right file")
+    all_or_none(tuple(sentences), lambda index: f"{path}: sentence {index + 1}", "tags")
+    return Rows(examples=tuple(sentences), notes=tuple(notes))
+
+
+def read_tag_lines(path: Path) -> list[list[str]]:
+    """Tags of a label file, one a line: an empty line ends a sentence (XTREME's layout)."""
+    sentences: list[list[str]] = []
+    tags: list[str] = []
+    for line in lines(path):
+        if line.strip():
+            tags.append(line.strip())
+        else:
+            sentences.append(tags)
+            tags = []
+    return [*sentences, tags] if tags else sentences
+
+
+def _known(path: Path, number: int, tag: str, labels: Sequence[str]) -> str:
+    if labels and tag not in labels:
+        raise bad_row(
+            path, number, f"tag {shown(tag)} is not in the set", "known: " + " ".join(labels)
+        )
+    return tag
+
+
+def _sentence(number: int, words: list[str], tags: list[str]) -> Tagged:
+    return Tagged(id=str(number), words=tuple(words), tags=tuple(tags) if tags else None)
+
+
+def _columns(path: Path, found: Sequence[str], labels: Sequence[str]) -> list[Tagged]:
+    """`word TAB tag`, or words alone when the file is label-free."""
+    prefixed = _is_prefixed(found)
+    width = 0
+    sentences: list[Tagged] = []
+    words: list[str] = []
+    tags: list[str] = []
+    for number, line in enumerate([*found, ""], start=1):
+        if line.strip():
+            fields = line.split("\t")
+            width = width or len(fields)
+            if len(fields) != width or width > 2:
+                raise bad_row(
+                    path,
+                    number,
+                    f"{len(fields)} columns, expected {min(width, 2)}",
+                    "a word, or a word, a tab and its tag; a blank line ends a sentence",
+                )
+            word = fields[0]
+            if prefixed:
+                match = PREFIX.match(word)
+                if match is None:
+                    raise bad_row(
+                        path,
+                        number,
+                        f"{shown(word)} has no language before it",
+                        "lang:word TAB tag",
+                    )
+                word = word[match.end() :]
+            words.append(word)
+            if width == 2:
+                tags.append(_known(path, number, fields[1].strip(), labels))
+        elif words:
+            sentences.append(_sentence(len(sentences), words, tags))
+            words, tags = [], []
+    return sentences
+
+
+def _is_prefixed(found: Sequence[str]) -> bool:
+    """Whether most words carry one and the same `lang:` (the raw PAN-X files)."""
+    filled = [line for line in found if line.strip()]
+    match = PREFIX.match(filled[0]) if filled else None
+    return match is not None and 2 * sum(line.startswith(match[0]) for line in filled) > len(filled)
+
+
+def _is_barred(found: Sequence[str]) -> bool:
+    """Whether the first lines are sentences of `word|tag`."""
+    first = [line.split() for line in found[:LOOK] if line.strip()]
+    return any(len(words) > 1 for words in first) and all(
+        "|" in word for words in first for word in words
+    )
+
+
+def _bars(path: Path, found: Sequence[str], labels: Sequence[str]) -> list[Tagged]:
+    """One sentence a line, `word|tag` separated by spaces; the last bar counts."""
+    sentences: list[Tagged] = []
+    for number, line in enumerate(found, start=1):
+        if not line.strip():
+            continue
+        pairs = [token.rpartition("|") for token in line.split()]
+        for word, _, tag in pairs:
+            if not word or not tag:
+                raise bad_row(path, number, f"{shown(word or tag)} is no word|tag", "word|tag ...")
+            _known(path, number, tag, labels)
+        words, tags = [word for word, _, _ in pairs], [tag for _, _, tag in pairs]
+        sentences.append(_sentence(len(sentences), words, tags))
+    return sentences
+
+
+def _json(path: Path, labels: Sequence[str]) -> list[Tagged]:
+    """Rows with `tokens` (or `words`) and `tags` (names), as `xlt data fetch` writes."""
+    sentences: list[Tagged] = []
+    for row in json_rows(path):
+        words = row.fields.get("tokens", row.fields.get("words"))
+        tags = row.fields.get("tags")
+        if not isinstance(words, list) or not words:
+            raise bad_row(path, row.line, f"tokens are {shown(words)}", "a list of words is needed")
+        if tags is not None and (not isinstance(tags, list) or len(tags) != len(words)):
+            raise bad_row(path, row.line, "tags and tokens differ in number", "one tag a word")
+        named = [_known(path, row.line, str(tag), labels) for tag in tags or ()]
+        sentences.append(_sentence(len(sentences), [str(word) for word in words], named))
+    return sentences
