@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from xlt.tasks import Task
 __all__ = ["SPLITS", "DataRoot"]
 
 SPLITS = ("train", "dev", "test")
+SHOWN_PATHS = 6
 TRANSLATED = "translated"
 READERS = {"pair": read_pairs, "choice": read_choices, "tag": read_tags, "span": read_spans}
 
@@ -89,7 +91,9 @@ class DataRoot:
             if task.name == "anli+"
             else layouts_of(task.name)
         )
-        return [globs[0] for layout in layouts for globs in fill(layout, language, split)]
+        spellings = [fill(layout, language, split) for layout in layouts]
+        by_rank = itertools.zip_longest(*spellings)  # the first spelling of every layout first
+        return [globs[0] for rank in by_rank for globs in rank if globs is not None]
 
     def langs(self, task: Task, split: str) -> list[str]:
         """Codes of the languages that have files, the task's official order first."""
@@ -252,9 +256,13 @@ class DataRoot:
                 f"{task.name} has no {split} split for {lang!r}",
                 "see `xlt data check --data ROOT` for what is there",
             )
+        shown = ", ".join(tried[:SHOWN_PATHS])
+        if len(tried) > SHOWN_PATHS:
+            shown += f" and {len(tried) - SHOWN_PATHS} other spellings (docs/data.md)"
+        other = f"; or give --train-split {task.name}=FILE" if split == "train" else ""
         return DataError(
             f"no {split} split of task {task.name} for {lang!r} in {self.path}",
-            "tried " + ", ".join(tried) + "; also with .gz",
+            f"tried {shown}, plain and .gz{other}",
         )
 
 
