@@ -1,0 +1,228 @@
+"""Exact nearest neighbours by inner product: blocked matrix products with a running top k.
+
+Memory beyond inputs and results is a few blocks of `ROWS` x `COLUMNS` similarities. Neighbours
+come best first; of equal similarities the lower index wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlt.errors import DataError, UsageError
+
+__all__ = [
+    "COLUMNS",
+    "ROWS",
+    "Neighbours",
+    "nearest",
+    "nearest_both",
+    "nearest_l2",
+    "squared_norms",
+    "unit_rows",
+]
+
+Array = NDArray[Any]
+Neighbours = tuple[Array, NDArray[np.int64]]
+
+ROWS = 1024
+COLUMNS = 4096
+# Blocks are padded to a multiple of this, so that the matrix product takes one code path for all
+# their elements and equal rows get equal similarities wherever they stand.
+GRAIN = 64
+CROWD = 8  # times k: when more similarities of an item pass, the floor is raised by a sample
+SAMPLE = 256
+UNIT_TOLERANCE = 1e-6
+
+
+def unit_rows(vec_ND: Array) -> Array:
+    """Rows divided by their L2 norm, float32; zero rows stay. The input itself when it is so.
+
+    Raises:
+        DataError: a value is not finite; the row is named.
+    """
+    norms_N = np.sqrt(squared_norms(vec_ND))
+    if vec_ND.dtype == np.float32 and np.all(np.abs(norms_N - 1) < UNIT_TOLERANCE):
+        return vec_ND
+    norms_N[norms_N == 0] = 1
+    unit_ND = np.empty(vec_ND.shape, dtype=np.float32)
+    for start in range(0, len(vec_ND), COLUMNS):
+        rows = slice(start, start + COLUMNS)
+        unit_ND[rows] = vec_ND[rows] / norms_N[rows, None]
+    return unit_ND
+
+
+def squared_norms(vec_ND: Array) -> NDArray[np.float64]:
+    """Squared L2 norms, in float64.
+
+    Raises:
+        DataError: a value is not finite; the row is named.
+    """
+    if vec_ND.ndim != 2:
+        raise DataError(f"embeddings of shape {vec_ND.shape}", "needed: one row a sentence")
+    squared_N = np.empty(len(vec_ND))
+    for start in range(0, len(vec_ND), COLUMNS):
+        block = vec_ND[start : start + COLUMNS].astype(np.float64)
+        squared_N[start : start + COLUMNS] = np.einsum("nd,nd->n", block, block)
+    if not np.isfinite(squared_N).all():
+        row = int(np.flatnonzero(~np.isfinite(squared_N))[0])
+        raise DataError(
+            f"the embedding of row {row} is not finite", "look at the model's output for that text"
+        )
+    return squared_N
+
+
+def nearest(x_ND: Array, y_MD: Array, k: int) -> Neighbours:
+    """The `k` rows of y with the highest inner product, for each row of x.
+
+    Args:
+        x_ND: queries.
+        y_MD: what is searched, of the same width. The product is taken in float32, or in float64
+            when one side is float64.
+        k: how many neighbours; at most all rows of y are returned.
+
+    Returns:
+        (similarity_NK, index_NK), best first.
+
+    Raises:
+        DataError: y is empty, widths differ, or a value is not finite.
+        UsageError: k is below 1.
+    """
+    _check(x_ND, y_MD, k)
+    forward = _Best(len(x_ND), min(k, len(y_MD)))
+    for row, column, sim_BC in _blocks(x_ND, y_MD):
+        forward.update(sim_BC, axis=1, first=row, first_neighbour=column)
+    return forward.result
+
+
+def nearest_both(x_ND: Array, y_MD: Array, k: int) -> tuple[Neighbours, Neighbours]:
+    """Neighbours of x in y and of y in x, from one pass over the similarities.
+
+    Returns:
+        ((similarity_NK, index_NK), (similarity_MK, index_MK)), best first.
+
+    Raises:
+        DataError: as `nearest`, for both sides.
+    """
+    _check(x_ND, y_MD, k)
+    _check(y_MD, x_ND, k)
+    forward = _Best(len(x_ND), min(k, len(y_MD)))
+    backward = _Best(len(y_MD), min(k, len(x_ND)))
+    for row, column, sim_BC in _blocks(x_ND, y_MD):
+        forward.update(sim_BC, axis=1, first=row, first_neighbour=column)
+        backward.update(sim_BC, axis=0, first=column, first_neighbour=row)
+    return forward.result, backward.result
+
+
+def nearest_l2(x_ND: Array, y_MD: Array, k: int) -> Neighbours:
+    """The `k` rows of y with the smallest squared distance, nearest first, in float64.
+
+    They have the highest x.y - |y|^2 / 2: an inner product with one column more. Rows of both
+    sides are copied.
+
+    Returns:
+        (squared distance_NK, index_NK).
+
+    Raises:
+        DataError, UsageError: as `nearest`.
+    """
+    squared_N1, half_M1 = squared_norms(x_ND)[:, None], squared_norms(y_MD)[:, None] / 2
+    ones_N1 = np.ones((len(x_ND), 1))
+    value_NK, index_NK = nearest(np.hstack([x_ND, ones_N1]), np.hstack([y_MD, -half_M1]), k)
+    return np.maximum(squared_N1 - 2 * value_NK, 0), index_NK
+
+
+def _check(x_ND: Array, y_MD: Array, k: int) -> None:
+    if k < 1:
+        raise UsageError(f"k is {k}", "at least one neighbour is needed")
+    squared_norms(x_ND)
+    if x_ND.shape[1:] != y_MD.shape[1:]:
+        raise DataError(
+            f"embeddings of shapes {x_ND.shape} and {y_MD.shape}", "embed both with one model"
+        )
+    if not len(y_MD):
+        raise DataError("nothing to search: there are no embeddings", "is the text file empty?")
+
+
+def _blocks(x_ND: Array, y_MD: Array) -> Iterator[tuple[int, int, Array]]:
+    """(first row, first column, similarities) of every block; the array is used again."""
+    dtype = np.result_type(x_ND, y_MD, np.float32)
+    rows, columns = _even(len(x_ND), ROWS), _even(len(y_MD), COLUMNS)
+    sim_BC = np.empty((rows, columns), dtype=dtype)
+    for row in range(0, len(x_ND), rows):
+        x_BD = _padded(x_ND[row : row + rows], rows, dtype)
+        for column in range(0, len(y_MD), columns):
+            y_CD = _padded(y_MD[column : column + columns], columns, dtype)
+            np.matmul(x_BD, y_CD.T, out=sim_BC)
+            yield row, column, sim_BC[: len(x_ND) - row, : len(y_MD) - column]
+
+
+def _even(n: int, limit: int) -> int:
+    """A block size that cuts n items into equal blocks of at most `limit`."""
+    blocks = max(1, -(-n // limit))
+    return max(GRAIN, -(-n // (blocks * GRAIN)) * GRAIN)
+
+
+def _padded(vec_ND: Array, n: int, dtype: np.dtype[Any]) -> Array:
+    """The rows, contiguous and of `dtype`, followed by zero rows up to n."""
+    missing = n - len(vec_ND)
+    rows_ND = np.ascontiguousarray(vec_ND, dtype=dtype)
+    return np.pad(rows_ND, ((0, missing), (0, 0))) if missing else rows_ND
+
+
+class _Best:
+    """The best k neighbours of n items so far; blocks must come with ascending neighbours."""
+
+    def __init__(self, n: int, k: int) -> None:
+        self.k = k
+        self.similarity_NK = np.full((n, k), -np.inf)
+        self.index_NK = np.full((n, k), -1, dtype=np.int64)
+
+    @property
+    def result(self) -> Neighbours:
+        """(similarity_NK, index_NK), best first."""
+        return self.similarity_NK, self.index_NK
+
+    def update(self, sim_BC: Array, *, axis: int, first: int, first_neighbour: int) -> None:
+        """Take in a block of similarities.
+
+        Args:
+            sim_BC: one block; axis 1 runs over the neighbours of its rows, axis 0 of its columns.
+            axis: which of the two.
+            first: the block's first item.
+            first_neighbour: the block's first neighbour.
+        """
+        items = slice(first, first + sim_BC.shape[1 - axis])
+        floor = self.similarity_NK[items, -1].astype(sim_BC.dtype)
+        passing_BC = sim_BC > np.expand_dims(floor, axis)
+        if np.count_nonzero(passing_BC) > CROWD * self.k * len(floor):
+            passing_BC &= sim_BC >= np.expand_dims(_sampled_floor(sim_BC, axis, self.k), axis)
+        hits = np.flatnonzero(passing_BC)
+        if len(hits):
+            places = np.divmod(hits, sim_BC.shape[1])
+            similarity = sim_BC[places]
+            self._merge(places[1 - axis] + first, places[axis] + first_neighbour, similarity)
+
+    def _merge(self, item: Array, neighbour: Array, similarity: Array) -> None:
+        """Sort new entries in with the old ones of the same items, and keep the best k."""
+        touched, group = np.unique(item, return_inverse=True)
+        group = np.concatenate([np.repeat(np.arange(len(touched)), self.k), group])
+        neighbour = np.concatenate([self.index_NK[touched].ravel(), neighbour])
+        similarity = np.concatenate([self.similarity_NK[touched].ravel(), similarity])
+        order = np.lexsort((neighbour, -similarity, group))
+        sizes = np.bincount(group)
+        kept_GK = order[(np.cumsum(sizes) - sizes)[:, None] + np.arange(self.k)]
+        self.similarity_NK[touched] = similarity[kept_GK]
+        self.index_NK[touched] = neighbour[kept_GK]
+
+
+def _sampled_floor(sim_BC: Array, axis: int, k: int) -> Array:
+    """A bound that at least k of an item's similarities reach: the k-th best of a sample."""
+    step = max(1, sim_BC.shape[axis] // max(SAMPLE, k))
+    sample = sim_BC[:, ::step] if axis == 1 else sim_BC[::step].T
+    if sample.shape[1] < k:
+        return np.full(len(sample), -np.inf, dtype=sim_BC.dtype)
+    return np.partition(sample, -k, axis=1)[:, -k]
