@@ -33,7 +33,7 @@ def score(predictions: Path, labels: Path, as_json: bool) -> None:
     """Score predictions in XTREME's official layout with its official rules.
 
     A task that has no folder on one of the two sides is left out. Scores are percent. UD-POS and
-    PAN-X are chunk F1; token accuracy stands beside it and enters no average.
+    PAN-X are chunk F1; token accuracy stands beside it and enters no task score.
     """
     result = score_folders(predictions, labels)
     left_out = [name for name in TARGETS if name not in result["tasks"]]
