@@ -6,6 +6,7 @@ UD-POS is scored like named entities: a run of equal tags is one chunk that must
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import eq
 
 import numpy as np
 
@@ -30,27 +31,39 @@ def chunks(tags: Iterable[str]) -> list[Chunk]:
     Source: behaviour of seqeval 0.0.12.
     """
     found: list[Chunk] = []
-    kind_before, type_before, start = OUTSIDE, "", 0
-    split: dict[str, tuple[str, str]] = {}
+    borders: dict[tuple[str, str], tuple[bool, bool]] = {}
+    before, start = "", 0
     for place, tag in enumerate((*tags, OUTSIDE)):
-        if tag not in split:
-            split[tag] = tag[0], tag.rpartition("-")[2]
-        kind, name = split[tag]
-        changed = name != type_before
-        if (
-            kind_before in SINGLES
-            or (kind_before in "BI" and kind in BORDERS)
-            or (changed and kind_before not in NOTHING)
-        ):
-            found.append((type_before, start, place - 1))
-        if (
-            kind in "BS"
-            or (kind in "EI" and kind_before in "ESO")
-            or (changed and kind not in NOTHING)
-        ):
+        border = before, tag
+        if border not in borders:
+            borders[border] = _border(before, tag)
+        ends, starts = borders[border]
+        if ends:
+            found.append((_split(before)[1], start, place - 1))
+        if starts:
             start = place
-        kind_before, type_before = kind, name
+        before = tag
     return found
+
+
+def _border(before: str, tag: str) -> tuple[bool, bool]:
+    """Whether a chunk ends, and whether one starts, between two neighbouring tags."""
+    (kind_before, type_before), (kind, name) = _split(before), _split(tag)
+    changed = name != type_before
+    ends = (
+        kind_before in SINGLES
+        or (kind_before in "BI" and kind in BORDERS)
+        or (changed and kind_before not in NOTHING)
+    )
+    starts = (
+        kind in "BS" or (kind in "EI" and kind_before in "ESO") or (changed and kind not in NOTHING)
+    )
+    return ends, starts
+
+
+def _split(tag: str) -> tuple[str, str]:
+    """(kind, type) of a tag; what stands before the first tag is outside, with no type."""
+    return (tag[0], tag.rpartition("-")[2]) if tag else (OUTSIDE, "")
 
 
 def tag_counts(
@@ -70,7 +83,7 @@ def tag_counts(
     sentence_of: list[int] = []
     for i, (right, guess) in enumerate(zip(gold, predicted, strict=True)):
         sentence_of.extend([i] * (len(right) + 1))
-        counts_N5[i, 3] = sum(a == b for a, b in zip(right, guess, strict=True))
+        counts_N5[i, 3] = sum(map(eq, right, guess))
         counts_N5[i, 4] = len(right)
     wanted, found = set(chunks(_joined(gold))), set(chunks(_joined(predicted)))
     for column, group in enumerate((wanted & found, found, wanted)):

@@ -1,5 +1,6 @@
 """Shared fixtures: the real data and the oracle beside the checkout, a command-line runner."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,6 +12,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 os.environ.pop("XLT_DATA", None)
+
+with contextlib.suppress(ImportError):  # the light environment has no hypothesis
+    from hypothesis import settings
+
+    settings.register_profile("xlt", deadline=None, derandomize=True)
+    settings.load_profile("xlt")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
