@@ -1,1 +1,21 @@
 """Cross-lingual transfer: train on English, evaluate and serve in every language."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xlt.engine import Engine
+
+    open = Engine.open
+
+__all__ = ["open"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load public names when they are first used, so that `import xlt` stays cheap."""
+    if name == "open":
+        from xlt.engine import Engine
+
+        return Engine.open
+    raise AttributeError(f"module 'xlt' has no attribute {name!r}")

@@ -1,0 +1,270 @@
+"""The engine: items in, predictions out, for any bundle; shared by eval, mine, serve and Python.
+
+An engine holds no changing state, so that threads can share it. Its three steps (encode, run,
+decode) are public: a server batches the rows of many requests itself and gets the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xlt.batch import plan
+from xlt.bundle import Bundle, find_bundles
+from xlt.decode import Outputs, Prediction, Vector, check_finite, decode, unit_vector
+from xlt.encode import Encoder, Row, pad
+from xlt.errors import ModelError, UsageError
+from xlt.examples import Example
+from xlt.session import Session
+from xlt.show import Tick
+from xlt.tasks import KINDS, Task
+
+__all__ = ["Engine"]
+
+TOKEN_VECTORS = ("last_hidden_state", "token_embeddings")  # optimum's names
+MAX_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Engine:
+    """A bundle that is ready to predict.
+
+    Attributes:
+        bundle: what was opened.
+        encoder: text to rows.
+        session: rows to raw outputs.
+        outputs: names of the graph's outputs that are fetched.
+        batch_tokens: padded tokens of a batch. Predictions do not depend on it.
+    """
+
+    bundle: Bundle
+    encoder: Encoder
+    session: Session
+    outputs: tuple[str, ...]
+    batch_tokens: int
+
+    @classmethod
+    def open(
+        cls,
+        bundle: Path | str | Bundle | None = None,
+        *,
+        precision: str = "fp32",
+        device: str = "auto",
+        threads: int | None = None,
+        batch_tokens: int = 512,
+    ) -> Engine:
+        """Load a bundle.
+
+        Args:
+            bundle: an opened bundle; or a path of one, or of a folder or run with a single one.
+            precision: the variant: fp32, fp16 or int8; an opened bundle has its own.
+            device: auto, cpu, cuda or cuda:N.
+            threads: CPU threads; default, the cores this process may use.
+            batch_tokens: padded tokens of a batch.
+
+        Raises:
+            ModelError: no bundle, damaged files, a missing variant or device.
+            UsageError: the folder holds several bundles.
+            MissingExtra: ONNX Runtime is not installed.
+        """
+        if batch_tokens < 1:
+            raise UsageError(f"a batch of {batch_tokens} tokens holds nothing", "use 512")
+        if not isinstance(bundle, Bundle):
+            bundle = Bundle.open(_only_bundle(bundle), precision=precision)
+        encoder = Encoder.load(bundle.path, max_length=bundle.max_length)
+        session = Session(bundle.onnx_path, device=device, threads=threads)
+        return cls(
+            bundle=bundle,
+            encoder=encoder,
+            session=session,
+            outputs=_needed_outputs(bundle, session),
+            batch_tokens=batch_tokens,
+        )
+
+    @property
+    def task(self) -> Task:
+        """The bundle's task."""
+        return self.bundle.task
+
+    def predict(
+        self, items: Sequence[Example | str], *, tick: Tick | None = None
+    ) -> list[Prediction]:
+        """Predictions in the order of the items.
+
+        Args:
+            items: records of the task's kind (`xlt.examples`); strings for single texts.
+            tick: called with the number of items just finished.
+
+        Raises:
+            DataError: an item is of the wrong type or not valid Unicode; nothing is computed.
+            ModelError: the model fails, or an output is not finite.
+        """
+        if self.task.kind == "embed":
+            return list(self.embed(items, tick=tick))
+        rows = self.encode(items)
+        return self.decode(items, rows, self.run(rows, tick=tick))
+
+    def embed(self, texts: Sequence[Example | str], *, tick: Tick | None = None) -> Vector:
+        """Sentence vectors of length 1, float32 (N, D); each distinct text is computed once.
+
+        Args:
+            texts: strings or `Sentence` records.
+            tick: called with the number of texts just finished.
+
+        Raises:
+            DataError: a text is not valid Unicode.
+            ModelError: the bundle makes no embeddings, or an output is not finite.
+        """
+        if self.task.kind != "embed":
+            raise ModelError(
+                f"{self.bundle.path}: a {self.task.name} model makes no sentence embeddings",
+                "use the `encoder` bundle of the run",
+            )
+        rows = self.encode(texts)
+        first: dict[bytes, int] = {}
+        same_as = [first.setdefault(row.ids.tobytes(), i) for i, row in enumerate(rows)]
+        if tick is not None and rows:
+            tick(len(rows) - len(first))
+        distinct = list(first.values())
+        outputs = self.run([rows[i] for i in distinct], tick=tick)
+        vectors: dict[int, Vector] = {}
+        for i, output in zip(distinct, outputs, strict=True):
+            check_finite(i, texts[i], [output])
+            vectors[i] = unit_vector(output["sentence_embedding"])
+        if not rows:
+            return np.zeros((0, 0), np.float32)
+        return np.stack([vectors[i] for i in same_as])
+
+    def encode(self, items: Sequence[Example | str]) -> list[Row]:
+        """Rows of the items; see `Encoder.encode`."""
+        return self.encoder.encode(self.task.kind, items)
+
+    def run(self, rows: Sequence[Row], *, tick: Tick | None = None) -> list[Outputs]:
+        """Raw outputs of each row, in the order of the rows, computed in sorted batches.
+
+        Args:
+            rows: what `encode` made, of one or several lists of items.
+            tick: called with the number of items just finished; the rows must then be those of
+                one list of items.
+        """
+        waiting: dict[int, int] = {}
+        for row in rows:
+            waiting[row.item] = waiting.get(row.item, 0) + 1
+        found: list[Outputs] = [{}] * len(rows)
+        for batch in self._batches(rows):
+            for index, output in zip(batch, self.run_batch([rows[i] for i in batch]), strict=True):
+                found[index] = output
+                waiting[rows[index].item] -= 1
+            if tick is not None:
+                finished = {rows[i].item for i in batch if not waiting[rows[i].item]}
+                tick(len(finished))
+        return found
+
+    def run_batch(self, rows: Sequence[Row]) -> list[Outputs]:
+        """Raw outputs of rows that are computed together, as one batch.
+
+        Returns:
+            For each row, by name: pair (C,), choice (n_choices,), tag at the first sub-words
+            (W, C), span (L,) each, embed (D,). Padding is removed.
+        """
+        feeds = pad(rows, self.encoder.pad_id)
+        if "token_type_ids" in self.session.inputs:
+            feeds.setdefault("token_type_ids", np.zeros_like(feeds["input_ids"]))
+        arrays = self.session.run(feeds, self.outputs)
+        for name, array in zip(self.outputs, arrays, strict=True):
+            if array.ndim < 1 or len(array) != len(rows):
+                raise ModelError(
+                    f"{self.bundle.onnx_path}: output {name!r} has shape {array.shape} for "
+                    f"{len(rows)} rows",
+                    "export the model again",
+                )
+        return [
+            self._output_of(row, {n: a[i] for n, a in zip(self.outputs, arrays, strict=True)})
+            for i, row in enumerate(rows)
+        ]
+
+    def decode(
+        self, items: Sequence[Example | str], rows: Sequence[Row], outputs: Sequence[Outputs]
+    ) -> list[Prediction]:
+        """Predictions of the items from their rows and the rows' raw outputs.
+
+        Args:
+            items: what was encoded.
+            rows: all rows of these items, in the encoder's order.
+            outputs: as `run` returned them for the rows.
+        """
+        places: list[list[int]] = [[] for _ in items]
+        for place, row in enumerate(rows):
+            places[row.item].append(place)
+        return [
+            decode(self.task, i, item, [rows[p] for p in mine], [outputs[p] for p in mine])
+            for i, (item, mine) in enumerate(zip(items, places, strict=True))
+        ]
+
+    def _output_of(self, row: Row, arrays: Outputs) -> Outputs:
+        """What decoding needs of a row's part of the batch, copied out of it."""
+        kind = self.task.kind
+        if kind == "embed":
+            return {"sentence_embedding": _pooled(arrays, row.width, self.bundle.pooling)}
+        if kind == "tag":
+            return {"logits": arrays["logits"][row.words].astype(np.float32)}
+        if kind == "span":
+            return {name: array[: row.width].astype(np.float32) for name, array in arrays.items()}
+        return {"logits": arrays["logits"].astype(np.float32)}
+
+    def _batches(self, rows: Sequence[Row]) -> list[list[int]]:
+        """Batch plan; rows with another number of choices never share a batch."""
+        groups: dict[int, list[int]] = {}
+        for index, row in enumerate(rows):
+            groups.setdefault(1 if row.ids.ndim == 1 else len(row.ids), []).append(index)
+        return [
+            [group[i] for i in batch]
+            for n_choices, group in sorted(groups.items())
+            for batch in plan(
+                [rows[i].width for i in group],
+                max_tokens=self.batch_tokens,
+                max_rows=MAX_ROWS,
+                rows_per_item=n_choices,
+            )
+        ]
+
+
+def _only_bundle(model: Path | str | None) -> Path:
+    found = find_bundles(model)
+    if len(found) > 1:
+        raise UsageError(
+            f"{model or 'the run'}: holds {len(found)} bundles: {', '.join(p.name for p in found)}",
+            f"open one of them, for example {found[0]}",
+        )
+    return found[0]
+
+
+def _needed_outputs(bundle: Bundle, session: Session) -> tuple[str, ...]:
+    """Names of the outputs that the task's kind decodes; token vectors when none are pooled."""
+    wanted = KINDS[bundle.task.kind].outputs
+    if set(wanted) <= set(session.outputs):
+        return wanted
+    if bundle.task.kind == "embed" and bundle.pooling is not None:
+        for name in TOKEN_VECTORS:
+            if name in session.outputs:
+                return (name,)
+    raise ModelError(
+        f"{bundle.onnx_path}: a {bundle.task.kind} task needs the outputs {', '.join(wanted)}; "
+        f"this graph has {', '.join(session.outputs)}",
+        "export the model for this task with xlt export",
+    )
+
+
+def _pooled(arrays: Outputs, width: int, pooling: str | None) -> Vector:
+    """The sentence's vector (D,), pooled over its own tokens where the graph has not done so."""
+    if "sentence_embedding" in arrays:
+        return arrays["sentence_embedding"].astype(np.float32)
+    hidden_LD: Vector = next(iter(arrays.values()))[:width]
+    if pooling == "mean":
+        vector: Vector = hidden_LD.mean(axis=0, dtype=np.float64)
+    else:
+        vector = hidden_LD[0 if pooling == "cls" else -1]
+    return vector.astype(np.float32)

@@ -1,0 +1,236 @@
+"""ONNX Runtime behind one small class: device, threads, and clear errors.
+
+The only file that imports onnxruntime.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlt.errors import MissingExtra, ModelError, UsageError
+
+__all__ = ["Session", "parse_device", "usable_cores"]
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+WHEELS = ("onnxruntime", "onnxruntime-gpu")
+QUIETLY = 3  # ONNX Runtime's log level "error"
+DTYPES = {
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+}
+
+
+class Session:
+    """A loaded graph. `run` may be called from several threads.
+
+    Args:
+        path: the ONNX file; external data lie beside it.
+        device: auto (CUDA when it works, else CPU), cpu, cuda or cuda:N.
+        threads: CPU threads for one call; default, the cores this process may use.
+
+    Attributes:
+        inputs: name -> element type of each input, as the graph declares it.
+        outputs: names of the outputs.
+        device: where it runs: cpu or cuda:N.
+
+    Raises:
+        ModelError: the file is no valid graph, or an explicit device is not there.
+        MissingExtra: ONNX Runtime is not installed.
+        UsageError: an unknown device, or both ONNX Runtime wheels are installed.
+    """
+
+    def __init__(self, path: Path, *, device: str = "auto", threads: int | None = None) -> None:
+        kind, index = parse_device(device)
+        runtime = _runtime()
+        available = runtime.get_available_providers()
+        if kind == "cuda" and CUDA not in available:
+            raise ModelError(
+                f"device {device} is not there: this ONNX Runtime offers {', '.join(available)}",
+                'use --device cpu, or pip install "xlt[gpu]" in place of "xlt[cpu]"',
+            )
+        providers: list[Any] = [CPU]
+        if kind != "cpu" and CUDA in available:
+            providers.insert(0, (CUDA, {"device_id": index}))
+            _find_cuda_libraries(runtime)
+        self._path = path
+        self._session = _load(runtime, path, providers, threads or usable_cores())
+        on_cuda = CUDA in self._session.get_providers()
+        if kind == "cuda" and not on_cuda:
+            raise ModelError(
+                f"device {device} is not there: CUDA could not be started",
+                "check `nvidia-smi` and the CUDA libraries, or use --device cpu",
+            )
+        self.device = f"cuda:{index}" if on_cuda else "cpu"
+        self.inputs: dict[str, str] = {node.name: node.type for node in self._session.get_inputs()}
+        self.outputs: list[str] = [node.name for node in self._session.get_outputs()]
+
+    def run(self, feeds: Mapping[str, NDArray[Any]], outputs: Sequence[str]) -> list[NDArray[Any]]:
+        """Compute the named outputs, and nothing else is fetched.
+
+        Args:
+            feeds: arrays by input name; those that the graph does not declare are left out.
+            outputs: names of outputs.
+
+        Raises:
+            ModelError: the graph wants an input that is not fed, lacks an output, or fails.
+        """
+        wanted = {}
+        for name, kind in self.inputs.items():
+            if name not in feeds:
+                raise ModelError(
+                    f"{self._path}: the graph wants an input {name!r} that encoding does not make",
+                    "export the model with xlt export",
+                )
+            wanted[name] = np.asarray(feeds[name], DTYPES.get(kind))
+        missing = [name for name in outputs if name not in self.outputs]
+        if missing:
+            raise ModelError(
+                f"{self._path}: no output {', '.join(missing)}; it has {', '.join(self.outputs)}",
+                "export the model for this task with xlt export",
+            )
+        try:
+            found: list[NDArray[Any]] = self._session.run(list(outputs), wanted)
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in wanted.items())
+            raise ModelError(
+                f"{self._path}: failed on {shapes}: {_first_line(error)}",
+                "a smaller --batch-tokens needs less memory; otherwise export the model again",
+            ) from error
+        return found
+
+
+def parse_device(device: str) -> tuple[str, int]:
+    """`cuda:1` as ("cuda", 1); auto, cpu and cuda stand for index 0.
+
+    Raises:
+        UsageError: none of auto, cpu, cuda, cuda:N.
+    """
+    match = re.fullmatch(r"(auto|cpu|cuda)|cuda:(\d+)", device)
+    if not match:
+        raise UsageError(f"unknown device {device!r}", "use auto, cpu, cuda or cuda:N")
+    return match[1] or "cuda", int(match[2] or 0)
+
+
+def usable_cores(root: Path = Path("/")) -> int:
+    """Cores that this process may use: its affinity mask, bounded by the cgroup's CPU quota.
+
+    Args:
+        root: where /proc and /sys are (tests).
+    """
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        cores = os.cpu_count() or 1
+    quota = _cgroup_quota(root)
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def _cgroup_quota(root: Path) -> float | None:
+    """The smallest CPU quota, in cores, of this process's cgroups (v1 and v2) and their parents."""
+    quotas = []
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, place = line.split(":", 2)
+        if controllers == "":
+            base, read = root / "sys/fs/cgroup", _quota_v2
+        elif "cpu" in controllers.split(","):
+            base, read = root / "sys/fs/cgroup/cpu", _quota_v1
+        else:
+            continue
+        folder = base / place.strip("/")
+        # Inside a container the path may be the host's; then only the mount's root is there.
+        while folder.is_relative_to(base):
+            quotas.append(read(folder))
+            folder = folder.parent
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def _quota_v2(folder: Path) -> float | None:
+    words = " ".join(_lines(folder / "cpu.max")).split()
+    return int(words[0]) / int(words[1]) if len(words) == 2 and words[0] != "max" else None
+
+
+def _quota_v1(folder: Path) -> float | None:
+    quota = " ".join(_lines(folder / "cpu.cfs_quota_us"))
+    period = " ".join(_lines(folder / "cpu.cfs_period_us"))
+    return int(quota) / int(period) if quota and period and int(quota) > 0 else None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:  # no such controller here
+        return []
+
+
+def _runtime() -> Any:
+    """The onnxruntime module.
+
+    Raises:
+        UsageError: both wheels are installed; they overwrite each other's files.
+        MissingExtra: neither is.
+    """
+    if len(_installed_wheels()) > 1:
+        raise UsageError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
+            'pip uninstall -y onnxruntime onnxruntime-gpu && pip install "xlt[gpu]"  (or xlt[cpu])',
+        )
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        raise MissingExtra(
+            "onnxruntime", "cpu", 'on NVIDIA machines: pip install "xlt[gpu]"'
+        ) from error
+    return onnxruntime
+
+
+def _installed_wheels() -> list[str]:
+    found = []
+    for name in WHEELS:
+        try:
+            metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        found.append(name)
+    return found
+
+
+def _find_cuda_libraries(runtime: Any) -> None:
+    """Load the CUDA libraries that pip installed; its talk goes to stderr."""
+    if hasattr(runtime, "preload_dlls"):
+        with contextlib.redirect_stdout(sys.stderr):
+            runtime.preload_dlls()
+
+
+def _load(runtime: Any, path: Path, providers: list[Any], threads: int) -> Any:
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file", "export the model again")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = QUIETLY
+    try:
+        return runtime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors have no common base
+        raise ModelError(
+            f"{path}: ONNX Runtime cannot load it: {_first_line(error)}",
+            "copy or export the model again; update onnxruntime when the graph is newer",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
