@@ -1,0 +1,61 @@
+"""What no learning reaches: scores on English dev of answers that ignore the input."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any, cast
+
+from xlt.examples import Choice, Example, Pair, Tagged
+from xlt.metrics import measure
+from xlt.tasks import Task
+
+__all__ = ["baselines"]
+
+
+def baselines(task: Task, train: Sequence[Example], dev: Sequence[Example]) -> dict[str, Any]:
+    """Baselines of the task's kind, scored on dev like the model.
+
+    Returns:
+        pair: `label` (the most frequent one in train) and its scores as `majority`.
+        tag: the same, and as `per_word` the most frequent tag of each word (of unknown words
+        the most frequent tag of all).
+        choice: `uniform`, the expected accuracy of a guess.
+        span: nothing; without dev only `label`.
+    """
+    if task.kind == "pair":
+        label = _most_frequent(Counter(e.label for e in cast(Sequence[Pair], train)))
+        found: dict[str, Any] = {"label": label}
+        if dev:
+            gold = [str(e.label) for e in cast(Sequence[Pair], dev)]
+            found["majority"] = measure(task.metric, gold, [label] * len(gold), "en")
+        return found
+    if task.kind == "tag":
+        return _tag_baselines(task, cast(Sequence[Tagged], train), cast(Sequence[Tagged], dev))
+    if task.kind == "choice" and dev:
+        chances = [1 / len(e.choices) for e in cast(Sequence[Choice], dev)]
+        return {"uniform": {"accuracy": 100 * sum(chances) / len(chances)}}
+    return {}
+
+
+def _tag_baselines(task: Task, train: Sequence[Tagged], dev: Sequence[Tagged]) -> dict[str, Any]:
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for sentence in train:
+        for word, tag in zip(sentence.words, sentence.tags or (), strict=True):
+            counts[word][tag] += 1
+    every = sum(counts.values(), Counter[str]())
+    label = _most_frequent(every)
+    found: dict[str, Any] = {"label": label}
+    if dev:
+        known = {word: _most_frequent(tags) for word, tags in counts.items()}
+        gold = [list(sentence.tags or ()) for sentence in dev]
+        constant = [[label] * len(sentence.words) for sentence in dev]
+        by_word = [[known.get(word, label) for word in sentence.words] for sentence in dev]
+        found["majority"] = measure(task.metric, gold, constant, "en")
+        found["per_word"] = measure(task.metric, gold, by_word, "en")
+    return found
+
+
+def _most_frequent(counts: Counter[Any]) -> str:
+    """The most frequent one, ties by name."""
+    return str(min(counts, key=lambda label: (-counts[label], label)))

@@ -1,0 +1,178 @@
+"""`xlt train`: flags to a configuration, the plan or the finished run back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xlt import show
+from xlt.errors import UsageError
+from xlt.extras import needs
+from xlt.options import (
+    PATH,
+    command,
+    data_option,
+    device_option,
+    force_option,
+    json_option,
+    need_data,
+    seed_option,
+    threads_option,
+)
+from xlt.runs import Run
+from xlt.train.config import TrainConfig
+
+__all__ = ["train"]
+
+
+@command(
+    "xlt train --model xlm-roberta-base --data ROOT --intermediate mnli --target all",
+    "xlt train --model compact --data ROOT --target udpos,panx,tydiqa",
+    "xlt train --model xlt-run --data ROOT --target xnli --train-examples 10% --out few",
+    "xlt train --model compact --data ROOT --pretrain mlm --target none --out encoder",
+    "xlt train --model DIR --data ROOT --intermediate mnli --train-split mnli=snli_dev.jsonl",
+)
+@click.option(
+    "--model",
+    required=True,
+    metavar="HF_ID|DIR|RUN|compact",
+    help="Where to start: a hub model, a folder, a finished run, or a new small encoder.",
+)
+@data_option
+@click.option(
+    "--out", type=PATH, default="xlt-run", show_default=True, metavar="RUN", help="The run folder."
+)
+@click.option(
+    "--pretrain",
+    metavar="LIST|none",
+    help="compact only: of svd,mlm,tlm. [default: svd,mlm, and tlm with parallel text]",
+)
+@click.option("--pretrain-steps", type=int, metavar="N", help="compact only: steps of phase 0.")
+@click.option("--vocab-size", type=int, metavar="N", help="compact only: tokens to learn.")
+@click.option(
+    "--intermediate",
+    multiple=True,
+    metavar="TASK",
+    help="Train on this first; repeat for phases in sequence.",
+)
+@click.option(
+    "--target",
+    metavar="all|none|LIST",
+    help="Targets to tune. [default: all, or none when a phase is asked for]",
+)
+@click.option(
+    "--train-examples",
+    metavar="N|P%",
+    help="Use so many examples; smaller sets lie inside larger ones.",
+)
+@click.option(
+    "--train-split",
+    multiple=True,
+    metavar="TASK=FILE",
+    help="Train TASK on this file instead (recorded as non-standard).",
+)
+@click.option("--epochs", type=float, metavar="X", help="Passes over the data of each phase.")
+@click.option("--steps", type=int, metavar="N", help="Upper bound of the steps of every phase.")
+@click.option("--lr", type=float, metavar="X", help="Peak learning rate.")
+@click.option("--batch-size", type=int, metavar="N", help="Examples per step.")
+@click.option("--max-length", type=int, metavar="N", help="Tokens per model input.")
+@click.option("--warmup", type=float, metavar="SHARE", help="Share of the steps. [default: 0.1]")
+@click.option("--weight-decay", type=float, metavar="X", help="Never on biases and norms.")
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    metavar="fp32|bf16",
+    help="bf16 computes in autocast; weights stay fp32.",
+)
+@click.option(
+    "--eval-every",
+    type=int,
+    metavar="N",
+    help="Steps between looks at English dev. [default: once an epoch]",
+)
+@click.option("--patience", type=int, metavar="N", help="Stop after N looks without a gain.")
+@click.option(
+    "--save-every",
+    type=int,
+    metavar="N",
+    help="Steps between checkpoints. [default: about one a minute]",
+)
+@click.option(
+    "--allow-overlap", is_flag=True, help="Train although training items occur in a test file."
+)
+@click.option("--resume", is_flag=True, help="Continue what is there; start when nothing is.")
+@force_option
+@seed_option()
+@threads_option
+@device_option
+@click.option("--dry-run", is_flag=True, help="Show the plan, write nothing.")
+@json_option
+def train(
+    data: Path | None,
+    pretrain: str | None,
+    target: str | None,
+    train_split: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Train on English: phase 0 of a new encoder, intermediate tasks, target tasks."""
+    config = TrainConfig(
+        data=need_data(data),
+        pretrain=_names(pretrain),
+        target=_names(target),
+        train_split=_splits(train_split),
+        **flags,
+    )
+    with needs("train", "training"):
+        from xlt.train.plan import make_plan
+        from xlt.train.run import fit
+    if dry_run:
+        plan = make_plan(config)
+        click.echo(json.dumps(plan.to_json(), indent=1) if as_json else str(plan))
+        return
+    run = fit(config)
+    if as_json:
+        click.echo(json.dumps({"path": str(run.path), **run.record}, indent=1, ensure_ascii=False))
+    else:
+        click.echo(summary(run))
+
+
+def summary(run: Run) -> str:
+    """The run's results: dev scores of every training, its baselines beside them."""
+    trained = [entry for entry in run.record["lineage"]["phases"] if not entry.get("inherited")]
+    named = [(entry["name"], entry) for entry in trained]
+    named += list(run.record["targets"].items())
+    rows = []
+    for name, entry in named:
+        scores = entry.get("dev") or {}
+        for metric, value in scores.items():
+            found = entry["baseline"].items()
+            beside = [f"{kind} {s[metric]:.1f}" for kind, s in found if isinstance(s, dict)]
+            rows.append([name, metric, f"{value:.1f}", ", ".join(beside) or "-"])
+        if not scores:
+            loss = entry.get("loss")
+            rows.append([name, "loss", "-" if loss is None else f"{loss:.3f}", "-"])
+    lines = [show.table(["trained", "English dev", "score", "baselines"], rows)] if rows else []
+    return "\n".join([*lines, f"run: {run.path} ({run.status}); next: xlt export {run.path}"])
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """Names of a comma list; `none` is the empty list."""
+    if text is None:
+        return None
+    return () if text == "none" else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _splits(texts: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
+    found = []
+    for text in texts:
+        task, equals, file = text.partition("=")
+        if not (task and equals and file):
+            raise UsageError(f"--train-split {text!r} is not TASK=FILE", "as in mnli=snli.jsonl")
+        found.append((task, Path(file)))
+    return tuple(found)

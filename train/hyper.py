@@ -1,0 +1,91 @@
+"""Hyper-parameters: the defaults of every kind and task with their sources, flags on top.
+
+Pretrained encoders: learning rates and weight decay of XTREME's baseline scripts (Hu et al.
+2020), epochs, batches and warm-up of X-STILTs (Phang et al. 2020). The compact encoder is
+some thousand times smaller and wants larger steps; its values were chosen on English dev.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from xlt.tasks import Task
+from xlt.train.config import TrainConfig
+
+__all__ = ["Hyper", "resolve"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyper:
+    """How one phase is trained.
+
+    Attributes:
+        lr: peak learning rate.
+        epochs: passes over the data.
+        steps: upper bound of the steps, None for no bound.
+        batch_size: examples per step; 0: as many as make `batch_tokens` on average.
+        batch_tokens: only with `batch_size` 0.
+        max_length: tokens per model input.
+        warmup: share of the steps.
+        weight_decay: never on biases and norms.
+        eval_every: steps between dev evaluations, None: once an epoch.
+        patience: dev evaluations without improvement before stopping, None: never.
+        frozen: parameters (by part of their name) that are not trained.
+    """
+
+    lr: float
+    epochs: float
+    steps: int | None = None
+    batch_size: int = 0
+    batch_tokens: int = 0
+    max_length: int = 128
+    warmup: float = 0.1
+    weight_decay: float = 0.0
+    eval_every: int | None = None
+    patience: int | None = None
+    frozen: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict for run.json."""
+        return asdict(self)
+
+
+PRETRAINED = {
+    "pair": Hyper(lr=2e-5, epochs=3, batch_size=32),
+    "choice": Hyper(lr=1e-5, epochs=7, batch_size=24),
+    "tag": Hyper(lr=2e-5, epochs=10, batch_size=32),
+    "span": Hyper(lr=3e-5, epochs=3, batch_size=32, weight_decay=1e-4),
+}
+# Epochs of X-STILTs (appendix and its released configurations), by task.
+EPOCHS = {
+    "xnli": 2, "pawsx": 5, "udpos": 10, "panx": 10, "xquad": 2, "mlqa": 2, "tydiqa": 2,
+    "anli+": 2, "mnli": 2, "qqp": 3, "squad": 3, "squad2": 3, "hellaswag": 7, "ccg": 15,
+    "cosmosqa": 15, "csqa": 10,
+}  # fmt: skip
+EMBEDDINGS = ("embeddings.word_embeddings",)
+COMPACT = {
+    "pair": Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
+    "choice": Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
+    "tag": Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
+    "span": Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
+}
+
+
+def resolve(config: TrainConfig, task: Task, *, compact: bool) -> Hyper:
+    """The defaults of the task for this size of encoder, overridden by the flags."""
+    default = (COMPACT if compact else PRETRAINED)[task.kind]
+    if not compact:
+        default = replace(default, epochs=EPOCHS.get(task.name, default.epochs))
+    flags: dict[str, Any] = {
+        "lr": config.lr,
+        "epochs": config.epochs,
+        "steps": config.steps,
+        "batch_size": config.batch_size,
+        "max_length": config.max_length or task.max_length,
+        "warmup": config.warmup,
+        "weight_decay": config.weight_decay,
+        "eval_every": config.eval_every,
+        "patience": config.patience,
+    }
+    return replace(default, **{name: value for name, value in flags.items() if value is not None})

@@ -1,0 +1,70 @@
+"""Where a run's models come from: base, phases, data fingerprints, overlaps, versions."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+from xlt._version import __version__
+from xlt.data import DataSet
+from xlt.files import sha256_json
+from xlt.train.compact import Corpus
+from xlt.train.config import TrainConfig
+from xlt.train.plan import Plan
+
+__all__ = ["lineage_of"]
+
+PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
+
+
+def lineage_of(config: TrainConfig, plan: Plan, corpus: Corpus | None) -> dict[str, Any]:
+    """The `lineage` of run.json before the first phase; that of a base run is carried on."""
+    phases = (*plan.intermediate, *plan.targets)
+    sets = [part for phase in phases for part in (phase.train, phase.dev) if part]
+    inherited = plan.base.lineage
+    overlaps = [hit.to_json() for hit in plan.overlaps]
+    notes = {phase.name: [*phase.notes, *phase.train.notes] for phase in phases}
+    if corpus and corpus.notes:
+        notes["text"] = list(corpus.notes)
+    return {
+        "base_model": inherited.get("base_model", plan.base.name),
+        "phases": [{**entry, "inherited": True} for entry in inherited.get("phases", [])],
+        "data": _once(
+            [
+                *inherited.get("data", []),
+                *(corpus.fingerprints() if corpus else []),
+                *map(_fingerprint, sets),
+            ]
+        ),
+        "overlaps": _once(
+            [*inherited.get("overlaps", []), *(hit.to_json() for hit in plan.overlaps)]
+        ),
+        "non_standard": {
+            **inherited.get("non_standard", {}),
+            **{task: str(file) for task, file in config.train_split},
+        },
+        "notes": {name: list(dict.fromkeys(lines)) for name, lines in notes.items() if lines},
+        "seed": config.seed,
+        "versions": {
+            "python": platform.python_version(),
+            "xlt": __version__,
+            **{name: version(name) for name in PACKAGES},
+        },
+    }
+
+
+def _fingerprint(part: DataSet) -> dict[str, Any]:
+    return {
+        "task": part.task,
+        "lang": part.lang,
+        "split": part.split,
+        "n": len(part.examples),
+        "sha256": part.sha256,
+        "paths": [str(path) for path in part.paths],
+    }
+
+
+def _once(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({sha256_json(record): record for record in records}.values())

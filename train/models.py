@@ -1,0 +1,157 @@
+"""Models in and out: Hugging Face folders, fresh heads on a carried-over encoder.
+
+A phase hands over its encoder only; the head of the phase before is dropped, as in X-STILTs
+(Phang et al. 2020).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from xlt.errors import ModelError
+from xlt.files import atomic_folder
+from xlt.tasks import KINDS, Task
+
+__all__ = ["fresh_head", "load_encoder", "save_folder", "tokenizer_files", "weights"]
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "spm.model",
+)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' notes about new heads off the screen; ours say it once."""
+    level = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(level)
+
+
+def load_encoder(source: str | Path) -> Any:
+    """The encoder of a hub id or a folder, without any head, in fp32.
+
+    A pooler that the checkpoint lacks is left out instead of being made up.
+
+    Raises:
+        ModelError: nothing there, or not a model that transformers can open.
+    """
+    try:
+        with quiet():
+            encoder, report = AutoModel.from_pretrained(str(source), output_loading_info=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"cannot load a model from {str(source)!r}: {reason[:200]}",
+            "--model takes a hub id, a folder with config.json and weights, or a run",
+        ) from error
+    missing = sorted(report["missing_keys"])
+    if missing and all(name.startswith("pooler.") for name in missing):
+        encoder.pooler = None
+    elif missing:
+        raise ModelError(
+            f"{str(source)!r} lacks weights: {', '.join(missing[:3])} ({len(missing)} in all)",
+            "give a complete checkpoint",
+        )
+    return encoder.float()
+
+
+def fresh_head(folder: Path, task: Task, seed: int) -> Any:
+    """A model of the task's kind: the folder's encoder under a newly drawn head.
+
+    Args:
+        folder: Hugging Face folder; a head in it is ignored.
+        task: with its labels resolved.
+        seed: decides the head.
+
+    Raises:
+        ModelError: the architecture has no head of this kind.
+    """
+    auto = getattr(transformers, str(KINDS[task.kind].auto_model))
+    config = AutoConfig.from_pretrained(folder)
+    if task.labels:
+        config.id2label = dict(enumerate(task.labels))
+        config.label2id = {label: index for index, label in enumerate(task.labels)}
+    elif task.kind == "span":
+        config.num_labels = 2
+    torch.manual_seed(seed)
+    try:
+        with quiet():
+            model = auto.from_config(config)
+    except ValueError as error:
+        raise ModelError(
+            f"{config.model_type} models have no head for {task.name} (kind {task.kind})",
+            "choose another --model for this task",
+        ) from error
+    encoder = load_encoder(folder)
+    own = model.base_model.state_dict()
+    given = encoder.state_dict()
+    lacking = [name for name in own if name not in given and not name.startswith("pooler.")]
+    if lacking:
+        raise ModelError(f"{folder} lacks weights of the encoder: {lacking[:3]}", "train it again")
+    model.base_model.load_state_dict({n: t for n, t in given.items() if n in own}, strict=False)
+    return model.float()
+
+
+def save_folder(model: Any, tokenizer: Path, target: Path) -> None:
+    """Write a Hugging Face folder as a whole: weights, configuration, tokenizer files."""
+    with atomic_folder(target) as folder, quiet():
+        model.save_pretrained(folder, safe_serialization=True)
+        for name in TOKENIZER_FILES:
+            if (tokenizer / name).is_file():
+                shutil.copyfile(tokenizer / name, folder / name)
+
+
+def tokenizer_files(source: str | Path, folder: Path) -> None:
+    """Write the source's fast tokenizer into `folder`.
+
+    Raises:
+        ModelError: the source has no tokenizer, or none that saves as tokenizer.json.
+    """
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(str(source), use_fast=True)
+            tokenizer.save_pretrained(folder)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(
+            f"cannot load a tokenizer from {str(source)!r}: {reason[:200]}",
+            "the folder needs tokenizer.json",
+        ) from error
+    if not (folder / "tokenizer.json").is_file():
+        raise ModelError(
+            f"{str(source)!r} has no fast tokenizer (tokenizer.json)",
+            "convert it with transformers' AutoTokenizer first",
+        )
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and saved buffers by name, tied ones once."""
+    seen: set[int] = set()
+    found: dict[str, Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        if tensor.data_ptr() not in seen or tensor.numel() == 0:
+            seen.add(tensor.data_ptr())
+            found[name] = tensor
+    return found

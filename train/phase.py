@@ -1,0 +1,116 @@
+"""One phase: a fresh head on an encoder, trained, selected on English dev, written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from xlt.encode import Encoder
+from xlt.runs import Run
+from xlt.show import note
+from xlt.train.baseline import baselines
+from xlt.train.batches import Order, micros
+from xlt.train.config import TrainConfig
+from xlt.train.hyper import Hyper
+from xlt.train.labels import encode_labelled
+from xlt.train.loop import Job, run_job
+from xlt.train.models import fresh_head, save_folder
+from xlt.train.plan import Phase
+from xlt.train.scoring import SELECTION, dev_scores, task_loss
+from xlt.train.seeds import derive
+
+__all__ = ["train_phase"]
+
+# Tokens through the model at once; more does not pay on a CPU.
+PART_TOKENS = {"cpu": 1024, "cuda": 16384}
+
+
+def train_phase(
+    phase: Phase, folder: Path, run: Run, config: TrainConfig, device: torch.device
+) -> dict[str, Any]:
+    """Train and write `phase.folder`; what is worth knowing goes into run.json.
+
+    Args:
+        phase: what to train.
+        folder: Hugging Face folder with the encoder and the tokenizer.
+        run: gets the log, the checkpoints and the model.
+        config: seed and precision.
+        device: where to compute.
+
+    Returns:
+        path, counts of examples, rows and tokens, steps, dev scores, baselines, hyper-parameters.
+    """
+    encoder = Encoder.load(folder, max_length=phase.hyper.max_length)
+    data = encode_labelled(encoder, phase.task, phase.train.examples)
+    tokens = int(data.lengths.sum())
+    hyper = _settle(phase.hyper, tokens / len(data.rows))
+    order = Order(data.lengths, hyper.batch_size, derive(config.seed, phase.name))
+    steps = order.steps(hyper.epochs)
+    steps = min(steps, hyper.steps or steps)
+    cut = sum(row.truncated for row in data.rows)
+    note(
+        f"{phase.name}: {len(data.rows):,} rows, {tokens:,} tokens an epoch, {steps:,} steps of "
+        f"{hyper.batch_size}" + (f", {cut:,} rows cut to {encoder.max_length} tokens" * bool(cut))
+    )
+    model = fresh_head(folder, phase.task, derive(config.seed, phase.name, "head")).to(device)
+    frozen = _freeze(model, hyper.frozen)
+    dev = phase.dev.examples if phase.dev else ()
+    dev_rows = encoder.encode(phase.task.kind, dev)
+    part = PART_TOKENS[device.type]
+
+    def evaluate() -> dict[str, float]:
+        return dev_scores(model, encoder, phase.task, dev, dev_rows, part)
+
+    job = Job(
+        name=phase.name,
+        model=model,
+        steps=steps,
+        batch=lambda step: micros(data, order.batch(step), encoder.pad_id, part),
+        loss=task_loss,
+        evaluate=evaluate if dev else None,
+        metric=SELECTION,
+        eval_every=hyper.eval_every or order.steps_per_epoch,
+        patience=hyper.patience,
+        lr=hyper.lr,
+        warmup=hyper.warmup,
+        weight_decay=hyper.weight_decay,
+        seed=config.seed,
+        bf16=config.precision == "bf16",
+        save_every=config.save_every,
+    )
+    outcome = run_job(job, run)
+    save_folder(model.cpu(), folder, run.path / phase.folder)
+    return {
+        "path": phase.folder,
+        "examples": len(phase.train.examples),
+        "rows": len(data.rows),
+        "tokens": tokens,
+        "truncated": cut,
+        "steps": outcome.steps,
+        "best_step": outcome.best_step,
+        "loss": outcome.loss,
+        "dev": {name: value for name, value in outcome.dev.items() if name != SELECTION},
+        "baseline": baselines(phase.task, phase.train.examples, dev),
+        "hyper": {**hyper.to_json(), "frozen": frozen},
+    }
+
+
+def _settle(hyper: Hyper, mean_tokens: float) -> Hyper:
+    """Turn a batch in tokens into one in examples."""
+    if hyper.batch_size:
+        return hyper
+    return replace(hyper, batch_size=max(1, round(hyper.batch_tokens / mean_tokens)))
+
+
+def _freeze(model: nn.Module, parts: tuple[str, ...]) -> list[str]:
+    """Keep parameters as they are; returns their names."""
+    names = []
+    for name, parameter in model.named_parameters():
+        if any(part in name for part in parts):
+            parameter.requires_grad_(False)
+            names.append(name)
+    return names

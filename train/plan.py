@@ -1,0 +1,245 @@
+"""What a run will do, worked out and checked before anything is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xlt.data import DataRoot, DataSet, Overlap, overlaps, training_sets
+from xlt.errors import DataError, UsageError
+from xlt.examples import Example, Pair, Tagged
+from xlt.show import table
+from xlt.tasks import Task
+from xlt.train.base import Base, find_base
+from xlt.train.choose import choose
+from xlt.train.config import OBJECTIVES, TrainConfig
+from xlt.train.hyper import Hyper, resolve
+from xlt.train.seeds import derive
+
+__all__ = ["PRETRAIN_STEPS", "Phase", "Plan", "make_plan"]
+
+PRETRAIN_STEPS = 2400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """One training: an intermediate phase or a target.
+
+    Attributes:
+        name: `1-mnli` or `udpos`.
+        folder: where its model goes, relative to the run.
+        task: with labels resolved.
+        serves: targets that this training answers.
+        hyper: how it is trained.
+        train: examples to learn from, after --train-examples.
+        dev: English examples for selection; None when there are none.
+        notes: what a reader should know about the data.
+    """
+
+    name: str
+    folder: str
+    task: Task
+    serves: tuple[str, ...]
+    hyper: Hyper
+    train: DataSet
+    dev: DataSet | None
+    notes: tuple[str, ...]
+
+    @property
+    def steps(self) -> int:
+        """Steps when every example is one row; long texts make more rows."""
+        size = self.hyper.batch_size or 1
+        steps = max(1, round(self.hyper.epochs * math.ceil(len(self.train.examples) / size)))
+        return min(steps, self.hyper.steps or steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything a run will do.
+
+    Attributes:
+        root: the data root.
+        base: where it starts.
+        pretrain: parts of phase 0; () for none.
+        pretrain_steps: its optimisation steps.
+        intermediate, targets: trainings in order.
+        overlaps: training items that occur in test files.
+    """
+
+    root: DataRoot
+    base: Base
+    pretrain: tuple[str, ...]
+    pretrain_steps: int
+    intermediate: tuple[Phase, ...]
+    targets: tuple[Phase, ...]
+    overlaps: tuple[Overlap, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan for `--dry-run --json`."""
+        steps = {"pretrain": list(self.pretrain), "pretrain_steps": self.pretrain_steps}
+        phases = [
+            {
+                "name": phase.name,
+                "tasks": [phase.task.name],
+                "serves": list(phase.serves),
+                "examples": len(phase.train.examples),
+                "dev": len(phase.dev.examples) if phase.dev else 0,
+                "hyper": phase.hyper.to_json(),
+            }
+            for phase in (*self.intermediate, *self.targets)
+        ]
+        base = {"model": self.base.name, "data": str(self.root.path)}
+        return {**base, **(steps if self.pretrain else {}), "phases": phases}
+
+    def __str__(self) -> str:
+        rows = [
+            [
+                phase.name,
+                f"{len(phase.train.examples):,}",
+                f"{len(phase.dev.examples):,}" if phase.dev else "-",
+                f"{phase.hyper.epochs:g}",
+                str(phase.hyper.batch_size or f"{phase.hyper.batch_tokens} tokens"),
+                f"{phase.hyper.lr:g}",
+                f"{phase.steps:,}" if phase.hyper.batch_size else "-",
+            ]
+            for phase in (*self.intermediate, *self.targets)
+        ]
+        if self.pretrain:
+            name = f"0-pretrain ({', '.join(self.pretrain)})"
+            rows.insert(0, [name, "text", "-", "-", "-", "-", f"{self.pretrain_steps:,}"])
+        header = ["phase", "train", "dev", "epochs", "batch", "lr", "steps"]
+        return table(header, rows, title=f"plan: start from {self.base.name}")
+
+
+def make_plan(config: TrainConfig) -> Plan:
+    """Resolve tasks, read their data, choose hyper-parameters, look for overlaps.
+
+    Raises:
+        UsageError: names that are unknown or do not fit, all at once.
+        DataError: a train split is missing or wrong, or training items occur in a test file
+            and `allow_overlap` is off.
+        ModelError: the base model is not there.
+    """
+    config.check()
+    base = find_base(config)
+    root = DataRoot(config.data)
+    chosen = choose(config, root)
+    phases = []
+    for number, task in enumerate(chosen.intermediate, start=1):
+        name = f"{number}-{task.name}"
+        phases.append(_phase(config, root, base, task, name, f"phases/{name}", ()))
+    targets = []
+    for tasks in chosen.targets:
+        name, serves = tasks[0].name, tuple(task.name for task in tasks)
+        targets.append(_phase(config, root, base, tasks[0], name, f"targets/{name}", serves))
+    pretrain = _pretraining(config, root)
+    return Plan(
+        root=root,
+        base=base,
+        pretrain=pretrain,
+        pretrain_steps=_pretraining_steps(config, pretrain),
+        intermediate=tuple(phases),
+        targets=tuple(targets),
+        overlaps=_overlaps(root, [*phases, *targets], config),
+    )
+
+
+def _phase(
+    config: TrainConfig,
+    root: DataRoot,
+    base: Base,
+    task: Task,
+    name: str,
+    folder: str,
+    serves: tuple[str, ...],
+) -> Phase:
+    """Read the training data of a task and settle how it is trained."""
+    files = dict(config.train_split)
+    file = files.get(task.source or task.name, files.get(task.name))
+    training = training_sets(root, task, seed=config.seed, train_file=file)
+    notes = training.notes
+    train = training.train
+    if not task.labels and task.kind in {"pair", "tag"}:
+        task = task.with_labels(_labels(train.examples))
+    if config.train_examples is not None:
+        train = _subset(train, config.train_examples, derive(config.seed, "examples", task.name))
+    return Phase(
+        name=name,
+        folder=folder,
+        task=task,
+        serves=serves,
+        hyper=resolve(config, task, compact=base.compact),
+        train=train,
+        dev=training.dev,
+        notes=notes,
+    )
+
+
+def _subset(train: DataSet, amount: str, seed: int) -> DataSet:
+    """The first examples of one seeded order: smaller amounts lie inside larger ones.
+
+    Raises:
+        UsageError: more examples are asked for than there are.
+    """
+    total = len(train.examples)
+    share = amount.endswith("%")
+    count = math.ceil(float(amount[:-1]) / 100 * total) if share else int(amount)
+    if count > total:
+        raise UsageError(
+            f"--train-examples {count}: {train.task} has {total}", "ask for fewer, or leave it out"
+        )
+    order_N = np.random.default_rng(seed).permutation(total)
+    kept = np.sort(order_N[:count])
+    examples = [train.examples[i] for i in kept]
+    return train.part(f"first {count} of seed {seed}", examples, f"{count} of {total} examples")
+
+
+def _labels(examples: Sequence[Example]) -> list[str]:
+    """The labels that occur, sorted; for tasks whose set comes from the data."""
+    found: set[str] = set()
+    for example in examples:
+        if isinstance(example, Tagged):
+            found.update(example.tags or ())
+        elif isinstance(example, Pair) and example.label is not None:
+            found.add(example.label)
+    return sorted(found)
+
+
+def _overlaps(root: DataRoot, phases: Sequence[Phase], config: TrainConfig) -> tuple[Overlap, ...]:
+    """Training items that occur in test files; refused unless allowed."""
+    hits = tuple(dict.fromkeys(hit for phase in phases for hit in overlaps(root, phase.train)))
+    if hits and not config.allow_overlap:
+        raise DataError(
+            f"training data occur in {len(hits)} test sets: "
+            + "; ".join(map(say_overlap, hits[:3])),
+            "train on other files, or give --allow-overlap (it is named in run.json)",
+        )
+    return hits
+
+
+def say_overlap(hit: Overlap) -> str:
+    """One overlap in words."""
+    return (
+        f"{hit.items} items of {hit.task} {hit.split} in {hit.test_task} {hit.test_lang} test "
+        f"({hit.of} items)"
+    )
+
+
+def _pretraining(config: TrainConfig, root: DataRoot) -> tuple[str, ...]:
+    """Parts of phase 0; by default all that the root has text for."""
+    if not config.is_compact:
+        return ()
+    if config.pretrain is None:
+        return ("svd", "mlm", "tlm") if root.parallel_langs() else ("svd", "mlm")
+    return tuple(part for part in OBJECTIVES if part in config.pretrain)
+
+
+def _pretraining_steps(config: TrainConfig, parts: tuple[str, ...]) -> int:
+    if not {"mlm", "tlm"} & set(parts):
+        return 0
+    steps = config.pretrain_steps or PRETRAIN_STEPS
+    return min(steps, config.steps or steps)

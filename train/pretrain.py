@@ -1,0 +1,261 @@
+"""Phase 0 of the compact encoder: masked LM and translation LM, one batch after the other.
+
+Masked LM after Devlin et al. 2019, translation LM after Conneau and Lample 2019, with most
+masks on one side of a pair so that the other side has to be used.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from xlt.train.batches import IGNORE
+from xlt.train.compact import SPECIAL, Corpus
+from xlt.train.embeddings import closed_form
+from xlt.train.loop import Job, Micro
+from xlt.train.seeds import derive
+
+__all__ = ["Stream", "Tokens", "pretraining_job", "start_embeddings", "tokenise"]
+
+BATCH_TOKENS = 512
+ROW_TOKENS = 128
+POOL = 64
+MASKED, MLM_SHARE = 0.85, 0.25
+RANDOM = 0.10
+TLM_SHARES = (0.5, 0.1)
+LANGUAGE_POWER = 0.5  # small languages are seen more often than their share of the text
+EMBEDDING_RATE = 0.1  # keeps the alignment that the closed form has
+LEARNING_RATE, WARMUP, DECAY, BETAS = 2e-3, 0.05, 0.01, (0.9, 0.98)
+BOS, PAD, EOS, _, MASK = range(len(SPECIAL))
+
+Ids = NDArray[np.int32]
+
+
+class Tokens:
+    """A corpus as token ids: texts by language, pairs by language."""
+
+    def __init__(
+        self,
+        texts: Mapping[str, Sequence[Ids]],
+        pairs: Mapping[str, Sequence[tuple[Ids, Ids]]],
+        vocabulary: int,
+    ) -> None:
+        self.texts, self.pairs, self.vocabulary = texts, pairs, vocabulary
+
+    def counts(self) -> NDArray[np.int64]:
+        """How often each token occurs in the texts (V,)."""
+        total_V = np.zeros(self.vocabulary, dtype=np.int64)
+        for lines in self.texts.values():
+            if lines:
+                total_V += np.bincount(np.concatenate(lines), minlength=self.vocabulary)
+        return total_V
+
+
+def tokenise(corpus: Corpus, tokenizer: Tokenizer) -> Tokens:
+    """Token ids of the corpus, without special tokens; empty texts are dropped."""
+
+    def ids(texts: Sequence[str]) -> list[Ids]:
+        found = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array(encoding.ids, dtype=np.int32) for encoding in found]
+
+    texts = {lang: [line for line in ids(t) if len(line)] for lang, t in corpus.texts.items()}
+    pairs = {}
+    for lang, both in corpus.pairs.items():
+        english, other = ids([a for a, _ in both]), ids([b for _, b in both])
+        pairs[lang] = [(a, b) for a, b in zip(english, other, strict=True) if len(a) and len(b)]
+    return Tokens(texts, pairs, int(tokenizer.get_vocab_size()))
+
+
+def start_embeddings(model: Any, tokens: Tokens, seed: int) -> None:
+    """Put closed-form embeddings into the (tied) word embeddings."""
+    table = model.get_input_embeddings().weight
+    rng = np.random.default_rng(derive(seed, "closed form"))
+    norm = model.config.initializer_range * float(table.shape[1]) ** 0.5
+    values_VD = closed_form(
+        tokens.texts,
+        tokens.pairs,
+        vocabulary=tokens.vocabulary,
+        width=int(table.shape[1]),
+        norm=norm,
+        rng=rng,
+    )
+    values_VD[PAD] = 0.0
+    with torch.no_grad():
+        table.copy_(torch.from_numpy(values_VD))
+
+
+def start_bias(model: Any, tokens: Tokens) -> None:
+    """Log unigram frequencies as output bias: the first plateau is skipped."""
+    counts_V = tokens.counts() + 1.0
+    with torch.no_grad():
+        model.lm_head.bias.copy_(torch.from_numpy(np.log(counts_V / counts_V.sum())))
+
+
+class Stream:
+    """Rows drawn by language, grouped by length into batches of about BATCH_TOKENS.
+
+    Args:
+        rows: language -> rows, each a tuple of one or two texts.
+        seed: of this stream.
+    """
+
+    def __init__(self, rows: Mapping[str, Sequence[tuple[Ids, ...]]], seed: int) -> None:
+        self.rows = [row for lines in rows.values() for row in lines]
+        self.lengths = np.array([sum(len(part) + 2 for part in row) for row in self.rows])
+        sizes_K = np.array([len(lines) for lines in rows.values() if len(lines)])
+        share_K = sizes_K**LANGUAGE_POWER
+        self.share_K = share_K / share_K.sum()
+        self.sizes_K = sizes_K
+        self.first_K = np.cumsum(sizes_K) - sizes_K
+        mean = float((self.share_K * self._mean_lengths()).sum())
+        self.draws = max(POOL, round(POOL * BATCH_TOKENS / mean))
+        self.seed = seed
+        self._pool = functools.lru_cache(maxsize=1)(self._draw)
+
+    def batch(self, index: int) -> NDArray[np.int64]:
+        """Row numbers of a batch; a pure function of the index."""
+        pool, place = divmod(index, POOL)
+        return self._pool(pool)[place]
+
+    def _mean_lengths(self) -> NDArray[np.float64]:
+        parts = np.split(self.lengths, self.first_K[1:])
+        return np.array([part.mean() for part in parts])
+
+    def _draw(self, pool: int) -> list[NDArray[np.int64]]:
+        rng = np.random.default_rng(derive(self.seed, "pool", pool))
+        lang_N = rng.choice(len(self.sizes_K), size=self.draws, p=self.share_K)
+        row_N = self.first_K[lang_N] + (rng.random(self.draws) * self.sizes_K[lang_N]).astype(int)
+        row_N = row_N[np.argsort(self.lengths[row_N], kind="stable")]
+        before_N = np.cumsum(self.lengths[row_N]) - self.lengths[row_N]
+        batch_N = before_N * POOL // max(1, int(self.lengths[row_N].sum()))
+        batches = [row_N[batch_N == b] for b in range(POOL)]
+        filled = [batch if len(batch) else row_N[-1:] for batch in batches]
+        return [filled[b] for b in rng.permutation(POOL)]
+
+
+def pretraining_job(
+    model: Any,
+    tokens: Tokens,
+    parts: Sequence[str],
+    *,
+    name: str,
+    steps: int,
+    seed: int,
+    bf16: bool,
+    save_every: int | None,
+) -> Job:
+    """The job of phase 0.
+
+    Args:
+        model: an XLM-R masked-LM model.
+        tokens: what to read.
+        parts: of svd, mlm, tlm; with mlm and tlm, steps take turns.
+        name: of the phase.
+        steps: optimisation steps.
+        seed: of the run.
+        bf16: autocast.
+        save_every: steps between checkpoints.
+    """
+    streams: list[tuple[Stream, Callable[[Stream, int, int], Micro]]] = []
+    if "mlm" in parts:
+        streams.append((Stream(_rows(tokens.texts), derive(seed, "mlm")), _mlm))
+    if "tlm" in parts:
+        streams.append((Stream(_pairs(tokens.pairs), derive(seed, "tlm")), _tlm))
+
+    def batch(step: int) -> list[Micro]:
+        stream, mask = streams[step % len(streams)]
+        return [mask(stream, step // len(streams), tokens.vocabulary)]
+
+    return Job(
+        name=name,
+        model=model,
+        steps=steps,
+        batch=batch,
+        loss=masked_loss,
+        lr=LEARNING_RATE,
+        warmup=WARMUP,
+        weight_decay=DECAY,
+        betas=BETAS,
+        slow={"word_embeddings": EMBEDDING_RATE} if "svd" in parts else {},
+        seed=seed,
+        bf16=bf16,
+        save_every=save_every,
+    )
+
+
+def masked_loss(model: nn.Module, micro: Micro) -> Tensor:
+    """Summed cross-entropy at the masked places; the vocabulary layer runs only there."""
+    device = next(model.parameters()).device
+    feeds = {name: torch.from_numpy(value).to(device) for name, value in micro.feeds.items()}
+    targets_BL = torch.from_numpy(micro.targets).to(device)
+    hidden_BLD = model.base_model(**feeds).last_hidden_state  # type: ignore[operator]
+    chosen = targets_BL != IGNORE
+    logits_MV = model.lm_head(hidden_BLD[chosen])  # type: ignore[operator]
+    return nn.functional.cross_entropy(logits_MV.float(), targets_BL[chosen], reduction="sum")
+
+
+def _rows(texts: Mapping[str, Sequence[Ids]]) -> dict[str, list[tuple[Ids, ...]]]:
+    """Texts cut into rows that fit."""
+    size = ROW_TOKENS - 2
+    return {
+        lang: [(line[i : i + size],) for line in lines for i in range(0, len(line), size)]
+        for lang, lines in texts.items()
+    }
+
+
+def _pairs(pairs: Mapping[str, Sequence[tuple[Ids, Ids]]]) -> dict[str, list[tuple[Ids, ...]]]:
+    size = (ROW_TOKENS - 4) // 2
+    return {lang: [(a[:size], b[:size]) for a, b in both] for lang, both in pairs.items()}
+
+
+def _mlm(stream: Stream, index: int, vocabulary: int) -> Micro:
+    rng = np.random.default_rng(derive(stream.seed, "mask", index))
+    rows = [stream.rows[i] for i in stream.batch(index)]
+    return _masked(rows, [(MLM_SHARE,)] * len(rows), vocabulary, rng)
+
+
+def _tlm(stream: Stream, index: int, vocabulary: int) -> Micro:
+    rng = np.random.default_rng(derive(stream.seed, "mask", index))
+    rows = [stream.rows[i] for i in stream.batch(index)]
+    sides = rng.random(len(rows)) < 0.5
+    shares = [TLM_SHARES if side else TLM_SHARES[::-1] for side in sides]
+    return _masked(rows, shares, vocabulary, rng)
+
+
+def _masked(
+    rows: Sequence[tuple[Ids, ...]],
+    shares: Sequence[tuple[float, ...]],
+    vocabulary: int,
+    rng: np.random.Generator,
+) -> Micro:
+    """Pad and mask: of the chosen places most become <mask>, some another token, some stay."""
+    width = max(sum(len(part) + 2 for part in row) for row in rows)
+    ids_BL = np.full((len(rows), width), PAD, dtype=np.int64)
+    share_BL = np.zeros((len(rows), width))
+    for i, (row, parts) in enumerate(zip(rows, shares, strict=True)):
+        place = 0
+        for number, (part, share) in enumerate(zip(row, parts, strict=True)):
+            ids_BL[i, place] = EOS if number else BOS
+            ids_BL[i, place + 1 : place + 1 + len(part)] = part
+            share_BL[i, place + 1 : place + 1 + len(part)] = share
+            place += len(part) + 2
+            ids_BL[i, place - 1] = EOS
+    attention_BL = (ids_BL != PAD).astype(np.int64)
+    chosen_BL = rng.random(ids_BL.shape) < share_BL
+    if not chosen_BL.any():
+        chosen_BL.ravel()[int(np.argmax(share_BL))] = True
+    targets_BL = np.where(chosen_BL, ids_BL, IGNORE)
+    fate_BL = rng.random(ids_BL.shape)
+    other_BL = rng.integers(len(SPECIAL), vocabulary, ids_BL.shape)
+    ids_BL = np.where(chosen_BL & (fate_BL < MASKED), MASK, ids_BL)
+    swapped_BL = chosen_BL & (fate_BL >= MASKED) & (fate_BL < MASKED + RANDOM)
+    ids_BL = np.where(swapped_BL, other_BL, ids_BL)
+    feeds = {"input_ids": ids_BL, "attention_mask": attention_BL}
+    return Micro(feeds=feeds, targets=targets_BL, weight=int(chosen_BL.sum()), examples=len(rows))

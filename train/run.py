@@ -1,0 +1,141 @@
+"""From a configuration to a finished run: start, phases, encoder, targets.
+
+Every part reads its start from disk and is written whole, so a run that was killed goes on
+from the last complete part or checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any
+
+import torch
+
+from xlt.errors import DataError, ModelError
+from xlt.files import refuse_non_empty
+from xlt.runs import CONTINUE, Run
+from xlt.show import note
+from xlt.train.compact import Corpus, read_corpus
+from xlt.train.config import TrainConfig
+from xlt.train.lineage import lineage_of
+from xlt.train.models import load_encoder, save_folder
+from xlt.train.phase import train_phase
+from xlt.train.plan import Plan, make_plan, say_overlap
+from xlt.train.start import start_folder
+
+__all__ = ["fit"]
+
+
+def fit(config: TrainConfig) -> Run:
+    """Train everything the configuration asks for; returns the finished run.
+
+    With `resume`, an unfinished run goes on where it stopped and ends with the same bits
+    (same machine, versions and threads), and a finished one is returned as it is.
+
+    Raises:
+        UsageError: the configuration has mistakes, or the folder is taken.
+        DataError: data are missing, wrong, changed, or occur in a test file.
+        ModelError: the base model or the device is not there.
+        CheckFailed: the loss is not finite.
+    """
+    config.check()
+    run = None
+    if config.resume and (config.out / "run.json").is_file():
+        run = Run.create(config.out, config.to_json(), force=False, resume=True)
+        if run.status == "done":
+            return run
+    elif not (config.force or config.resume):
+        refuse_non_empty(config.out, force=False, other=CONTINUE)
+    try:
+        device = prepare_torch(config)
+        plan = make_plan(config)
+        tell(plan)
+        corpus = None
+        if config.is_compact:
+            corpus = read_corpus(plan.root, parallel="tlm" in plan.pretrain)
+        if run is None:
+            run = Run.create(config.out, config.to_json(), force=config.force, resume=config.resume)
+        _work(config, plan, corpus, run, device)
+    finally:
+        if run is not None:
+            run.close()
+    return run
+
+
+def tell(plan: Plan) -> None:
+    """Show the plan and what is notable about its data."""
+    note(str(plan))
+    for phase in (*plan.intermediate, *plan.targets):
+        for remark in dict.fromkeys((*phase.notes, *phase.train.notes)):
+            note(f"  {phase.name}: {remark}")
+    for hit in plan.overlaps:
+        note(f"  overlap: {say_overlap(hit)}")
+
+
+def prepare_torch(config: TrainConfig) -> torch.device:
+    """Set threads and determinism; resolve the device.
+
+    Raises:
+        ModelError: a device that is asked for is not there.
+    """
+    torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
+    name = config.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda":
+        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= found:
+            raise ModelError(
+                f"--device {config.device}: {found} CUDA devices are there",
+                "use --device auto or cpu",
+            )
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return device
+
+
+def _work(
+    config: TrainConfig, plan: Plan, corpus: Corpus | None, run: Run, device: torch.device
+) -> None:
+    """Do the parts that the record does not have yet."""
+    lineage = lineage_of(config, plan, corpus)
+    before = run.record["lineage"]
+    if not before:
+        run.save(lineage=lineage)
+    elif before["data"] != lineage["data"]:
+        raise DataError(
+            f"the data of {run.path} changed since it was started",
+            "put the old files back, or start anew with --force",
+        )
+    folder = start_folder(config, plan, corpus, run, device)
+    for phase in plan.intermediate:
+        if not _has(run, phase.name):
+            entry = train_phase(phase, folder, run, config, device)
+            _add_phase(run, {"name": phase.name, "tasks": [phase.task.name], **entry})
+        folder = run.path / phase.folder
+    encoder = run.path / "encoder"
+    if run.encoder is None:
+        save_folder(load_encoder(folder), folder, encoder)
+        run.save(encoder=encoder.name)
+    for phase in plan.targets:
+        if phase.name not in run.record["targets"]:
+            entry = train_phase(phase, encoder, run, config, device)
+            entry = {"task": phase.task.to_json(), "serves": list(phase.serves), **entry}
+            run.save(targets={**run.record["targets"], phase.name: entry})
+            shutil.rmtree(run.state / phase.name, ignore_errors=True)
+    run.finish()
+
+
+def _has(run: Run, name: str) -> bool:
+    return any(
+        entry["name"] == name and not entry.get("inherited")
+        for entry in run.record["lineage"]["phases"]
+    )
+
+
+def _add_phase(run: Run, entry: dict[str, Any]) -> None:
+    lineage = run.record["lineage"]
+    run.save(lineage={**lineage, "phases": [*lineage["phases"], entry]})
+    shutil.rmtree(run.state / entry["name"], ignore_errors=True)
