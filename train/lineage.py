@@ -38,9 +38,7 @@ def lineage_of(config: TrainConfig, plan: Plan, corpus: Corpus | None) -> dict[s
                 *map(_fingerprint, sets),
             ]
         ),
-        "overlaps": _once(
-            [*inherited.get("overlaps", []), *(hit.to_json() for hit in plan.overlaps)]
-        ),
+        "overlaps": _once([*inherited.get("overlaps", []), *overlaps]),
         "non_standard": {
             **inherited.get("non_standard", {}),
             **{task: str(file) for task, file in config.train_split},

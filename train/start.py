@@ -92,8 +92,8 @@ def _copy(plan: Plan, folder: Path) -> None:
     tokenizer_files(source, folder)
     encoder = load_encoder(source)
     with quiet():
-        encoder.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
-    rows = int(encoder.get_input_embeddings().weight.shape[0])  # type: ignore[operator]
+        encoder.save_pretrained(folder, safe_serialization=True)
+    rows = int(encoder.get_input_embeddings().weight.shape[0])
     tokens = Encoder.load(folder).vocab_size
     if tokens > rows:
         raise ModelError(
