@@ -1,0 +1,221 @@
+"""One bundle, from weights to manifest: built beside its place, moved there when it is proven."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from xlt.bundle import write_manifest
+from xlt.data import DataRoot
+from xlt.encode import Encoder
+from xlt.errors import CheckFailed, ModelError
+from xlt.export.card import model_card
+from xlt.export.convert import Graph, convert
+from xlt.export.folder import write_model_files, write_sentence_files
+from xlt.export.load import load_model
+from xlt.export.parity import LIMITS, Parity, Run, compare, make_batches, reference
+from xlt.export.plan import Job
+from xlt.export.probe import dev_items, probe_items
+from xlt.export.sentence import SentenceEncoder, cut_blocks
+from xlt.files import atomic_folder, write_atomic, write_json
+from xlt.session import Session, parse_device
+from xlt.show import progress
+from xlt.tasks import KINDS
+
+__all__ = ["Where", "build", "failed_folder", "need_device"]
+
+MODEL_FILE = Path("onnx/model.onnx")
+STEPS = ("load", "PyTorch", "convert", "compare")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where the gate computes: `cpu` or `cuda[:i]`, and with how many CPU threads."""
+
+    device: str = "cpu"
+    threads: int | None = None
+
+
+def build(
+    job: Job, *, root: DataRoot | None, where: Where, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write one bundle.
+
+    Args:
+        job: what to export, and where to.
+        root: its dev text joins the gate; None for our own texts alone.
+        where: device and threads of the gate.
+        facts: what the manifest records of the export (its key, versions).
+
+    Returns:
+        The parity record.
+
+    Raises:
+        ModelError: the checkpoint cannot be loaded or converted.
+        CheckFailed: the graph and PyTorch differ; what was built is at `<target>.failed`.
+    """
+    with (
+        _threads(where.threads),
+        progress(f"export {job.name}", len(STEPS), "steps") as tick,
+        atomic_folder(job.target) as folder,
+    ):
+        model = load_model(job.checkpoint)
+        write_model_files(job, folder, architecture=type(model).__name__)
+        encoder = Encoder.load(folder, max_length=job.max_length or job.task.max_length)
+        if job.layer is not None:
+            write_sentence_files(job, folder, max_length=encoder.max_length)
+        inputs = ["input_ids", "attention_mask"] + ["token_type_ids"] * encoder.uses_types
+        tick(1)
+
+        probes = probe_items(job.task, encoder.max_length)
+        text = f"{len(probes)} probe texts"
+        if root is not None and (dev := dev_items(root, job.task, job.answers)):
+            probes += dev
+            text += f" and {len(dev)} of {root.path.name}"
+        batches = make_batches(encoder, job.task.kind, probes)
+        kind = KINDS[job.task.kind]
+        expected = reference(
+            model,
+            batches,
+            outputs=kind.outputs,
+            inputs=inputs,
+            layer=job.layer,
+            depth=job.checkpoint.depth,
+            pooling=job.pooling,
+            device=where.device,
+        )
+        tick(1)
+
+        graph = convert(
+            _graph_module(model, job),
+            folder / MODEL_FILE,
+            kind=kind,
+            inputs=inputs,
+            model_type=job.checkpoint.model_type,
+        )
+        del model
+        gc.collect()
+        tick(1)
+
+        found = compare(
+            _onnx_run(folder / MODEL_FILE, graph, where),
+            batches,
+            expected,
+            kind=kind.name,
+            pooling=job.pooling,
+        )
+        record = {"text": text, **found.to_json()}
+        if not found.passed:
+            _keep_failed(job, folder, found, record)
+        write_atomic(folder / "README.md", model_card(job, record, max_length=encoder.max_length))
+        write_manifest(folder, _manifest(job, graph, record, encoder.max_length, facts))
+        tick(1)
+    shutil.rmtree(failed_folder(job.target), ignore_errors=True)
+    return {"fp32": record}
+
+
+def need_device(device: str) -> str:
+    """The device to compute on: the CPU for auto; a CUDA device must be there.
+
+    Raises:
+        ModelError: the device is not there.
+        UsageError: it is no device.
+    """
+    kind, index = parse_device(device)
+    if kind != "cuda":
+        return "cpu"
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index >= there:
+        raise ModelError(
+            f"--device {device} is not there: PyTorch sees {there} CUDA devices",
+            "use --device cpu",
+        )
+    return f"cuda:{index}"
+
+
+def failed_folder(target: Path) -> Path:
+    """Where a bundle that missed a limit is kept for a look."""
+    return target.with_name(f"{target.name}.failed")
+
+
+def _graph_module(model: nn.Module, job: Job) -> nn.Module:
+    """What is traced: the model with its head, or the cut encoder with its pooling."""
+    if job.layer is None:
+        return model
+    cut_blocks(model, job.layer, job.checkpoint.depth)
+    return SentenceEncoder(model, pooling=str(job.pooling))
+
+
+def _onnx_run(path: Path, graph: Graph, where: Where) -> Run:
+    session = Session(path, device=where.device, threads=where.threads)
+
+    def run(feeds: Mapping[str, Any]) -> dict[str, Any]:
+        given = {name: feeds[name] for name in graph.inputs}
+        return dict(zip(graph.outputs, session.run(given, graph.outputs), strict=True))
+
+    return run
+
+
+def _manifest(
+    job: Job, graph: Graph, record: Mapping[str, Any], max_length: int, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The fields of xlt.json that the export knows."""
+    files = [str(MODEL_FILE.with_name(name)) for name in graph.files]
+    return {
+        "name": job.name,
+        "task": job.task.to_json(),
+        "answers": list(job.answers),
+        "max_length": max_length,
+        "pooling": job.pooling,
+        "layer": job.layer,
+        "layers": job.checkpoint.depth,
+        "variants": {"fp32": {"file": str(MODEL_FILE), "files": files}},
+        "trained_on": dict(job.trained_on),
+        "lineage": dict(job.lineage),
+        "dev": dict(job.dev),
+        "baseline": dict(job.baseline),
+        "parity": {"fp32": dict(record)},
+        "export": {**facts, **asdict(graph)},
+    }
+
+
+def _keep_failed(job: Job, folder: Path, found: Parity, record: Mapping[str, Any]) -> None:
+    """Move what was built to `<target>.failed`, without a manifest, and say why."""
+    failed = failed_folder(job.target)
+    write_json(folder / "parity.json", record)
+    with atomic_folder(failed) as place:
+        for part in folder.iterdir():
+            part.rename(place / part.name)
+    if found.min_cosine is None:
+        what = (
+            f"largest logit difference {found.max_difference:.2e} "
+            f"(limit {LIMITS['max_logit_difference']:g}), {found.changed} of {found.clear} "
+            "clear predictions changed"
+        )
+    else:
+        what = f"smallest cosine {found.min_cosine:.6f} (limit {LIMITS['min_cosine']:g})"
+    worst = ", ".join(f"{name} ({value:.1e})" for name, value in found.worst)
+    raise CheckFailed(
+        f"{job.name}: ONNX Runtime and PyTorch differ: {what}; worst inputs: {worst}",
+        f"the bundle was not made; what was built is in {failed}",
+    )
+
+
+@contextlib.contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """PyTorch's CPU threads inside the block."""
+    before = torch.get_num_threads()
+    try:
+        if count is not None:
+            torch.set_num_threads(count)
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,168 @@
+"""The bundle's README: a model card that says what it is, what it learnt from, and how to use it.
+
+Front matter is JSON values under YAML keys, which every YAML reader takes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from xlt.export.plan import Job
+
+__all__ = ["model_card"]
+
+PIPELINES = {
+    "pair": "text-classification",
+    "tag": "token-classification",
+    "span": "question-answering",
+    "embed": "sentence-similarity",
+}
+ORT_CLASSES = {
+    "pair": "ORTModelForSequenceClassification",
+    "choice": "ORTModelForMultipleChoice",
+    "tag": "ORTModelForTokenClassification",
+    "span": "ORTModelForQuestionAnswering",
+    "embed": "ORTModelForFeatureExtraction",
+}
+PREDICT = {
+    "pair": 'Pair(id="1", text_a="...", text_b="...")',
+    "choice": 'Choice(id="1", prompt="...", choices=("...", "..."))',
+    "tag": 'Tagged(id="1", words=("...", "..."))',
+    "span": 'Question(id="1", question="...", context="...")',
+    "embed": 'Sentence(id="1", text="...")',
+}
+
+
+def model_card(job: Job, parity: Mapping[str, Any], *, max_length: int) -> str:
+    """README.md of a bundle.
+
+    Args:
+        job: what was exported.
+        parity: the record of the gate.
+        max_length: tokens of one input.
+    """
+    parts = [
+        _front_matter(job),
+        f"# {job.name}",
+        _what(job, max_length),
+        "## Trained on\n\n" + _trained_on(job),
+    ]
+    if job.dev:
+        rows = "\n".join(f"| {name} | {_score(value)} |" for name, value in _scores(job))
+        parts.append(f"## Scores on English dev\n\n| metric | value |\n| :- | -: |\n{rows}")
+    parts += ["## Same as PyTorch\n\n" + _parity(parity), "## Use\n\n" + _use(job)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(job: Job) -> str:
+    fields: dict[str, Any] = {
+        "base_model": _base_model(job),
+        "library_name": "sentence-transformers" if job.task.kind == "embed" else "transformers",
+        "tags": ["onnx", "xlt", job.task.kind],
+    }
+    if languages := list(job.trained_on.get("languages", [])):
+        fields["language"] = languages
+    if job.task.kind in PIPELINES:
+        fields["pipeline_tag"] = PIPELINES[job.task.kind]
+    metrics = [{"type": name, "value": value} for name, value in _scores(job)]
+    if metrics:
+        result = {
+            "task": {"type": PIPELINES.get(job.task.kind, job.task.kind)},
+            "dataset": {"name": job.task.source or job.task.name, "type": "xtreme", "split": "dev"},
+            "metrics": metrics,
+        }
+        fields["model-index"] = [{"name": job.name, "results": [result]}]
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _base_model(job: Job) -> str:
+    return str(job.lineage.get("base_model") or job.checkpoint.public_name)
+
+
+def _what(job: Job, max_length: int) -> str:
+    task = job.task
+    lines = [
+        f"- Base model: `{_base_model(job)}` "
+        f"({job.checkpoint.model_type}, {job.checkpoint.depth} blocks)",
+        f"- Answers: {', '.join(job.answers)} (kind `{task.kind}`), up to {max_length} tokens",
+    ]
+    if task.kind in {"pair", "tag"}:
+        lines.append(f"- Labels, in the order of the logits: {', '.join(task.labels)}")
+    if job.layer is not None:
+        lines.append(
+            f"- Vectors: hidden state {job.layer} of {job.checkpoint.depth}, {job.pooling} "
+            "pooling, L2 norm 1; later blocks are not in the graph"
+        )
+    return "\n".join(lines)
+
+
+def _trained_on(job: Job) -> str:
+    if not job.trained_on.get("declared"):
+        return "Not declared by the checkpoint. Scores on public test sets may rest on them."
+    phases = [
+        f"{n}. {phase['name']} ({', '.join(phase['tasks'])})"
+        for n, phase in enumerate(job.lineage.get("phases", []), 1)
+    ]
+    data = [
+        f"| {d['task']} | {d['lang']} | {d['split']} | {d['n']} |" for d in job.trained_on["data"]
+    ]
+    text = "Tasks: " + (", ".join(job.trained_on["tasks"]) or "none") + "."
+    if phases:
+        text += " Phases before the target:\n\n" + "\n".join(phases)
+    if data:
+        head = "| task | language | split | items |\n| :- | :- | :- | -: |\n"
+        text += "\n\n" + head + "\n".join(data)
+    if job.lineage.get("overlaps"):
+        text += f"\n\n{len(job.lineage['overlaps'])} overlaps with test files: see `xlt.json`."
+    return text
+
+
+def _parity(parity: Mapping[str, Any]) -> str:
+    text = (
+        f"ONNX Runtime against {parity['reference']}, {parity['rows']} rows of {parity['text']}, "
+        f"{len(parity['shapes'])} batch shapes: largest difference {parity['max_difference']:.1e}"
+    )
+    if "min_cosine" in parity:
+        return f"{text}, smallest cosine {parity['min_cosine']:.6f}."
+    return (
+        f"{text}; {parity['changed_predictions']} of {parity['clear_predictions']} "
+        "clear predictions changed."
+    )
+
+
+def _use(job: Job) -> str:
+    kind = job.task.kind
+    record = PREDICT[kind].partition("(")[0]
+    blocks = [
+        f"import xlt\nfrom xlt.examples import {record}\n\n"
+        f'engine = xlt.open("{job.name}")\nprint(engine.predict([{PREDICT[kind]}]))'
+    ]
+    if kind == "embed":
+        blocks.append(
+            "from sentence_transformers import SentenceTransformer\n\n"
+            f'model = SentenceTransformer("{job.name}", backend="onnx")\n'
+            'print(model.encode(["..."]).shape)'
+        )
+    else:
+        name = ORT_CLASSES[kind]
+        blocks.append(
+            f"from optimum.onnxruntime import {name}\n\n"
+            f'model = {name}.from_pretrained("{job.name}", subfolder="onnx")'
+        )
+    return "\n\n".join(f"```python\n{block}\n```" for block in blocks)
+
+
+def _scores(job: Job) -> list[tuple[str, float]]:
+    """The dev scores that are numbers."""
+    return [
+        (name, float(value))
+        for name, value in job.dev.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+
+
+def _score(value: float) -> str:
+    return f"{value:.2f}"

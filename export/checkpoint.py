@@ -1,0 +1,259 @@
+"""What a folder of weights is: its kind of task, labels, depth, and how it pools.
+
+Everything is read from the small files (config.json, modules.json ...); weights are loaded in
+`export/load.py`, once the plan is known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xlt.errors import ModelError
+from xlt.extras import needs
+from xlt.files import read_json, sha256_file, sha256_json
+
+__all__ = ["Checkpoint", "SentenceSettings", "fetch", "read_checkpoint"]
+
+HEADS = {
+    "ForSequenceClassification": "pair",
+    "ForMultipleChoice": "choice",
+    "ForTokenClassification": "tag",
+    "ForQuestionAnswering": "span",
+    "ForMaskedLM": "embed",
+    "ForPreTraining": "embed",
+    "Model": "embed",
+}
+DEPTH_KEYS = ("num_hidden_layers", "n_layers", "num_layers")
+WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "sentencepiece.bpe.model",
+    "spm.model",
+    "added_tokens.json",
+)
+SENTENCE_FILES = ("modules.json", "sentence_bert_config.json", "1_Pooling/config.json")
+# sentence-transformers' names of what we can do in the graph; other ways are refused.
+POOLING_FLAGS = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_lasttoken": "last",
+}
+POOLING_NAMES = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentenceSettings:
+    """How a sentence-embedding model pools, and the most tokens it was made for."""
+
+    pooling: str
+    max_length: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A folder that `AutoModelFor...from_pretrained` opens.
+
+    Attributes:
+        source: what the user named: a folder or a hub id.
+        kind: key of `xlt.tasks.KINDS`, from the architecture's head; plain encoders are `embed`.
+        labels: class names in the order of the logits; () for span, choice and embed.
+        depth: transformer blocks.
+        sentence: set for sentence-embedding models (a folder with modules.json).
+    """
+
+    path: Path
+    source: str
+    config: Mapping[str, Any]
+    architecture: str
+    kind: str
+    labels: tuple[str, ...]
+    depth: int
+    sentence: SentenceSettings | None
+
+    @property
+    def model_type(self) -> str:
+        """The architecture family, as transformers names it."""
+        return str(self.config["model_type"])
+
+    @property
+    def public_name(self) -> str:
+        """The hub id, or the folder's name: nothing of this machine."""
+        return self.path.resolve().name if self.is_local else self.source
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the user named a folder, not a hub id."""
+        return self.source == str(self.path)
+
+    def sha256(self) -> str:
+        """One hash over every file that shapes the bundle: weights, configuration, tokenizer."""
+        names = {"config.json", *TOKENIZER_FILES, *SENTENCE_FILES}
+        files = {p for name in names if (p := self.path / name).is_file()}
+        for pattern in ("*.safetensors", "*.safetensors.index.json", "pytorch_model*"):
+            files.update(self.path.glob(pattern))
+        listed = {str(p.relative_to(self.path)): sha256_file(p) for p in files}
+        return sha256_json(listed)
+
+
+def read_checkpoint(folder: Path, *, source: str = "") -> Checkpoint:
+    """Look at a checkpoint's small files.
+
+    Args:
+        folder: a Hugging Face model folder.
+        source: how the user named it; default, the folder.
+
+    Raises:
+        ModelError: missing or foreign folder, no weights, no head that a task kind uses.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: no such folder", "name a run, a checkpoint folder or a hub id")
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder} is not a checkpoint (no config.json)",
+            "name a run, a folder that transformers can open, or a hub id",
+        )
+    config = read_json(folder / "config.json", ModelError)
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise ModelError(
+            f"{folder}/config.json names no model_type", "is it a transformers checkpoint?"
+        )
+    if not any((folder / name).is_file() for name in WEIGHTS):
+        raise ModelError(
+            f"{folder} holds no weights (looked for {', '.join(WEIGHTS)})",
+            "the checkpoint is incomplete; save or fetch it again",
+        )
+    sentence = _sentence_settings(folder)
+    architecture = str((config.get("architectures") or [""])[0])
+    kind = "embed" if sentence else _kind_of(folder, architecture)
+    return Checkpoint(
+        path=folder,
+        source=source or str(folder),
+        config=config,
+        architecture=architecture,
+        kind=kind,
+        labels=_labels(folder, config) if kind in {"pair", "tag"} else (),
+        depth=_depth(folder, config),
+        sentence=sentence,
+    )
+
+
+def fetch(hub_id: str) -> Path:
+    """The local folder of a hub model, downloaded into transformers' cache when it is not there.
+
+    Raises:
+        ModelError: no such model, or the hub cannot be reached.
+        MissingExtra: transformers is not installed.
+    """
+    if not HUB_ID.fullmatch(hub_id):
+        raise ModelError(f"{hub_id}: no such folder", "name a run, a checkpoint folder or a hub id")
+    with needs("export", "reading checkpoints"):
+        from transformers.utils import cached_file
+    try:
+        folder = Path(str(cached_file(hub_id, "config.json"))).parent
+        optional = {"_raise_exceptions_for_missing_entries": False}
+        for name in (*TOKENIZER_FILES, *SENTENCE_FILES):
+            cached_file(hub_id, name, **optional)
+        for name in WEIGHTS:  # the first that is there; safetensors before pickles
+            found = cached_file(hub_id, name, **optional)
+            if found and name.endswith(".index.json"):
+                for part in sorted(set(read_json(Path(found), ModelError)["weight_map"].values())):
+                    cached_file(hub_id, part)
+            if found:
+                break
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{hub_id}: neither a folder nor a hub model that can be fetched ({reason})",
+            "check the name and the connection, or give a local folder",
+        ) from error
+    return folder
+
+
+def _kind_of(folder: Path, architecture: str) -> str:
+    for suffix, kind in HEADS.items():
+        if architecture.endswith(suffix):
+            return kind
+    known = ", ".join(f"...{suffix}" for suffix in HEADS)
+    named = f"has the architecture {architecture!r}" if architecture else "names no architecture"
+    raise ModelError(f"{folder}/config.json {named}; exported are {known}", "name another model")
+
+
+def _labels(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
+    table = config.get("id2label") or {0: "LABEL_0", 1: "LABEL_1"}  # transformers' default
+    try:
+        ordered = sorted((int(index), str(label)) for index, label in table.items())
+    except (AttributeError, ValueError) as error:
+        raise ModelError(
+            f"{folder}/config.json: id2label is not a table of numbers to names ({error})",
+            "write it as transformers does",
+        ) from error
+    if [index for index, _ in ordered] != list(range(len(ordered))):
+        raise ModelError(
+            f"{folder}/config.json: id2label does not count 0..{len(ordered) - 1}",
+            "name every class of the head",
+        )
+    return tuple(label for _, label in ordered)
+
+
+def _depth(folder: Path, config: Mapping[str, Any]) -> int:
+    for key in DEPTH_KEYS:
+        if isinstance(config.get(key), int):
+            return int(config[key])
+    raise ModelError(
+        f"{folder}/config.json does not say how many blocks there are ({', '.join(DEPTH_KEYS)})",
+        "name an encoder that transformers knows",
+    )
+
+
+def _sentence_settings(folder: Path) -> SentenceSettings | None:
+    """Pooling and length of a sentence-transformers folder; None for any other.
+
+    Raises:
+        ModelError: a module or a pooling that the graph does not have.
+    """
+    if not (folder / "modules.json").is_file():
+        return None
+    modules = read_json(folder / "modules.json", ModelError)
+    names = [str(module["type"]).rpartition(".")[2] for module in modules]
+    foreign = [name for name in names if name not in {"Transformer", "Pooling", "Normalize"}]
+    if foreign or "Pooling" not in names:
+        raise ModelError(
+            f"{folder}/modules.json lists {' + '.join(names)}; exported are "
+            "Transformer + Pooling (+ Normalize)",
+            "a Dense layer and static embeddings are not supported",
+        )
+    place = next(m["path"] for m in modules if str(m["type"]).endswith("Pooling"))
+    settings = read_json(folder / place / "config.json", ModelError)
+    limit: Any = None
+    if (folder / "sentence_bert_config.json").is_file():
+        limit = read_json(folder / "sentence_bert_config.json", ModelError).get("max_seq_length")
+    return SentenceSettings(pooling=_pooling(folder, settings), max_length=limit)
+
+
+def _pooling(folder: Path, settings: Mapping[str, Any]) -> str:
+    modes = settings.get("pooling_mode")
+    if modes is None:
+        flags = [key for key, on in settings.items() if key.startswith("pooling_mode_") and on]
+        known = [POOLING_FLAGS.get(flag) for flag in flags]
+    else:
+        flags = [modes] if isinstance(modes, str) else list(modes)
+        known = [POOLING_NAMES.get(flag) for flag in flags]
+    if len(known) != 1 or known[0] is None:
+        raise ModelError(
+            f"{folder}: pools by {' + '.join(flags) or 'nothing'}; exported are mean, cls and last",
+            "choose one with --pooling after editing 1_Pooling/config.json",
+        )
+    return known[0]

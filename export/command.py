@@ -1,0 +1,80 @@
+"""`xlt export`: flags in, one call of `xlt.export.export`, a table or JSON out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from xlt.export.exporting import Exported
+from xlt.options import (
+    command,
+    data_option,
+    device_option,
+    force_option,
+    json_option,
+    out_option,
+    threads_option,
+)
+from xlt.show import table
+
+__all__ = ["export"]
+
+
+@command(
+    "xlt export                                   every model of ./xlt-run, to xlt-run/bundles/",
+    "xlt export RUN --task udpos --out bundles    one of them, to bundles/udpos/",
+    "xlt export xlm-roberta-base --out encoder    a sentence encoder: block 8, mean pooling",
+    "xlt export DIR --task xquad --out qa --data ROOT",
+)
+@click.argument("model", required=False, metavar="[RUN|CHECKPOINT|HF_ID]")
+@out_option(text="Output: of a run, the folder of its bundles; of a checkpoint, the bundle.")
+@click.option("--task", metavar="T", help="What a checkpoint answers; of a run, the one to export.")
+@click.option(
+    "--precision", default="fp32", show_default=True, metavar="LIST", help="Variants to write."
+)
+@click.option(
+    "--layer", metavar="K|last",
+    help="Encoders: last block kept, as in hidden_states[K] [default: 14 of 24, 8 of 12, else "
+    "last].",
+)  # fmt: skip
+@click.option(
+    "--pooling", metavar="mean|cls|last", help="Encoders: tokens to one vector [default: mean]."
+)
+@data_option
+@force_option
+@json_option
+@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@device_option
+@threads_option
+def export(model: str | None, as_json: bool, **flags: Any) -> None:
+    """Turn trained models into ONNX bundles, held against PyTorch.
+
+    No model named: ./xlt-run. A bundle is made only when ONNX Runtime gives PyTorch's answers on
+    text in 14 scripts (and on dev text of --data): otherwise exit 5, and NAME.failed is kept.
+    """
+    from xlt.export.exporting import export as run_export
+
+    done = run_export(model, **flags)
+    if as_json:
+        click.echo(json.dumps([item.to_json() for item in done], indent=1, ensure_ascii=False))
+    else:
+        click.echo(_table(done))
+
+
+def _table(done: Sequence[Exported]) -> str:
+    header = ["bundle", "kind", "answers", "block", "pooling", "largest diff.", "status", "folder"]
+    rows = []
+    for item in done:
+        job = item.job
+        block = "-" if job.layer is None else f"{job.layer}/{job.checkpoint.depth}"
+        record = item.parity.get("fp32")
+        difference = f"{record['max_difference']:.1e}" if record else "-"
+        answers = ",".join(job.answers)
+        rows.append(
+            [item.name, job.task.kind, answers, block, job.pooling or "-", difference, item.status,
+             str(item.path)]
+        )  # fmt: skip
+    return table(header, rows)

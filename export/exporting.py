@@ -1,0 +1,207 @@
+"""`xlt export` as a function: plan, convert, hold against PyTorch, write, one bundle a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xlt.bundle import MANIFEST, Bundle
+from xlt.data import DataRoot
+from xlt.errors import CheckFailed, ModelError, UsageError
+from xlt.export.checkpoint import Checkpoint
+from xlt.export.plan import Job, Settings, find_model, plan
+from xlt.extras import needs
+from xlt.files import read_json, refuse_non_empty, sha256_json
+from xlt.runs import Run
+from xlt.show import note
+
+__all__ = ["Exported", "export"]
+
+# Raise it when the same inputs would give another bundle: kept bundles are then written again.
+RECIPE = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """One bundle of an export. `status`: exported, kept (nothing had changed), or planned."""
+
+    name: str
+    path: Path
+    status: str
+    job: Job
+    parity: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry of `xlt export --json`."""
+        job = self.job
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "status": self.status,
+            "checkpoint": str(job.checkpoint.path),
+            "task": job.task.name,
+            "kind": job.task.kind,
+            "answers": list(job.answers),
+            "layer": job.layer,
+            "layers": job.checkpoint.depth,
+            "pooling": job.pooling,
+            "parity": dict(self.parity),
+        }
+
+
+def export(
+    model: str | Path | None = None,
+    *,
+    out: Path | None = None,
+    task: str | None = None,
+    precision: str = "fp32",
+    layer: str | int | None = None,
+    pooling: str | None = None,
+    data: Path | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    device: str = "auto",
+    threads: int | None = None,
+) -> list[Exported]:
+    """Turn a run, a checkpoint folder or a hub model into ONNX bundles.
+
+    A run gives one bundle for each trained target and one for its encoder, in `RUN/bundles/` or
+    in `out`; a checkpoint gives one, `out` itself. A bundle is written only when ONNX Runtime
+    answers as PyTorch does (`xlt.export.parity`). Bundles whose inputs did not change are kept.
+
+    Args:
+        model: run, folder or hub id; None for `./xlt-run`.
+        out: output folder; a checkpoint needs one.
+        task: what a checkpoint answers, where it does not say; of a run, the one to export.
+        precision: comma list of variants; `fp32`.
+        layer: encoders: the K of hidden_states[K], 1..depth, or `last`. Default: 14 of 24 blocks,
+            8 of 12 (XTREME), else the last; sentence-embedding models: the last.
+        pooling: encoders: mean (default), cls or last; sentence-embedding models: their own.
+        data: data root whose dev text joins the parity gate; default, the run's.
+        force: write again, and replace what is there.
+        dry_run: say what would be done and do nothing.
+        device: where the gate computes: auto and cpu are the CPU, whose fp32 is exact; cuda[:i].
+        threads: CPU threads.
+
+    Raises:
+        UsageError: flags that do not fit, or output folders that hold something else.
+        ModelError: no model, a foreign or damaged one, or of another kind than the task.
+        DataError: a damaged data root.
+        CheckFailed: the graph and PyTorch differ; the folder is kept as `NAME.failed`.
+        MissingExtra: a package of the extra `export` is not installed.
+    """
+    settings = Settings.parse(precision=precision, layer=layer, pooling=pooling)
+    out = Path.cwd() / out if out is not None and not out.name else out  # `--out .`
+    found = find_model(model)
+    jobs = plan(found, out=out, task=task, settings=settings)
+    if isinstance(found, Run) and found.status != "done":
+        note(f"{found.path} is not finished; exporting the models that are")
+    with needs("export", "conversion to ONNX"):
+        from xlt.export.build import Where, build, need_device
+        from xlt.export.convert import exporter_versions
+    where = Where(device=need_device(device), threads=threads)
+    versions = exporter_versions()
+    keys = [_key(job, settings, versions) for job in jobs]
+    kept = [not force and _is_same(job.target, key) for job, key in zip(jobs, keys, strict=True)]
+    _check_places(found, jobs, kept, out=out, force=force)
+    root = _data_root(found, data)
+    done: list[Exported] = []
+    failed: list[CheckFailed] = []
+    for job, key, same in zip(jobs, keys, kept, strict=True):
+        parity: Mapping[str, Any] = {}
+        if same:
+            status, parity = "kept", read_json(job.target / MANIFEST, ModelError)["parity"]
+            note(f"{job.target}: kept, nothing it is made of has changed")
+        elif dry_run:
+            status = "planned"
+        else:
+            status, facts = "exported", {"key": key, "versions": versions}
+            try:
+                parity = build(job, root=root, where=where, facts=facts)
+            except CheckFailed as error:
+                failed.append(error)
+                continue
+            note(f"{job.target}: exported")
+        done.append(Exported(name=job.name, path=job.target, status=status, job=job, parity=parity))
+    if failed:
+        raise CheckFailed("; ".join(error.message for error in failed), failed[0].hint)
+    return done
+
+
+def _key(job: Job, settings: Settings, versions: Mapping[str, str]) -> str:
+    """Hash over everything that decides the bundle's content."""
+    return sha256_json(
+        {
+            "recipe": RECIPE,
+            "checkpoint": job.checkpoint.sha256(),
+            "name": job.name,
+            "task": job.task.to_json(),
+            "answers": list(job.answers),
+            "layer": job.layer,
+            "pooling": job.pooling,
+            "max_length": job.max_length,
+            "precision": settings.precision,
+            "facts": [dict(f) for f in (job.trained_on, job.lineage, job.dev, job.baseline)],
+            "versions": dict(versions),
+        }
+    )
+
+
+def _is_same(target: Path, key: str) -> bool:
+    """Whether the bundle is there, whole, and made of the same things."""
+    if not (target / MANIFEST).is_file():
+        return False
+    try:
+        manifest = Bundle.open(target, verify=True).manifest
+    except ModelError:
+        return False  # damaged: it is written again, or refused
+    return bool(manifest.get("export", {}).get("key") == key)
+
+
+def _check_places(
+    found: Run | Checkpoint, jobs: list[Job], kept: list[bool], *, out: Path | None, force: bool
+) -> None:
+    """Refuse output folders that hold something else.
+
+    In a run's own `bundles/` a bundle that is out of date is simply written again.
+
+    Raises:
+        UsageError: something is in the way, or the output would replace what it is made of.
+    """
+    for job in jobs:
+        source, target = job.checkpoint.path.resolve(), job.target.resolve()
+        if target == source or target in source.parents:
+            raise UsageError(
+                f"--out {job.target} holds the checkpoint {job.checkpoint.path}",
+                "choose another --out: the output folder is replaced as a whole",
+            )
+    if force:
+        return
+    if isinstance(found, Run) and out is not None and out.is_dir():
+        names = {job.name for job in jobs}
+        foreign = [p.name for p in sorted(out.iterdir()) if _is_foreign(p) and p.name not in names]
+        if foreign:
+            raise UsageError(
+                f"--out {out} holds other things ({', '.join(foreign[:3])})",
+                "choose another --out, or give --force to add the bundles",
+            )
+    for job, same in zip(jobs, kept, strict=True):
+        ours = out is None and (job.target / MANIFEST).is_file()
+        if not same and not ours:
+            refuse_non_empty(job.target, force=False)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether an entry of an output folder is no bundle, nor what an export leaves behind."""
+    left_behind = path.name.startswith(".") or path.name.endswith(".failed")
+    return not left_behind and not (path / MANIFEST).is_file()
+
+
+def _data_root(found: Run | Checkpoint, data: Path | None) -> DataRoot | None:
+    """The root that was named, else the one the run was trained on, when it is still there."""
+    if data is not None:
+        return DataRoot(data)
+    trained = found.record["config"].get("data") if isinstance(found, Run) else None
+    return DataRoot(Path(trained)) if trained and Path(trained).is_dir() else None

@@ -1,0 +1,257 @@
+"""The gate of every export: ONNX Runtime and PyTorch give the same answers to the same rows.
+
+Both see real text, at several shapes and with padding. The pooled hidden state of the reference
+is computed here, in numpy, from the uncut model's hidden_states[K]: the graph's cut, pooling and
+norm are checked, not repeated.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from xlt.encode import Encoder, Row, pad
+from xlt.export.probe import Probe
+
+__all__ = ["LIMITS", "Batch", "Parity", "compare", "make_batches", "reference"]
+
+Array = NDArray[Any]
+Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+LIMITS = {"max_logit_difference": 1e-3, "min_cosine": 0.9999, "clear_margin": 0.05}
+BATCH_SIZES = (1, 2, 7, 4)
+ROWS_PER_ITEM = 2
+WORST = 3
+PER_TOKEN = {"tag", "span"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Padded rows and where each comes from."""
+
+    feeds: Mapping[str, Array]
+    names: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows, (choices,) tokens."""
+        return tuple(self.feeds["input_ids"].shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """What the gate found.
+
+    Attributes:
+        predictions: arg-max decisions compared; `clear` of them have a top two further apart
+            than the margin, `changed` of those came out differently.
+        worst: inputs with the largest difference (or the smallest cosine), worst first.
+    """
+
+    passed: bool
+    rows: int
+    shapes: tuple[tuple[int, ...], ...]
+    max_difference: float
+    min_cosine: float | None
+    predictions: int
+    clear: int
+    changed: int
+    worst: tuple[tuple[str, float], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The record of xlt.json."""
+        found: dict[str, Any] = {
+            "passed": self.passed,
+            "reference": "PyTorch, fp32, eval mode",
+            "limits": dict(LIMITS),
+            "rows": self.rows,
+            "shapes": [list(shape) for shape in self.shapes],
+            "max_difference": _finite(self.max_difference),
+        }
+        if self.min_cosine is not None:
+            found["min_cosine"] = _finite(self.min_cosine)
+        else:
+            found |= {
+                "predictions": self.predictions,
+                "clear_predictions": self.clear,
+                "changed_predictions": self.changed,
+            }
+        found["worst"] = [
+            {"input": name, "difference": _finite(value)} for name, value in self.worst
+        ]
+        return found
+
+
+def make_batches(encoder: Encoder, kind: str, probes: Sequence[Probe]) -> list[Batch]:
+    """Encode the probes and stack the rows as they come, so that short ones are padded.
+
+    Batch sizes go round 1, 2, 7, 4; long span contexts give their first two windows only.
+    """
+    rows: list[Row] = []
+    seen: dict[int, int] = {}
+    for row in encoder.encode(kind, [probe.item for probe in probes]):
+        seen[row.item] = seen.get(row.item, 0) + 1
+        if seen[row.item] <= ROWS_PER_ITEM:
+            rows.append(row)
+    batches: list[Batch] = []
+    sizes = itertools.cycle(BATCH_SIZES)
+    # Choice rows of one batch have as many choices.
+    for _, group in itertools.groupby(rows, key=lambda row: row.ids.shape[:-1]):
+        while part := list(itertools.islice(group, next(sizes))):
+            names = tuple(probes[row.item].name for row in part)
+            batches.append(Batch(feeds=pad(part, encoder.pad_id), names=names))
+    return batches
+
+
+def reference(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    *,
+    outputs: Sequence[str],
+    inputs: Sequence[str],
+    layer: int | None = None,
+    depth: int = 0,
+    pooling: str | None = None,
+    device: str = "cpu",
+) -> list[dict[str, Array]]:
+    """PyTorch's answers, batch by batch.
+
+    Args:
+        model: the whole model, uncut, in eval mode.
+        batches: what to run.
+        outputs: names of the logits (heads); ignored for encoders.
+        inputs: names of the feeds that the model takes.
+        layer: encoders: the K of hidden_states[K]; None for heads. At the full depth it is
+            `last_hidden_state`, which in pre-norm models has one norm more.
+        depth: encoders: blocks of the whole model.
+        pooling: encoders: mean, cls or last.
+        device: where PyTorch computes.
+    """
+    model.eval().to(device)
+    found = []
+    with torch.inference_mode():
+        for batch in batches:
+            feeds = {
+                name: torch.from_numpy(batch.feeds[name]).to(device)
+                for name in inputs
+                if name in batch.feeds
+            }
+            if layer is None:
+                out = model(**feeds)
+                found.append({name: out[name].cpu().numpy() for name in outputs})
+                continue
+            out = model(**feeds, output_hidden_states=layer < depth)
+            hidden = out.hidden_states[layer] if layer < depth else out.last_hidden_state
+            vec_BD = _pooled(hidden.cpu().numpy(), batch.feeds["attention_mask"], str(pooling))
+            found.append({"sentence_embedding": vec_BD})
+    model.to("cpu")
+    return found
+
+
+def compare(
+    run: Run,
+    batches: Sequence[Batch],
+    expected: Sequence[Mapping[str, Array]],
+    *,
+    kind: str,
+    pooling: str | None = None,
+) -> Parity:
+    """Run the graph on the same batches and hold it against the reference.
+
+    Args:
+        run: ONNX Runtime: feeds in, outputs by name.
+        batches: the batches of the reference.
+        expected: the answers of `reference`.
+        kind: the task kind; tags and spans are compared at tokens only, not at padding.
+        pooling: set for encoders: `last_hidden_state` must then pool to the same vector.
+    """
+    differences: dict[str, float] = {}
+    cosines: dict[str, float] = {}
+    predictions = clear = changed = 0
+    for batch, answer in zip(batches, expected, strict=True):
+        got = dict(run(batch.feeds))
+        if pooling is not None:
+            mask = batch.feeds["attention_mask"]
+            got["pooled"] = _pooled(got.pop("last_hidden_state"), mask, pooling)
+            answer = {**answer, "pooled": answer["sentence_embedding"]}
+        for output, truth in answer.items():
+            for row, name in enumerate(batch.names):
+                keep = batch.feeds["attention_mask"][row] == 1 if kind in PER_TOKEN else ...
+                a, b = _rows(truth[row][keep]), _rows(got[output][row][keep])
+                differences[name] = _worse(differences.get(name, 0.0), float(np.abs(a - b).max()))
+                if pooling is not None:
+                    cosine = float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
+                    cosines[name] = -_worse(-cosines.get(name, 1.0), -cosine)
+                    continue
+                decided = _margins(a) > LIMITS["clear_margin"]
+                predictions += len(decided)
+                clear += int(decided.sum())
+                changed += int((a.argmax(-1) != b.argmax(-1))[decided].sum())
+    largest = max(differences.values(), key=_rank)
+    lowest = -max((-value for value in cosines.values()), key=_rank) if cosines else None
+    if lowest is None:
+        passed = largest <= LIMITS["max_logit_difference"] and changed == 0
+    else:
+        passed = lowest >= LIMITS["min_cosine"]
+    return Parity(
+        passed=passed,
+        rows=sum(len(batch.names) for batch in batches),
+        shapes=tuple(sorted({batch.shape for batch in batches})),
+        max_difference=largest,
+        min_cosine=lowest,
+        predictions=predictions,
+        clear=clear,
+        changed=changed,
+        worst=tuple(_worst_first(differences)),
+    )
+
+
+def _rows(scores: Array) -> Array:
+    """Scores as (decisions, candidates) in float64: one decision a token for tags, else one."""
+    return np.atleast_2d(scores.astype(np.float64))
+
+
+def _margins(scores_NC: Array) -> Array:
+    """How far the best score is ahead of the second (N,); one candidate is always clear."""
+    if scores_NC.shape[1] < 2:
+        return np.full(len(scores_NC), np.inf)
+    top_N2 = np.partition(scores_NC, -2, axis=1)[:, -2:]
+    return np.asarray(top_N2[:, 1] - top_N2[:, 0])
+
+
+def _pooled(hidden_BLD: Array, mask_BL: Array, pooling: str) -> Array:
+    """Pooled, normalised vectors in float64: the definition that the graph is held to."""
+    hidden_BLD = hidden_BLD.astype(np.float64)
+    rows = zip(hidden_BLD, mask_BL.astype(bool), strict=True)
+    vec_BD = np.stack([_pool_row(hidden_LD[mask_L], pooling) for hidden_LD, mask_L in rows])
+    return np.asarray(vec_BD / np.linalg.norm(vec_BD, axis=1, keepdims=True))
+
+
+def _pool_row(tokens_LD: Array, pooling: str) -> Array:
+    if pooling == "mean":
+        return np.asarray(tokens_LD.mean(0))
+    return np.asarray(tokens_LD[0] if pooling == "cls" else tokens_LD[-1])
+
+
+def _rank(value: float) -> float:
+    """Sort key under which not-a-number is worse than everything."""
+    return float("inf") if np.isnan(value) else value
+
+
+def _worse(a: float, b: float) -> float:
+    return a if _rank(a) >= _rank(b) else b
+
+
+def _finite(value: float) -> float | str:
+    return value if np.isfinite(value) else str(value)
+
+
+def _worst_first(differences: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    ordered = sorted(differences.items(), key=lambda pair: (-_rank(pair[1]), pair[0]))
+    yield from ordered[:WORST]

@@ -1,0 +1,271 @@
+"""What one `xlt export` writes: one job a bundle, settled before any weight is loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xlt.bundle import DEFAULT_RUN
+from xlt.errors import ModelError, UsageError, did_you_mean
+from xlt.export.checkpoint import Checkpoint, fetch, read_checkpoint
+from xlt.export.labels import answers_of, resolve_task
+from xlt.runs import Run
+from xlt.tasks import TASKS, Task, get_task
+
+__all__ = ["PRECISIONS", "Job", "Settings", "find_model", "plan"]
+
+PRECISIONS = ("fp32",)
+POOLINGS = ("mean", "cls", "last")
+# hidden_states[K] that XTREME takes: XLM-R Large 14 of 24, mBERT 8 of 12 (its indices 13 and 7
+# count blocks from 0).
+XTREME_LAYER = {24: 14, 12: 8}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The flags that shape bundles, checked. `layer` and `pooling` None: the model's default."""
+
+    precision: str = "fp32"
+    layer: str | None = None
+    pooling: str | None = None
+
+    @classmethod
+    def parse(
+        cls, *, precision: str = "fp32", layer: str | int | None = None, pooling: str | None = None
+    ) -> Settings:
+        """Check the flags.
+
+        Raises:
+            UsageError: all that is wrong, at once.
+        """
+        mistakes = [
+            f"--precision {name}: this version writes {', '.join(PRECISIONS)}"
+            for name in (part.strip() for part in precision.split(","))
+            if name not in PRECISIONS
+        ]
+        layer = None if layer is None else str(layer)
+        if layer is not None and layer != "last" and not re.fullmatch(r"-?\d+", layer):
+            mistakes.append(f"--layer {layer}: a block number or `last`")
+        if pooling is not None and pooling not in POOLINGS:
+            mistakes.append(f"--pooling {pooling}: one of {', '.join(POOLINGS)}")
+        if mistakes:
+            raise UsageError.all_of(mistakes, "xlt export --help")
+        return cls(precision=precision, layer=layer, pooling=pooling)
+
+    @property
+    def encoder_only(self) -> list[str]:
+        """The given flags that act on encoders and on nothing else."""
+        return [f"--{name}" for name in ("layer", "pooling") if getattr(self, name) is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One bundle to write.
+
+    Attributes:
+        name: of the bundle; its folder's name.
+        task: the resolved record, labels in the order of the logits.
+        layer: number of the last block kept (embed), None otherwise.
+        pooling: mean, cls or last (embed), None otherwise.
+        max_length: the most tokens that a sentence model was made for; None: the task's.
+        dev: scores on English dev, from the run.
+        baseline: facts of the training data, such as the most frequent tag of each word.
+        lineage: base model, phases, seed ... from the run.
+    """
+
+    name: str
+    target: Path
+    checkpoint: Checkpoint
+    task: Task
+    answers: tuple[str, ...]
+    layer: int | None = None
+    pooling: str | None = None
+    max_length: int | None = None
+    trained_on: Mapping[str, Any] = field(default_factory=dict)
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    dev: Mapping[str, Any] = field(default_factory=dict)
+    baseline: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find_model(model: str | Path | None) -> Run | Checkpoint:
+    """A run, a checkpoint folder, or a hub id; None is `./xlt-run`.
+
+    Raises:
+        ModelError: it is none of them.
+    """
+    folder = DEFAULT_RUN if model is None else Path(model)
+    if (folder / "run.json").is_file():
+        return Run.open(folder)
+    if model is None:
+        raise ModelError(
+            f"no model named, and ./{DEFAULT_RUN} is not a run",
+            "name a run, a checkpoint folder or a hub id: `xlt export MODEL --out DIR`",
+        )
+    if folder.exists() or isinstance(model, Path):
+        return read_checkpoint(folder)
+    return read_checkpoint(fetch(model), source=model)
+
+
+def plan(
+    found: Run | Checkpoint, *, out: Path | None, task: str | None, settings: Settings
+) -> list[Job]:
+    """The bundles to write.
+
+    Args:
+        found: from `find_model`.
+        out: where to; None for a run's own `bundles/`.
+        task: `--task`: what a checkpoint answers, or the one task of a run to export.
+        settings: layer, pooling, precision.
+
+    Raises:
+        UsageError: flags that do not fit what is exported.
+        ModelError: a checkpoint of the wrong kind.
+    """
+    if isinstance(found, Run):
+        jobs = _run_jobs(found, out or found.path / "bundles", task, settings)
+    elif out is None:
+        raise UsageError("exporting a checkpoint needs --out", "add --out DIR")
+    else:
+        jobs = [_checkpoint_job(found, out, task, settings)]
+    if settings.encoder_only and not any(job.task.kind == "embed" for job in jobs):
+        raise UsageError(
+            f"{' and '.join(settings.encoder_only)} act on the encoder, and none is exported",
+            "leave the flag out, or export an encoder",
+        )
+    return jobs
+
+
+def _run_jobs(run: Run, out: Path, task: str | None, settings: Settings) -> list[Job]:
+    jobs = [_target_job(run, name, out / name, settings) for name in run.targets]
+    if run.encoder is not None:
+        jobs.append(_encoder_job(run, out / "encoder", settings))
+    if not jobs:
+        raise ModelError(
+            f"{run.path} holds no trained model yet",
+            f"finish it with `xlt train --resume --out {run.path} ...`",
+        )
+    if task is None:
+        return jobs
+    wanted = [job for job in jobs if task in job.answers]
+    if not wanted:
+        known = sorted({name for job in jobs for name in job.answers})
+        raise UsageError(
+            f"--task {task}: {run.path} has no model for it{did_you_mean(task, known)}",
+            f"it answers: {' '.join(known)}",
+        )
+    return wanted
+
+
+def _target_job(run: Run, name: str, target: Path, settings: Settings) -> Job:
+    entry = run.record["targets"][name]
+    task = Task.from_json(entry["task"])
+    return _job(
+        read_checkpoint(run.targets[name]),
+        target,
+        task,
+        settings,
+        answers=tuple(entry["serves"]),
+        trained_on=_trained_on(run, task.source or name),
+        lineage=_lineage(run),
+        dev=entry.get("dev") or {},
+        baseline=entry.get("baseline") or {},
+    )
+
+
+def _encoder_job(run: Run, target: Path, settings: Settings) -> Job:
+    assert run.encoder is not None
+    return _job(
+        read_checkpoint(run.encoder),
+        target,
+        None,
+        settings,
+        trained_on=_trained_on(run, None),
+        lineage=_lineage(run),
+    )
+
+
+def _checkpoint_job(
+    checkpoint: Checkpoint, target: Path, task: str | None, settings: Settings
+) -> Job:
+    """A checkpoint on its own; one that lies in a run keeps what the run knows about it."""
+    given = None if task is None else get_task(task)
+    for folder in list(checkpoint.path.resolve().parents)[:2]:
+        if given is None and (folder / "run.json").is_file():
+            run = Run.open(folder)
+            for name, path in run.targets.items():
+                if path.resolve() == checkpoint.path.resolve():
+                    return _target_job(run, name, target, settings)
+            if run.encoder and run.encoder.resolve() == checkpoint.path.resolve():
+                return _encoder_job(run, target, settings)
+    undeclared = {"declared": False, "tasks": [], "languages": [], "data": []}
+    lineage: dict[str, Any] = {"base_model": checkpoint.public_name, "phases": []}
+    if not checkpoint.is_local:  # the hub's cache names its folders after the commit
+        lineage["revision"] = checkpoint.path.name
+    return _job(checkpoint, target, given, settings, trained_on=undeclared, lineage=lineage)
+
+
+def _job(
+    checkpoint: Checkpoint,
+    target: Path,
+    task: Task | None,
+    settings: Settings,
+    *,
+    answers: tuple[str, ...] | None = None,
+    **facts: Any,
+) -> Job:
+    resolved = resolve_task(checkpoint, task, name=target.name)
+    if resolved.kind == "embed":
+        facts["layer"] = _layer(settings.layer, checkpoint)
+        sentence = checkpoint.sentence
+        facts["pooling"] = settings.pooling or (sentence.pooling if sentence else "mean")
+        facts["max_length"] = sentence.max_length if sentence else None
+    return Job(
+        name=target.resolve().name,
+        target=target,
+        checkpoint=checkpoint,
+        task=resolved,
+        answers=answers_of(resolved) if answers is None else answers,
+        **facts,
+    )
+
+
+def _layer(wanted: str | None, checkpoint: Checkpoint) -> int:
+    depth = checkpoint.depth
+    if wanted == "last" or (wanted is None and checkpoint.sentence):
+        return depth
+    if wanted is None:
+        return XTREME_LAYER.get(depth, depth)
+    layer = int(wanted)
+    if not 1 <= layer <= depth:
+        raise UsageError(
+            f"--layer {layer}: {checkpoint.source} has blocks 1..{depth}",
+            "K counts hidden_states[K]; `last` is the last block",
+        )
+    return layer
+
+
+def _trained_on(run: Run, source: str | None) -> dict[str, Any]:
+    """Tasks, languages and files that this model has learnt from; dev files are not among them."""
+    lineage = run.record["lineage"]
+    phases = [name for phase in lineage.get("phases", []) for name in phase["tasks"]]
+    tasks = [*phases, *([source] if source else [])]
+    sources = {TASKS[name].source if name in TASKS else name for name in tasks} | set(tasks)
+    data = [
+        entry
+        for entry in lineage.get("data", [])
+        if entry["task"] in sources and entry["split"] != "dev"
+    ]
+    return {
+        "declared": True,
+        "tasks": list(dict.fromkeys(tasks)),
+        "languages": sorted({str(entry["lang"]) for entry in data}),
+        "data": data,
+    }
+
+
+def _lineage(run: Run) -> dict[str, Any]:
+    """What the run says about where its models come from; file lists are in `trained_on`."""
+    return {key: value for key, value in run.record["lineage"].items() if key != "data"}

@@ -1,0 +1,111 @@
+"""The texts that the parity gate runs: ours in 14 scripts, and dev text of a data root.
+
+Each of our texts comes short and at full length, as an item of any kind. No test item is read
+and no ids are made up, so the gate sees what the model will see.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from xlt.data import DataRoot
+from xlt.examples import Choice, Example, Pair, Question, Sentence, Tagged
+from xlt.tasks import TASKS, Task
+
+__all__ = ["Probe", "dev_items", "probe_items"]
+
+DEV_ITEMS = 96
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One input of the gate; `name` says where it comes from."""
+
+    name: str
+    item: Example
+
+
+def probe_items(task: Task, max_length: int) -> list[Probe]:
+    """Our own texts as items of the task's kind, short and longer than the model takes.
+
+    Args:
+        task: decides the kind and, for choice tasks, the number of choices.
+        max_length: tokens of the model; the long form has at least as many words.
+    """
+    texts = json.loads(resources.files("xlt.export").joinpath("probe.json").read_text("utf-8"))
+    sentences = [entry["other"] for entry in texts]
+    probes = []
+    for index, entry in enumerate(texts):
+        for size, times in (("short", 1), ("long", 1 + max_length // len(_words(entry)))):
+            name = f"probe/{entry['lang']}/{size}"
+            others = [entry["other"], *sentences[index + 1 :], *sentences[:index]]
+            probes.append(Probe(name=name, item=_item(task, name, entry, times, others)))
+    return probes
+
+
+def _words(entry: dict[str, Any]) -> list[str]:
+    return list(entry.get("words") or entry["text"].split())
+
+
+def _item(
+    task: Task, name: str, entry: dict[str, Any], times: int, others: Sequence[str]
+) -> Example:
+    text = " ".join([entry["text"]] * times)
+    if task.kind == "pair":
+        return Pair(id=name, text_a=text, text_b=entry["other"])
+    if task.kind == "choice":
+        return Choice(id=name, prompt=text, choices=tuple(others[: task.n_choices]))
+    if task.kind == "tag":
+        return Tagged(id=name, words=tuple(_words(entry) * times))
+    if task.kind == "span":
+        return Question(id=name, question=entry["question"], context=text)
+    return Sentence(id=name, text=text)
+
+
+def dev_items(root: DataRoot, task: Task, answers: Sequence[str]) -> list[Probe]:
+    """Up to 96 dev items of the tasks that a bundle answers, spread over languages.
+
+    SQuAD's dev files are left out: XQuAD's test set is translated from them. Encoders take text
+    that pretraining may read. Nothing is found where there are no such files.
+    """
+    if task.kind == "embed":
+        return _embed_items(root)
+    known = [TASKS[name] for name in answers if name in TASKS]
+    sets = [
+        (one, lang)
+        for one in known
+        if one.kind != "span" or one.role == "target"
+        for lang in root.langs(one, "dev")
+    ]
+    found: list[Probe] = []
+    share = max(1, DEV_ITEMS // max(1, len(sets)))
+    for one, lang in sets[:DEV_ITEMS]:
+        examples = root.read(one, lang, "dev").examples
+        step = max(1, len(examples) // share)
+        found += [
+            Probe(name=f"{one.name}/dev/{lang}/{item.id}", item=item)
+            for item in examples[::step][:share]
+        ]
+    return found
+
+
+def _embed_items(root: DataRoot) -> list[Probe]:
+    """The first lines of each language's own text, and of BUCC's dev part."""
+    bucc = TASKS["bucc2018"]
+    sources: dict[str, Iterable[str]] = {
+        f"text/{code}": root.text(code) for code in root.text_langs()
+    }
+    for lang in root.langs(bucc, "dev"):
+        bitext = root.read(bucc, lang, "dev").bitext
+        sources[f"bucc2018/dev/{lang}"] = [s.text for s in bitext.foreign] if bitext else []
+    share = max(1, DEV_ITEMS // max(1, len(sources)))
+    return [
+        Probe(name=f"{name}/{number}", item=Sentence(id=str(number), text=text))
+        for name, lines in itertools.islice(sources.items(), DEV_ITEMS)
+        for number, text in enumerate(itertools.islice(lines, share))
+    ]

@@ -1,0 +1,108 @@
+"""The sentence encoder as one graph: blocks 1..K, pooling over the mask, L2 norm.
+
+Later blocks are removed, not skipped, so an embedding costs K blocks only. K counts
+hidden_states[K] (0 is the embedding output), as XTREME's layer choice does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xlt.errors import ModelError
+
+__all__ = ["POOLINGS", "SentenceEncoder", "cut_blocks", "pool"]
+
+POOLINGS = ("mean", "cls", "last")
+FINAL_NORMS = ("final_norm", "final_layer_norm", "norm", "ln_f")
+TINY = 1e-12
+
+
+def pool(hidden_BLD: Tensor, mask_BL: Tensor, pooling: str) -> Tensor:
+    """One vector a row from token vectors, padding left out.
+
+    Args:
+        hidden_BLD: token vectors.
+        mask_BL: 1 for tokens, 0 for padding; padding stands on the right.
+        pooling: `mean` of all tokens (special ones included, as XTREME does), `cls` (the first
+            token) or `last` (the last token).
+
+    Returns:
+        Vectors (B, D), not normalised.
+    """
+    if pooling == "mean":
+        weight_BL1 = mask_BL.unsqueeze(-1).to(hidden_BLD.dtype)
+        return (hidden_BLD * weight_BL1).sum(1) / weight_BL1.sum(1).clamp(min=1.0)
+    if pooling == "cls":
+        return hidden_BLD[:, 0]
+    place_L = torch.arange(hidden_BLD.shape[1], device=mask_BL.device)
+    last_B = (mask_BL * place_L).max(1).values
+    last_B1D = last_B.view(-1, 1, 1).expand(-1, 1, hidden_BLD.shape[2])
+    return hidden_BLD.gather(1, last_B1D).squeeze(1)
+
+
+def blocks_of(encoder: nn.Module, depth: int) -> nn.ModuleList:
+    """The one list of transformer blocks in an encoder.
+
+    Raises:
+        ModelError: no list of `depth` blocks, or more than one.
+    """
+    found = [
+        module
+        for module in encoder.modules()
+        if isinstance(module, nn.ModuleList) and len(module) == depth
+    ]
+    if len(found) > 1:  # a block may hold lists of its own; the outermost one is the stack
+        inner = {id(part) for module in found for block in module for part in block.modules()}
+        found = [module for module in found if id(module) not in inner]
+    if len(found) != 1:
+        raise ModelError(
+            f"{type(encoder).__name__}: found {len(found)} lists of {depth} blocks, expected one",
+            "export it with --layer last",
+        )
+    return found[0]
+
+
+def cut_blocks(encoder: nn.Module, layer: int, depth: int) -> None:
+    """Remove the blocks after block `layer`, in place.
+
+    A norm that follows the last block (pre-norm models) is part of `last_hidden_state` and of no
+    earlier hidden state, so it goes with the last block.
+    """
+    if layer == depth:
+        return
+    blocks = blocks_of(encoder, depth)
+    del blocks[layer:]
+    config: Any = encoder.config
+    config.num_hidden_layers = layer
+    for owner in encoder.modules():
+        if any(child is blocks for child in owner.children()):
+            for name in FINAL_NORMS:
+                if isinstance(getattr(owner, name, None), nn.Module):
+                    setattr(owner, name, nn.Identity())
+
+
+class SentenceEncoder(nn.Module):
+    """Token ids in; `sentence_embedding` (B, D), L2 norm 1, and `last_hidden_state` out."""
+
+    def __init__(self, encoder: nn.Module, *, pooling: str) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.config: Any = encoder.config  # the exporters look here
+        self.pooling = pooling
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Both outputs by name, in the order of the graph."""
+        extra = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        out = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **extra)
+        hidden_BLD: Tensor = out.last_hidden_state
+        vec_BD = pool(hidden_BLD, attention_mask, self.pooling)
+        norm_B1 = vec_BD.norm(dim=1, keepdim=True).clamp(min=TINY)
+        return {"sentence_embedding": vec_BD / norm_B1, "last_hidden_state": hidden_BLD}

@@ -1,0 +1,277 @@
+"""Whole bundles: what is in them, that they are proven, kept, refused, and never half there."""
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from xlt.bundle import Bundle, find_bundles
+from xlt.encode import Encoder, pad
+from xlt.errors import CheckFailed, ModelError, UsageError
+from xlt.examples import Sentence
+from xlt.export import build as building
+from xlt.export import export
+from xlt.session import Session
+from xlt.tasks import TASKS
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def exported_run(tmp_path_factory, new_run):
+    """A run and its bundles, for tests that only look."""
+
+    run = new_run(tmp_path_factory.mktemp("exported") / "run")
+    return run, export(run)
+
+
+def test_run_gives_whole_bundles(exported_run):
+    run, done = exported_run
+    assert [(item.name, item.status) for item in done] == [
+        ("xquad", "exported"), ("udpos", "exported"), ("encoder", "exported"),
+    ]  # fmt: skip
+    assert [p.name for p in find_bundles(run)] == ["encoder", "udpos", "xquad"]
+    bundle = Bundle.open(run / "bundles" / "udpos")
+    assert bundle.task.labels == tuple(reversed(TASKS["udpos"].labels))
+    manifest = bundle.manifest
+    assert manifest["baseline"] == {"label": "NOUN"}
+    assert manifest["trained_on"]["tasks"] == ["mnli", "udpos"]
+    assert manifest["lineage"]["base_model"] == "tiny"
+    assert (manifest["layer"], manifest["layers"], manifest["pooling"]) == (None, 3, None)
+    assert manifest["parity"]["fp32"]["passed"] is True
+    assert manifest["export"]["opset"] == 18
+    assert set(manifest["files"]) == {
+        "README.md", "config.json", "tokenizer.json", "tokenizer_config.json",
+        "special_tokens_map.json", "onnx/model.onnx",
+    }  # fmt: skip
+    assert Bundle.open(run / "bundles" / "xquad").answers == ("xquad", "mlqa")
+
+
+def test_encoder_bundle_is_the_pooled_hidden_state(exported_run):
+    run, _ = exported_run
+    folder = run / "bundles" / "encoder"
+    manifest = Bundle.open(folder).manifest
+    assert (manifest["layer"], manifest["layers"], manifest["pooling"]) == (4, 4, "mean")
+    assert json.loads((folder / "1_Pooling/config.json").read_text())["pooling_mode_mean_tokens"]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
+def test_cut_encoder_equals_pytorchs_hidden_state_to_1e_5(checkpoints, tmp_path, pooling):
+    folder = checkpoints("bert", "embed", blocks=4)
+    export(folder, out=tmp_path / "e", layer=2, pooling=pooling)
+    assert json.loads((tmp_path / "e/config.json").read_text())["num_hidden_layers"] == 2
+    texts = ["A short text.", "Ещё один текст, подлиннее, с запятыми.", "短い文。"]
+    encoder = Encoder.load(tmp_path / "e")
+    feeds = pad(encoder.encode("embed", texts), encoder.pad_id)
+    session = Session(tmp_path / "e/onnx/model.onnx", device="cpu", threads=1)
+    got = session.run(feeds, ["sentence_embedding"])[0]
+
+    model = AutoModel.from_pretrained(folder).eval()
+    tokens = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
+    assert tokens["input_ids"].tolist() == feeds["input_ids"].tolist()
+    with torch.no_grad():
+        hidden = model(**tokens, output_hidden_states=True).hidden_states[2]
+    for row, mask in enumerate(tokens["attention_mask"].bool()):
+        kept = hidden[row][mask]
+        vector = {"mean": kept.mean(0), "cls": kept[0], "last": kept[-1]}[pooling]
+        vector = vector / vector.norm()
+        assert np.abs(vector.numpy() - got[row]).max() < 1e-5
+
+
+def test_later_blocks_are_not_in_the_graph(checkpoints, tmp_path):
+    folder = checkpoints("xlm-roberta", "embed", blocks=4)
+    sizes = []
+    for layer in (1, 4):
+        export(folder, out=tmp_path / str(layer), layer=layer)
+        model = onnx.load(tmp_path / str(layer) / "onnx" / "model.onnx")
+        sizes.append(sum(np.prod(weight.dims) for weight in model.graph.initializer))
+    per_block = (sizes[1] - sizes[0]) / 3
+    assert per_block > 4 * 32 * 32 + 2 * 32 * 64  # attention and feed-forward matrices
+
+
+def test_unchanged_bundles_are_kept_and_changed_ones_made_again(run_folder, capsys):
+    export(run_folder, task="udpos")
+    done = export(run_folder)
+    assert [(i.name, i.status) for i in done] == [
+        ("xquad", "exported"), ("udpos", "kept"), ("encoder", "exported"),
+    ]  # fmt: skip
+    assert done[1].parity["fp32"]["passed"]
+    assert [i.status for i in export(run_folder)] == ["kept"] * 3
+    config = run_folder / "targets/udpos/config.json"  # the target was trained again
+    config.write_text(config.read_text() + "\n")
+    assert [i.status for i in export(run_folder)] == ["kept", "exported", "kept"]
+    assert [i.status for i in export(run_folder, task="udpos", force=True)] == ["exported"]
+    assert "kept" in capsys.readouterr().err
+
+
+def test_damaged_bundle_of_a_run_is_made_again(run_folder):
+    export(run_folder, task="udpos")
+    graph = run_folder / "bundles/udpos/onnx/model.onnx"
+    data = bytearray(graph.read_bytes())
+    data[len(data) // 2] ^= 1
+    graph.write_bytes(bytes(data))
+    assert [i.status for i in export(run_folder, task="udpos")] == ["exported"]
+    Bundle.open(run_folder / "bundles/udpos")
+
+
+def test_dry_run_writes_nothing(run_folder):
+    done = export(run_folder, dry_run=True)
+    assert [i.status for i in done] == ["planned"] * 3
+    assert not (run_folder / "bundles").exists()
+
+
+def test_full_output_folders_are_refused(checkpoints, run_folder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        export(checkpoints(), out=out)
+    with pytest.raises(UsageError, match=r"holds other things \(mine\.txt\)"):
+        export(run_folder, out=out)
+    assert (out / "mine.txt").exists()
+    assert export(checkpoints(), out=out, force=True)[0].status == "exported"
+    assert not (out / "mine.txt").exists()
+    assert export(checkpoints(), out=out)[0].status == "kept"
+    with pytest.raises(UsageError, match="not empty"):
+        export(checkpoints(seed=7), out=out)
+
+
+def test_output_that_holds_the_checkpoint_is_refused_even_by_force(checkpoints, tmp_path):
+    folder = tmp_path / "models" / "c"
+    shutil.copytree(checkpoints(), folder)
+    for out in (folder, tmp_path / "models"):
+        with pytest.raises(UsageError, match="holds the checkpoint"):
+            export(folder, out=out, force=True)
+    assert (folder / "model.safetensors").exists()
+
+
+def tampered(monkeypatch):
+    """Change one weight between the conversion and the gate."""
+    convert = building.convert
+
+    def spoil(model, path, **settings):
+        graph = convert(model, path, **settings)
+        written = onnx.load(path)
+        weight = max(written.graph.initializer, key=lambda item: len(item.raw_data))
+        array = onnx.numpy_helper.to_array(weight) * np.float32(1.05)
+        weight.CopyFrom(onnx.numpy_helper.from_array(array, weight.name))
+        onnx.save(written, path)
+        return graph
+
+    monkeypatch.setattr(building, "convert", spoil)
+
+
+@pytest.mark.parametrize("kind", ["tag", "embed"])
+def test_graph_that_differs_fails_the_gate_and_is_kept_aside(
+    checkpoints, tmp_path, monkeypatch, kind
+):
+    out = tmp_path / "b" / "model"
+    task = "udpos" if kind == "tag" else None
+    with monkeypatch.context() as patch:
+        tampered(patch)
+        with pytest.raises(CheckFailed, match=r"worst inputs: probe/\w\w/") as caught:
+            export(checkpoints(kind=kind), out=out, task=task)
+    assert caught.value.exit_code == 5
+    assert names(tmp_path / "b") == ["model.failed"]
+    failed = tmp_path / "b" / "model.failed"
+    record = json.loads((failed / "parity.json").read_text())
+    assert record["passed"] is False
+    assert (failed / "onnx/model.onnx").is_file()
+    with pytest.raises(ModelError):
+        find_bundles(tmp_path / "b")
+    export(checkpoints(kind=kind), out=out, task=task)  # repaired: the failure goes
+    assert names(tmp_path / "b") == ["model"]
+
+
+def test_other_bundles_of_a_run_are_made_although_one_fails(run_folder, monkeypatch):
+    compare = building.compare
+    with monkeypatch.context() as patch:
+        patch.setitem(building.LIMITS, "max_logit_difference", -1.0)
+        with pytest.raises(CheckFailed, match=r"xquad.*udpos"):
+            export(run_folder)
+    assert compare is building.compare
+    assert names(run_folder / "bundles") == ["encoder", "udpos.failed", "xquad.failed"]
+
+
+def test_interruption_leaves_nothing_behind(checkpoints, tmp_path, monkeypatch):
+    def stop(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(building, "compare", stop)
+    with pytest.raises(KeyboardInterrupt):
+        export(checkpoints(), out=tmp_path / "b" / "model")
+    assert names(tmp_path / "b") == []
+
+
+def test_missing_head_weights_are_not_made_up(checkpoints, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "c"
+    shutil.copytree(checkpoints(), folder)
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if not name.startswith("classifier")}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="lacks 4 weights"):
+        export(folder, out=tmp_path / "o")
+
+
+def test_truncated_weights_are_exit_4(checkpoints, tmp_path):
+    folder = tmp_path / "c"
+    shutil.copytree(checkpoints(), folder)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        export(folder, out=tmp_path / "o")
+    assert not (tmp_path / "o").exists()
+
+
+def test_slow_tokenizer_is_converted_and_a_missing_one_refused(checkpoints, tmp_path):
+    folder = tmp_path / "c"
+    shutil.copytree(checkpoints("bert", "pair"), folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+        (folder / name).unlink()
+    with pytest.raises(ModelError, match=r"tokenizer\.json"):
+        export(folder, out=tmp_path / "none")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "##s", "boat", ".", "m", "##o"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    export(folder, out=tmp_path / "o")
+    row = Encoder.load(tmp_path / "o").encode("pair", ["the boats."])[0]
+    assert row.ids.tolist() == [2, 5, 7, 6, 8, 3]
+
+
+def test_dev_text_of_a_data_root_joins_the_gate(checkpoints, tmp_path):
+    root = tmp_path / "root"
+    (root / "xnli").mkdir(parents=True)
+    lines = "".join(f"Boat {n} is here.\tNo boats.\tneutral\n" for n in range(5))
+    (root / "xnli" / "dev-en.tsv").write_text(lines)
+    (root / "text").mkdir()
+    (root / "text" / "sw.txt").write_text("Habari ya asubuhi.\nMashua iko hapa.\n")
+    done = export(checkpoints(), out=tmp_path / "p", data=root)
+    assert done[0].parity["fp32"]["text"] == "30 probe texts and 5 of root"
+    done = export(checkpoints(kind="embed"), out=tmp_path / "e", data=root)
+    assert done[0].parity["fp32"]["text"] == "30 probe texts and 2 of root"
+
+
+def test_sentence_models_keep_their_pooling_and_length(checkpoints, tmp_path):
+    folder = tmp_path / "s"
+    shutil.copytree(checkpoints(kind="embed", blocks=12), folder)
+    kinds = ("Transformer", "Pooling", "Normalize")
+    modules = [
+        {"path": "1_Pooling" * (kind == "Pooling"), "type": f"sentence_transformers.models.{kind}"}
+        for kind in kinds
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 40}')
+    export(folder, out=tmp_path / "o")
+    bundle = Bundle.open(tmp_path / "o")
+    assert (bundle.manifest["layer"], bundle.pooling, bundle.max_length) == (12, "cls", 40)
+    row = Encoder.load(tmp_path / "o", max_length=bundle.max_length)
+    assert row.encode("embed", [Sentence(id="1", text="boat " * 100)])[0].ids.shape == (40,)

@@ -1,0 +1,157 @@
+"""Which bundles an export writes, for which tasks, cut where."""
+
+import json
+
+import pytest
+
+from xlt.errors import ModelError, UsageError
+from xlt.export.plan import Settings, find_model, plan
+from xlt.runs import Run
+from xlt.tasks import TASKS
+
+
+def job_of(folder, tmp_path, task=None, **flags):
+    jobs = plan(
+        find_model(folder), out=tmp_path / "out", task=task, settings=Settings.parse(**flags)
+    )
+    assert len(jobs) == 1
+    return jobs[0]
+
+
+def test_checkpoint_with_known_labels_needs_no_task(checkpoints, tmp_path):
+    job = job_of(checkpoints(), tmp_path)
+    assert (job.task.name, job.answers) == ("xnli", ("xnli",))
+    assert job.task.labels == ("contradiction", "entailment", "neutral")
+    assert job.trained_on["declared"] is False
+
+
+def test_labels_are_spelled_as_the_task_spells_them(checkpoints, tmp_path):
+    folder = checkpoints(labels=("NEUTRAL", "Entailment", "CONTRADICTION"))
+    job = job_of(folder, tmp_path, "mnli")
+    assert job.task.labels == ("neutral", "entailment", "contradiction")
+    assert job.answers == ("xnli", "mnli")
+
+
+def test_numbered_labels_stand_for_numbers(checkpoints, tmp_path):
+    folder = checkpoints(labels=("LABEL_0", "LABEL_1"))
+    assert job_of(folder, tmp_path, "pawsx").task.labels == ("0", "1")
+    with pytest.raises(UsageError, match="does not say which task of kind pair"):
+        job_of(folder, tmp_path)
+    with pytest.raises(ModelError, match=r"LABEL_0, LABEL_1.*3 labels \(entailment"):
+        job_of(folder, tmp_path, "xnli")
+
+
+def test_unknown_named_labels_make_a_task_of_their_own(checkpoints, tmp_path):
+    job = job_of(checkpoints(labels=("bad", "good")), tmp_path)
+    assert (job.task.name, job.task.role, job.task.labels) == ("out", "user", ("bad", "good"))
+
+
+def test_span_head_answers_the_tasks_with_the_same_training_data(checkpoints, tmp_path):
+    folder = checkpoints(kind="span")
+    assert job_of(folder, tmp_path, "squad").answers == ("xquad", "mlqa", "squad")
+    assert job_of(folder, tmp_path, "tydiqa").answers == ("tydiqa",)
+    with pytest.raises(UsageError, match="kind span") as caught:
+        job_of(folder, tmp_path)
+    assert "xquad mlqa tydiqa" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"), [("embed", "xnli"), ("tag", "xquad"), ("pair", "bucc2018")]
+)
+def test_wrong_kind_names_both(checkpoints, tmp_path, kind, task):
+    with pytest.raises(ModelError, match=f"kind {kind}.*kind {TASKS[task].kind}"):
+        job_of(checkpoints(kind=kind), tmp_path, task)
+
+
+def test_unknown_task_is_suggested(checkpoints, tmp_path):
+    with pytest.raises(UsageError, match="did you mean 'xnli'"):
+        job_of(checkpoints(), tmp_path, "xnlli")
+
+
+@pytest.mark.parametrize(("blocks", "layer"), [(24, 14), (12, 8), (3, 3)])
+def test_default_block_is_xtremes_choice(checkpoints, tmp_path, blocks, layer):
+    job = job_of(checkpoints(kind="embed", blocks=blocks), tmp_path)
+    assert (job.layer, job.pooling) == (layer, "mean")
+    assert job.answers == ("bucc2018", "tatoeba")
+    assert job.task.name == "tatoeba"
+
+
+def test_block_can_be_chosen_within_the_depth(checkpoints, tmp_path):
+    folder = checkpoints(kind="embed", blocks=12)
+    assert job_of(folder, tmp_path, layer="last").layer == 12
+    assert job_of(folder, tmp_path, layer=1, pooling="cls").layer == 1
+    for wrong in ("0", "13", "-1"):
+        with pytest.raises(UsageError, match=r"has blocks 1\.\.12"):
+            job_of(folder, tmp_path, layer=wrong)
+
+
+def test_all_flag_mistakes_come_at_once():
+    with pytest.raises(UsageError, match="3 mistakes") as caught:
+        Settings.parse(precision="fp32,int8", layer="half", pooling="max")
+    for said in ("int8", "half", "max"):
+        assert said in caught.value.message
+
+
+def test_encoder_flags_without_an_encoder(checkpoints, tmp_path):
+    with pytest.raises(UsageError, match="--layer and --pooling act on the encoder"):
+        job_of(checkpoints(), tmp_path, layer="2", pooling="mean")
+
+
+def test_checkpoint_needs_out(checkpoints):
+    with pytest.raises(UsageError, match="needs --out"):
+        plan(find_model(checkpoints()), out=None, task=None, settings=Settings.parse())
+
+
+def test_run_gives_every_target_and_the_encoder(run_folder):
+    jobs = plan(find_model(run_folder), out=None, task=None, settings=Settings.parse())
+    assert [job.name for job in jobs] == ["xquad", "udpos", "encoder"]
+    assert jobs[0].target == run_folder / "bundles" / "xquad"
+    assert jobs[0].answers == ("xquad", "mlqa")
+    udpos, encoder = jobs[1:]
+    assert udpos.task.labels == tuple(reversed(TASKS["udpos"].labels))
+    assert (dict(udpos.dev)["f1"], dict(udpos.baseline)) == (81.25, {"label": "NOUN"})
+    assert udpos.trained_on["tasks"] == ["mnli", "udpos"]
+    assert [d["task"] for d in udpos.trained_on["data"]] == ["mnli", "udpos"]
+    assert encoder.trained_on["tasks"] == ["mnli"]
+    assert encoder.lineage["base_model"] == "tiny"
+
+
+def test_task_of_a_run_chooses_the_bundle_that_answers_it(run_folder):
+    run = find_model(run_folder)
+    for task, name in (("mlqa", "xquad"), ("bucc2018", "encoder")):
+        jobs = plan(run, out=None, task=task, settings=Settings.parse())
+        assert [job.name for job in jobs] == [name]
+    with pytest.raises(UsageError, match="has no model for it; did you mean 'udpos'"):
+        plan(run, out=None, task="upos", settings=Settings.parse())
+
+
+def test_checkpoint_inside_a_run_keeps_what_the_run_knows(run_folder, tmp_path):
+    job = job_of(run_folder / "targets" / "xquad", tmp_path)
+    assert job.answers == ("xquad", "mlqa")
+    assert job.target == tmp_path / "out"
+    assert job_of(run_folder / "encoder", tmp_path).trained_on["declared"] is True
+
+
+def test_empty_run_and_no_model(tmp_path, monkeypatch):
+    run = Run.create(tmp_path / "r", {}, force=False, resume=False)
+    run.close()
+    with pytest.raises(ModelError, match="holds no trained model"):
+        plan(find_model(tmp_path / "r"), out=None, task=None, settings=Settings.parse())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="no model named"):
+        find_model(None)
+
+
+def test_default_run_is_xlt_run(run_folder, tmp_path, monkeypatch):
+    run_folder.rename(tmp_path / "xlt-run")
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(find_model(None), Run)
+
+
+def test_labels_of_a_run_must_be_the_heads(run_folder):
+    path = run_folder / "run.json"
+    record = json.loads(path.read_text())
+    record["targets"]["udpos"]["task"]["labels"] = ["A", "B"]
+    path.write_text(json.dumps(record))
+    with pytest.raises(ModelError, match=r"17 labels .* 2 labels \(A, B\)"):
+        plan(find_model(run_folder), out=None, task=None, settings=Settings.parse())
