@@ -1,0 +1,210 @@
+"""Cells: one (bundle, task, language, split) each, keyed by content, kept on disk when finished.
+
+A cell is believed when its key still fits what is asked and its predictions file still has the
+bytes that were written; otherwise it is redone, and the reason is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xlt.errors import DataError
+from xlt.files import read_json, sha256_file, sha256_json, write_json
+from xlt.official import write_predictions
+from xlt.tasks import Task
+
+__all__ = ["CellStore", "Identity", "Outcome", "State"]
+
+SCHEMA = 1
+FIELDS = {"schema", "key", "parts", "n", "metrics", "baseline", "flags", "predictions", "sha256"}
+REASONS = {
+    "bundle": "model changed",
+    "data": "data changed",
+    "scorer": "scorer changed",
+    "encoder": "encoder changed",
+    "precision": "precision changed",
+    "settings": "settings changed",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Everything that decides a cell's scores; batch budget, threads and device are not in it.
+
+    Attributes:
+        bundle: the bundle's key (model, tokenizer, task record).
+        data: sha256 over the cell's data, gold included.
+        scorer: version of the scorer.
+        encoder: version of encoding and decoding.
+        settings: options that change scores (margin, neighbours ...).
+    """
+
+    bundle: str
+    data: str
+    task: str
+    lang: str
+    split: str
+    scorer: int
+    encoder: int
+    precision: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict; the key is its hash."""
+        return {**vars(self), "settings": dict(self.settings)}
+
+    @property
+    def key(self) -> str:
+        """The cell's name on disk: sha256 of the identity."""
+        return sha256_json(self.to_json())
+
+    @property
+    def slot(self) -> tuple[str, str, str]:
+        """(task, split, language): a results folder holds one finished cell for each."""
+        return self.task, self.split, self.lang
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What evaluating a cell gave.
+
+    Attributes:
+        n: items that were scored (foreign sentences for retrieval).
+        metrics: name -> percent, or a threshold; empty without gold labels.
+        flags: remarks that belong to the data or the protocol ("unlabelled" ...).
+        predictions: in the form that `xlt.official` writes; None where there is none to write.
+        baseline: the metrics of always answering the most frequent training label.
+    """
+
+    n: int
+    metrics: Mapping[str, float]
+    flags: tuple[str, ...] = ()
+    predictions: Any = None
+    baseline: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Whether a cell can be kept; when not, it is new, or redone for a reason.
+
+    Attributes:
+        text: "kept", "new" or "redone: why".
+        record: the stored cell when it is kept.
+    """
+
+    text: str
+    record: Mapping[str, Any] | None = None
+
+
+class CellStore:
+    """The finished cells of one results folder."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self._by_slot: dict[tuple[str, str, str], list[Path]] = {}
+        self._damaged: set[str] = set()
+        self._records: dict[Path, dict[str, Any]] = {}
+        for path in sorted((out / "cells").glob("*.json")):
+            record = _read_cell(path)
+            if record is None:
+                self._damaged.add(path.stem)
+                continue
+            parts = record["parts"]
+            slot = (parts["task"], parts["split"], parts["lang"])
+            self._records[path] = record
+            self._by_slot.setdefault(slot, []).append(path)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def path(self, key: str) -> Path:
+        """Where the cell with this key is stored."""
+        return self.out / "cells" / f"{key}.json"
+
+    def state(self, identity: Identity, *, force: bool = False) -> State:
+        """Compare what is asked with what is stored; `force` keeps nothing."""
+        record = self._records.get(self.path(identity.key))
+        if record is not None:
+            fault = "asked by --force" if force else self._predictions_fault(record)
+            return State(text=f"redone: {fault}") if fault else State(text="kept", record=record)
+        if identity.key in self._damaged:
+            return State(text="redone: cell file damaged")
+        others = [self._records[path] for path in self._by_slot.get(identity.slot, [])]
+        if not others:
+            return State(text="new")
+        return State(text=f"redone: {_difference(identity.to_json(), others)}")
+
+    def save(
+        self, identity: Identity, outcome: Outcome, task: Task, name: str
+    ) -> Mapping[str, Any]:
+        """Write the predictions, then the cell, then drop what it replaces.
+
+        Args:
+            identity: what was evaluated.
+            outcome: what it gave.
+            task: the layout of the predictions file.
+            name: the predictions' path inside the results folder.
+
+        Returns:
+            The stored record.
+        """
+        stored = None
+        if outcome.predictions is not None:
+            write_predictions(task, self.out / name, outcome.predictions)
+            stored = {"path": name, "sha256": sha256_file(self.out / name)}
+        body = {
+            "schema": SCHEMA,
+            "key": identity.key,
+            "parts": identity.to_json(),
+            "n": outcome.n,
+            "metrics": dict(outcome.metrics),
+            "baseline": dict(outcome.baseline),
+            "flags": list(outcome.flags),
+            "predictions": stored,
+        }
+        record = {**body, "sha256": sha256_json(body)}
+        target = self.path(identity.key)
+        write_json(target, record)
+        for old in self._by_slot.get(identity.slot, []):
+            if old != target:
+                old.unlink(missing_ok=True)
+                self._records.pop(old, None)
+        if stored is None:
+            (self.out / name).unlink(missing_ok=True)
+        self._by_slot[identity.slot] = [target]
+        self._records[target] = record
+        return record
+
+    def _predictions_fault(self, record: Mapping[str, Any]) -> str:
+        stored = record["predictions"]
+        if stored is None:
+            return ""
+        path = self.out / stored["path"]
+        if not path.is_file():
+            return "predictions missing"
+        return "" if sha256_file(path) == stored["sha256"] else "predictions changed"
+
+
+def _read_cell(path: Path) -> dict[str, Any] | None:
+    """A stored cell; None when its bytes do not hold together."""
+    try:
+        record = read_json(path)
+    except DataError:
+        return None
+    if not isinstance(record, dict) or set(record) != FIELDS or record["schema"] != SCHEMA:
+        return None
+    body = {name: value for name, value in record.items() if name != "sha256"}
+    whole = record["sha256"] == sha256_json(body)
+    return record if whole and record["key"] == path.stem == sha256_json(record["parts"]) else None
+
+
+def _difference(asked: Mapping[str, Any], others: list[dict[str, Any]]) -> str:
+    """Why no stored cell fits, from the stored one that differs least."""
+    changed = min(
+        ([name for name in REASONS if asked[name] != other["parts"].get(name)] for other in others),
+        key=len,
+    )
+    return ", ".join(REASONS[name] for name in changed)

@@ -1,0 +1,154 @@
+"""The verb `xlt eval`: flags in, `evaluate` in the middle, tables or JSON out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from xlt.options import (
+    PATH,
+    command,
+    data_option,
+    device_option,
+    force_option,
+    json_option,
+    langs_option,
+    out_option,
+    threads_option,
+)
+
+__all__ = ["evaluate"]
+
+
+@command(
+    "xlt eval",
+    "xlt eval RUN --tasks udpos,panx --langs en,sw,family:Uralic",
+    "xlt eval RUN --tasks xquad --use xquad=tydiqa --data ROOT",
+    "xlt eval RUN --min-score xnli.sw=60 --against OLD/results --max-drop 0.5",
+    "xlt eval RUN --submission my-submission",
+)
+@click.argument("models", nargs=-1, type=PATH, metavar="[MODEL]...")
+@click.option(
+    "--tasks", default="all", show_default=True, metavar="LIST",
+    help="Comma list; all = the targets and user tasks that the bundles answer.",
+)  # fmt: skip
+@langs_option
+@click.option("--split", type=click.Choice(["test", "dev"]), default="test", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32", show_default=True,
+    help="Which variant of the bundles to use.",
+)  # fmt: skip
+@click.option(
+    "--use", multiple=True, metavar="TASK=NAME",
+    help="Let the bundle NAME answer TASK; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--batch-tokens", type=click.IntRange(1), default=512, show_default=True, metavar="N",
+    help="Padded tokens a batch: speed and memory, never scores.",
+)  # fmt: skip
+@click.option(
+    "--both-directions", is_flag=True, help="Tatoeba also with the foreign side as queries."
+)
+@data_option
+@out_option(text="Results folder [default: RUN/results, or ./xlt-results].")
+@click.option(
+    "--submission", type=PATH, metavar="DIR", help="Also write the official submission folder."
+)
+@click.option(
+    "--min-score", multiple=True, metavar="TASK[.LANG]=X",
+    help="Exit 5 when a score is below X (percent); repeatable.",
+)  # fmt: skip
+@click.option("--against", type=PATH, metavar="RES", help="Other results to compare with.")
+@click.option(
+    "--max-drop", type=click.FloatRange(0), metavar="N",
+    help="With --against: exit 5 when a language falls by more than N points.",
+)  # fmt: skip
+@device_option
+@threads_option
+@json_option
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+@force_option
+def evaluate(
+    models: tuple[Path, ...],
+    tasks: str,
+    langs: str,
+    split: str,
+    precision: str,
+    use: tuple[str, ...],
+    batch_tokens: int,
+    both_directions: bool,
+    data: Path | None,
+    out: Path | None,
+    submission: Path | None,
+    min_score: tuple[str, ...],
+    against: Path | None,
+    max_drop: float | None,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+    dry_run: bool,
+    force: bool,
+) -> None:
+    """Evaluate bundles on XTREME's tasks in every language.
+
+    MODEL is a bundle, a folder of bundles or a run; default ./xlt-run. Finished cells (one task
+    in one language) are kept in the results folder and reused as long as nothing they depend on
+    has changed, so an interrupted call just goes on.
+    """
+    from xlt.errors import CheckFailed, PartlyDone, UsageError
+    from xlt.evalsuite.checks import failed_drops, failed_floors, parse_floors
+    from xlt.evalsuite.choose import parse_use
+    from xlt.evalsuite.plan import default_out, make_plan
+    from xlt.evalsuite.results import Results
+    from xlt.evalsuite.run import preview, run_plan
+    from xlt.evalsuite.submission import check_target, write_submission
+    from xlt.evalsuite.tables import render, render_comparison, render_plan
+    from xlt.evalsuite.workplace import Options
+    from xlt.show import note
+
+    if max_drop is not None and against is None:
+        raise UsageError("--max-drop needs --against RES", "name the results to compare with")
+    other = Results.open(against) if against else None
+    if submission:
+        check_target(submission, split)
+    plan = make_plan(
+        models, data, tasks, langs, split=split, precision=precision, use=parse_use(use)
+    )
+    floors = parse_floors(min_score, plan.langs)
+    out = out or default_out(models)
+    options = Options(
+        device=device,
+        threads=threads,
+        batch_tokens=batch_tokens,
+        both_directions=both_directions,
+        force=force,
+    )
+    if dry_run:
+        states = preview(plan, out, options)
+        click.echo(json.dumps(states, indent=1) if as_json else render_plan(plan, states))
+        return
+    results = run_plan(plan, out, options)
+    if as_json:
+        click.echo((out / "results.json").read_text(encoding="utf-8"), nl=False)
+    else:
+        click.echo(render(results, plan.official))
+        if other:
+            click.echo("\n" + render_comparison(results, other))
+    note(f"results: {out / 'results.json'}")
+    if submission:
+        for task, lacking in write_submission(results, submission).items():
+            note(f"submission: {task} lacks {' '.join(lacking)}")
+        note(f"submission: {submission}")
+    broken = failed_floors(results, floors)
+    if other and max_drop is not None:
+        broken += failed_drops(results, other, max_drop)
+    if results.failures:
+        raise PartlyDone(
+            f"{len(results.failures)} of {len(plan.cells)} cells failed: "
+            + "; ".join(map(str, results.failures)),
+            f"see {Path(results.failures[0].saved).parent}/; the same command redoes only these",
+        )
+    if broken:
+        raise CheckFailed("; ".join(broken), f"all scores: {out / 'results.json'}")

@@ -1,0 +1,80 @@
+"""Cells that failed: the rest goes on, the traceback is saved, the list is given at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Callable, Sized
+from pathlib import Path
+from typing import TypeVar
+
+from xlt import show
+from xlt.errors import Interrupted, UsageError, XltError
+from xlt.evalsuite.plan import Planned
+from xlt.evalsuite.results import Failure
+from xlt.files import write_atomic
+
+__all__ = ["Failures"]
+
+T = TypeVar("T")
+
+
+class Failures:
+    """Catches what goes wrong in single cells of one results folder."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._errors: list[Exception] = []
+        self.found: list[Failure] = []
+
+    def attempt(self, cell: Planned, work: Callable[[], T]) -> T | None:
+        """What `work` returns; None when it fails, which is then recorded as the cell's failure.
+
+        Raises:
+            UsageError, Interrupted: a full disk or a stop ends everything.
+        """
+        try:
+            return work()
+        except (UsageError, Interrupted):
+            raise
+        except Exception as error:
+            text = error.message if isinstance(error, XltError) else _one_line(error)
+            saved = self._saved(cell)
+            write_atomic(saved, "".join(traceback.format_exception(error)))
+            self._errors.append(error)
+            self.found.append(
+                Failure(
+                    task=cell.duty.task.name,
+                    lang=cell.lang,
+                    split=cell.split,
+                    error=text,
+                    saved=str(saved),
+                )
+            )
+            show.note(f"{cell.name}: failed: {text}")
+            return None
+
+    def forget(self, cell: Planned) -> None:
+        """The cell is finished: an older traceback of it goes."""
+        saved = self._saved(cell)
+        saved.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            saved.parent.rmdir()
+
+    def raise_when_alone(self, done: Sized) -> None:
+        """When nothing was done and all errors are of one exit code, that is the error to show.
+
+        Raises:
+            XltError: the first error.
+        """
+        codes = {error.exit_code if isinstance(error, XltError) else 1 for error in self._errors}
+        if self._errors and not done and len(codes) == 1:
+            raise self._errors[0]
+
+    def _saved(self, cell: Planned) -> Path:
+        return self._out / "failed" / f"{cell.duty.task.name}-{cell.split}-{cell.lang}.txt"
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,48 @@
+"""What a cell is computed from: its files, for BUCC the dev files of the threshold too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xlt.data import DataRoot, FileSet
+from xlt.errors import DataError
+from xlt.evalsuite.plan import Planned
+from xlt.files import sha256_json
+
+__all__ = ["Inputs", "find_inputs"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """The files of one cell, found but not read.
+
+    Attributes:
+        files: of the language and split that is evaluated.
+        tuning: of the dev set that BUCC's threshold comes from; None where there is none.
+    """
+
+    files: FileSet
+    tuning: FileSet | None
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all bytes the cell depends on, gold included."""
+        digest = self.files.digest()
+        return sha256_json([digest, self.tuning.digest()]) if self.tuning else digest
+
+
+def find_inputs(root: DataRoot, cell: Planned) -> Inputs:
+    """Find what a cell needs.
+
+    Raises:
+        DataError: the files have gone since the plan was made.
+    """
+    task = cell.duty.task
+    files = root.find(task, cell.lang, cell.split)
+    if files is None:
+        raise DataError(
+            f"no {cell.split} data of {task.name} in {cell.lang}",
+            "tried " + ", ".join(root.tried(task, cell.lang, cell.split)),
+        )
+    tuned = task.metric == "bucc" and cell.split != "dev"
+    return Inputs(files=files, tuning=root.find(task, cell.lang, "dev") if tuned else None)

@@ -1,0 +1,51 @@
+"""What was measured: seconds and speeds of each cell, the machine; never part of a comparison."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xlt._version import __version__
+from xlt.errors import DataError
+from xlt.evalsuite.plan import Planned
+from xlt.files import read_json, write_json
+
+__all__ = ["Measured"]
+
+
+class Measured:
+    """measured.json of a results folder, written whole after every cell."""
+
+    def __init__(self, out: Path) -> None:
+        self._path = out / "measured.json"
+        self._cells: dict[str, Any] = _former(self._path)
+
+    def add(self, cell: Planned, n: int, seconds: float, setup: Mapping[str, Any]) -> None:
+        """Record one finished cell.
+
+        Args:
+            cell: which.
+            n: its items.
+            seconds: reading, encoding, running, decoding and scoring together.
+            setup: device, threads, batch budget.
+        """
+        self._cells[f"{cell.duty.task.name}/{cell.split}-{cell.lang}"] = {
+            "seconds": seconds,
+            "items_per_second": n / seconds if seconds else None,
+            "host": platform.node(),
+            "machine": platform.machine(),
+            "xlt": __version__,
+            **setup,
+        }
+        write_json(self._path, {"schema": 1, "cells": self._cells})
+
+
+def _former(path: Path) -> dict[str, Any]:
+    """What earlier calls measured; a damaged file is begun anew, for nothing depends on it."""
+    try:
+        cells = read_json(path).get("cells", {}) if path.is_file() else {}
+    except (DataError, AttributeError):
+        return {}
+    return cells if isinstance(cells, dict) else {}

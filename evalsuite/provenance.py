@@ -1,0 +1,44 @@
+"""What the manifest of a bundle says about its training, as flags of a cell and for the record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xlt.bundle import Bundle
+from xlt.evalsuite.choose import Duty
+
+__all__ = ["bundle_record", "majority_label", "training_flags"]
+
+
+def training_flags(duty: Duty, lang: str) -> list[str]:
+    """Remarks on what the model has seen: the cell's task, its language, or "not declared"."""
+    trained = duty.bundle.manifest.get("trained_on") or {}
+    if not trained.get("declared"):
+        return ["training data not declared"]
+    task = duty.task
+    flags = []
+    if {task.name, task.source} & set(trained.get("tasks", [])):
+        flags.append("task seen in training")
+    if lang in trained.get("languages", []):
+        flags.append("language seen in training")
+    return flags
+
+
+def majority_label(duty: Duty) -> str | None:
+    """The most frequent label of the bundle's training data, for tasks that have labels."""
+    label = (duty.bundle.manifest.get("baseline") or {}).get("label")
+    return label if duty.task.kind in {"pair", "tag"} and label in duty.task.labels else None
+
+
+def bundle_record(bundle: Bundle) -> dict[str, Any]:
+    """What results.json tells about a bundle."""
+    manifest = bundle.manifest
+    return {
+        "key": bundle.key,
+        "task": bundle.task.name,
+        "answers": list(bundle.answers),
+        **{
+            name: manifest.get(name)
+            for name in ("max_length", "pooling", "layer", "layers", "trained_on")
+        },
+    }

@@ -1,0 +1,95 @@
+"""results.json: a pure function of the plan and its finished cells, so reruns give equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xlt.bundle import Bundle
+from xlt.evalsuite.families import AXES, group_means
+from xlt.evalsuite.plan import Plan, Planned
+from xlt.evalsuite.provenance import bundle_record, training_flags
+from xlt.evalsuite.results import SCHEMA, Failure, cell_score, task_scores
+from xlt.languages import Language
+from xlt.metrics import get_metric
+from xlt.score import summarise
+
+__all__ = ["build_record"]
+
+
+def build_record(
+    plan: Plan, done: Mapping[str, Mapping[str, Any]], failures: Sequence[Failure]
+) -> dict[str, Any]:
+    """The content of results.json.
+
+    Args:
+        plan: what was asked; its order is the order of the cells.
+        done: cell name -> stored cell.
+        failures: cells that are not among them.
+    """
+    bundles = _labels([cell.duty.bundle for cell in plan.cells])
+    names = {bundle.path: name for name, bundle in bundles.items()}
+    planned = [cell for cell in plan.cells if cell.name in done]
+    cells = [_cell(cell, done[cell.name], names[cell.duty.bundle.path]) for cell in planned]
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    for cell, entry in zip(planned, cells, strict=True):
+        if entry["score"] is not None:
+            task = cell.duty.task
+            for metric in get_metric(task.metric).scores:
+                by_lang = table.setdefault(task.name, {}).setdefault(metric, {})
+                by_lang[cell.lang] = entry["metrics"][metric]
+    tasks = {cell.duty.task.name: cell.duty.task for cell in plan.cells}
+    return {
+        "schema": SCHEMA,
+        "split": plan.split,
+        "precision": plan.precision,
+        "bundles": {name: bundle_record(bundle) for name, bundle in bundles.items()},
+        "cells": cells,
+        **summarise(table, extra=tasks),
+        "families": {
+            name: group_means(scores, plan.root.languages)
+            for name in tasks
+            if (scores := task_scores(cells, name))
+        },
+        "missing": {task: list(langs) for task, langs in plan.missing.items() if langs},
+        "failed": [
+            {"task": f.task, "lang": f.lang, "split": f.split, "error": f.error} for f in failures
+        ],
+        "languages": {
+            code: _language(plan.root.languages[code])
+            for code in sorted({cell.lang for cell in plan.cells})
+        },
+    }
+
+
+def _cell(cell: Planned, stored: Mapping[str, Any], bundle: str) -> dict[str, Any]:
+    duty = cell.duty
+    borrowed = [f"answered by {bundle} (--use)"] if duty.borrowed else []
+    predictions = stored["predictions"]
+    return {
+        "bundle": bundle,
+        "task": duty.task.name,
+        "lang": cell.lang,
+        "split": cell.split,
+        "n": stored["n"],
+        "score": cell_score(duty.task.metric, stored["metrics"]),
+        "metrics": stored["metrics"],
+        "baseline": stored["baseline"],
+        "key": stored["key"],
+        "flags": [*stored["flags"], *borrowed, *training_flags(duty, cell.lang)],
+        "predictions": predictions["path"] if predictions else None,
+    }
+
+
+def _labels(bundles: Sequence[Bundle]) -> dict[str, Bundle]:
+    """Name -> bundle; two of one name get a part of their keys."""
+    unique = {bundle.path: bundle for bundle in bundles}
+    names = [bundle.name for bundle in unique.values()]
+    return {
+        bundle.name if names.count(bundle.name) == 1 else f"{bundle.name}@{bundle.key[:8]}": bundle
+        for bundle in unique.values()
+    }
+
+
+def _language(language: Language) -> dict[str, Any]:
+    return {name: getattr(language, name) for name in ("name", *AXES, "constructed")}

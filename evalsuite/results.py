@@ -1,0 +1,108 @@
+"""Results of an evaluation: results.json, and the one number that stands for a cell or a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xlt.errors import DataError
+from xlt.files import read_json
+from xlt.metrics import get_metric
+
+__all__ = ["SCHEMA", "Failure", "Results", "cell_score", "task_scores"]
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A cell that could not be evaluated; `saved` is the file with the traceback."""
+
+    task: str
+    lang: str
+    split: str
+    error: str
+    saved: str
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.lang}: {self.error}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What an evaluation found.
+
+    Attributes:
+        path: the results folder.
+        record: the content of results.json (its fields: docs/eval.md).
+        failures: cells that failed in this call; empty when the record is complete.
+        status: "task/lang" -> "kept", "new" or "redone: why", of this call.
+    """
+
+    path: Path
+    record: Mapping[str, Any]
+    failures: tuple[Failure, ...] = ()
+    status: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, path: Path) -> Results:
+        """Read a results folder.
+
+        Raises:
+            DataError: there is no results.json, or it is not one of ours.
+        """
+        file = path / "results.json"
+        if not file.is_file():
+            raise DataError(f"{path}: no results.json there", "give a folder that `xlt eval` wrote")
+        record = read_json(file)
+        if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+            raise DataError(
+                f"{file}: not the results of this version (schema {SCHEMA} is needed)",
+                "run `xlt eval` again",
+            )
+        return cls(path=path, record=record)
+
+    @property
+    def cells(self) -> Sequence[Mapping[str, Any]]:
+        """The finished cells."""
+        cells: Sequence[Mapping[str, Any]] = self.record["cells"]
+        return cells
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks of the cells, in their order."""
+        return list(dict.fromkeys(cell["task"] for cell in self.cells))
+
+    def scores(self, task: str) -> dict[str, float]:
+        """Language -> score of one task, in percent; cells without a score are left out."""
+        return task_scores(self.cells, task)
+
+    def score(self, task: str, lang: str | None = None) -> float | None:
+        """The score of a task (its official average) or of one cell, in percent, if it has one."""
+        if lang is not None:
+            return self.scores(task).get(lang)
+        average: float | None = self.record["tasks"].get(task, {}).get("avg_metric")
+        return average
+
+
+def cell_score(metric: str, metrics: Mapping[str, float]) -> float | None:
+    """The number XTREME averages for a cell, in percent; None without a score.
+
+    Question answering: the mean of exact match and F1; F1 for tagging and mining; otherwise
+    accuracy (evaluate.py's `avg_metric`, per language).
+    """
+    names = get_metric(metric).headline
+    if not names or any(name not in metrics for name in names):
+        return None
+    return sum(metrics[name] for name in names) / len(names)
+
+
+def task_scores(cells: Iterable[Mapping[str, Any]], task: str) -> dict[str, float]:
+    """Language -> score of the cells of one task, in their order."""
+    return {
+        cell["lang"]: cell["score"]
+        for cell in cells
+        if cell["task"] == task and cell["score"] is not None
+    }

@@ -1,0 +1,187 @@
+"""Run a plan: every cell is kept, redone or new; one engine serves all cells of a bundle."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from xlt import show
+from xlt.data import DataSet
+from xlt.evalsuite.cells import CellStore, Identity, Outcome, State
+from xlt.evalsuite.failures import Failures
+from xlt.evalsuite.inputs import Inputs, find_inputs
+from xlt.evalsuite.measured import Measured
+from xlt.evalsuite.plan import Plan, Planned
+from xlt.evalsuite.predict import majority_scores, predict_and_score
+from xlt.evalsuite.provenance import majority_label
+from xlt.evalsuite.record import build_record
+from xlt.evalsuite.results import Results, cell_score
+from xlt.evalsuite.retrieval import MARGIN, NEIGHBOURS, mine_and_score, search_and_score
+from xlt.evalsuite.workplace import Options, Workplace
+from xlt.files import write_json
+
+__all__ = ["identify", "preview", "run_plan"]
+
+# Raised by one when the code between files and predictions, or between predictions and scores,
+# gives something else than before: finished cells are then redone.
+ENCODER_VERSION = 1
+SCORER_VERSION = 1
+
+
+def run_plan(plan: Plan, out: Path, options: Options) -> Results:
+    """Evaluate all cells of a plan and write the results folder.
+
+    A cell that fails is recorded and the rest goes on. After a kill at any moment, the same call
+    ends with the same bytes as if nothing had happened.
+
+    Raises:
+        XltError: no cell could be evaluated; a bundle does not load; nothing can be written.
+    """
+    store, measured, place = CellStore(out), Measured(out), Workplace(options)
+    failures = Failures(out)
+    done: dict[str, Mapping[str, Any]] = {}
+    status: dict[str, str] = {}
+    for number, cell in enumerate(_by_bundle(plan), 1):
+        job = failures.attempt(cell, partial(_prepare, plan, cell, store, options))
+        if job is None:
+            continue
+        stored = job.state.record
+        if stored is None:
+            (out / "results.json").unlink(missing_ok=True)
+            place.engine(cell.duty.bundle)
+            started = time.monotonic()
+            stored = failures.attempt(cell, partial(_compute, plan, job, place, store))
+            if stored is None:
+                continue
+            seconds = time.monotonic() - started
+            measured.add(cell, stored["n"], seconds, place.setup)
+            _tell(number, plan, job, stored, seconds)
+        failures.forget(cell)
+        done[cell.name], status[cell.name] = stored, job.state.text
+    failures.raise_when_alone(done)
+    record = build_record(plan, done, failures.found)
+    write_json(out / "results.json", record)
+    _tell_kept(plan, status, len(store) - len(done))
+    return Results(path=out, record=record, failures=tuple(failures.found), status=status)
+
+
+def preview(plan: Plan, out: Path, options: Options) -> dict[str, str]:
+    """Cell name -> "kept", "new" or "redone: why", without evaluating anything."""
+    store = CellStore(out)
+    return {cell.name: _prepare(plan, cell, store, options).state.text for cell in plan.cells}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """A cell with its files, its key, and what is stored of it."""
+
+    cell: Planned
+    inputs: Inputs
+    identity: Identity
+    state: State
+
+
+def _prepare(plan: Plan, cell: Planned, store: CellStore, options: Options) -> _Job:
+    inputs = find_inputs(plan.root, cell)
+    identity = identify(cell, inputs, options)
+    state = store.state(identity, force=options.force)
+    return _Job(cell=cell, inputs=inputs, identity=identity, state=state)
+
+
+def identify(cell: Planned, inputs: Inputs, options: Options) -> Identity:
+    """The content key of a cell."""
+    duty = cell.duty
+    settings: dict[str, Any] = {}
+    if duty.task.metric == "bucc":
+        settings = {"margin": MARGIN, "neighbours": NEIGHBOURS}
+    if duty.task.metric == "tatoeba" and options.both_directions:
+        settings = {"both_directions": True}
+    majority = majority_label(duty)
+    if majority is not None:
+        settings["majority"] = majority
+    return Identity(
+        bundle=duty.bundle.key,
+        data=inputs.sha256,
+        task=duty.task.name,
+        lang=cell.lang,
+        split=cell.split,
+        scorer=SCORER_VERSION,
+        encoder=ENCODER_VERSION,
+        precision=duty.bundle.precision,
+        settings=settings,
+    )
+
+
+def _compute(plan: Plan, job: _Job, place: Workplace, store: CellStore) -> Mapping[str, Any]:
+    """Read, predict, score and save one cell."""
+    cell = job.cell
+    data = plan.root.read(cell.duty.task, cell.lang, cell.split)
+    for note in data.notes:
+        show.note(f"{cell.name}: {note}")
+    if cell.duty.task.metric == "bucc":
+        with_dev = job.inputs.tuning is not None
+        tuning = plan.root.read(cell.duty.task, cell.lang, "dev") if with_dev else None
+        outcome = _mined(cell, data, tuning, place)
+    elif cell.duty.task.kind == "embed":
+        outcome = _searched(cell, data, place)
+    else:
+        outcome = _answered(cell, data, place)
+    return store.save(job.identity, outcome, cell.duty.task, cell.predictions)
+
+
+def _mined(cell: Planned, data: DataSet, tuning: DataSet | None, place: Workplace) -> Outcome:
+    total = sum(_sentences(part) for part in (data, tuning))
+    with show.progress(cell.name, total) as tick:
+        return mine_and_score(data, tuning, place.vectors(cell.duty.bundle), tick)
+
+
+def _searched(cell: Planned, data: DataSet, place: Workplace) -> Outcome:
+    both = place.options.both_directions
+    with show.progress(cell.name, _sentences(data)) as tick:
+        vectors = place.vectors(cell.duty.bundle)
+        return search_and_score(data, vectors, tick, both_directions=both)
+
+
+def _answered(cell: Planned, data: DataSet, place: Workplace) -> Outcome:
+    task, majority = cell.duty.task, majority_label(cell.duty)
+    with show.progress(cell.name, len(data)) as tick:
+        outcome = predict_and_score(task, data, place.engine(cell.duty.bundle), tick)
+    if majority is None or not data.labelled:
+        return outcome
+    return replace(outcome, baseline=majority_scores(task, data, majority))
+
+
+def _by_bundle(plan: Plan) -> list[Planned]:
+    """The cells with those of one bundle together, so that one engine is open at a time."""
+    order = list(dict.fromkeys(cell.duty.bundle.path for cell in plan.cells))
+    return sorted(plan.cells, key=lambda cell: order.index(cell.duty.bundle.path))
+
+
+def _sentences(data: DataSet | None) -> int:
+    if data is None or data.bitext is None:
+        return 0
+    return len(data.bitext.foreign) + len(data.bitext.english)
+
+
+def _tell(number: int, plan: Plan, job: _Job, stored: Mapping[str, Any], seconds: float) -> None:
+    """One line about a finished cell."""
+    cell, n = job.cell, stored["n"]
+    why = f" ({job.state.text})" if job.state.text != "new" else ""
+    score = cell_score(cell.duty.task.metric, stored["metrics"])
+    show.note(
+        f"[{number}/{len(plan.cells)}] {cell.name}{why}: "
+        f"{'no score' if score is None else f'{score:.1f}'}, {n} items, {seconds:.1f} s"
+    )
+
+
+def _tell_kept(plan: Plan, status: Mapping[str, str], others: int) -> None:
+    for task, langs in plan.langs.items():
+        kept = [lang for lang in langs if status.get(f"{task}/{lang}") == "kept"]
+        if kept:
+            show.note(f"{task}: kept {len(kept)} of {len(langs)}: {' '.join(kept)}")
+    if others > 0:
+        show.note(f"{others} finished cells of other calls stay in cells/ for later reuse")

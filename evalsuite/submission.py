@@ -1,0 +1,70 @@
+"""The official submission folder: prediction files only, checked by reading them back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xlt.errors import CheckFailed, UsageError
+from xlt.evalsuite.results import Results
+from xlt.files import atomic_folder
+from xlt.official import official_path, read_predictions
+from xlt.tasks import TARGETS, TASKS
+
+__all__ = ["check_target", "write_submission"]
+
+
+def check_target(folder: Path, split: str) -> None:
+    """Refuse what cannot become a submission, before any work is done.
+
+    Raises:
+        UsageError: not the test split, or the folder holds something else than a submission.
+    """
+    mistakes = []
+    if split != "test":
+        mistakes.append(f"--submission needs --split test, not {split}")
+    if folder.exists():
+        files = [folder] if folder.is_file() else [p for p in folder.rglob("*") if p.is_file()]
+        foreign = [p for p in files if p.parent.parent != folder or p.parent.name not in TARGETS]
+        if foreign:
+            mistakes.append(f"--submission {folder} holds other files ({foreign[0]})")
+    if mistakes:
+        raise UsageError.all_of(mistakes, "choose a new folder")
+
+
+def write_submission(results: Results, folder: Path) -> dict[str, list[str]]:
+    """Copy the predictions of the targets into the official layout and read them back.
+
+    Args:
+        results: of the test split.
+        folder: is replaced as a whole.
+
+    Returns:
+        Task -> official languages that a complete submission still needs.
+
+    Raises:
+        CheckFailed: a file does not read back with as many items as were predicted.
+    """
+    cells = [c for c in results.cells if c["task"] in TARGETS and c["predictions"] is not None]
+    with atomic_folder(folder) as new:
+        for cell in cells:
+            task = TASKS[cell["task"]]
+            target = official_path(new, task, cell["lang"])
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes((results.path / cell["predictions"]).read_bytes())
+            _check_count(cell["n"], target, cell["task"])
+    there = {(cell["task"], cell["lang"]) for cell in cells}
+    lacking = {
+        name: [lang for lang in TASKS[name].languages if (name, lang) not in there]
+        for name in TARGETS
+    }
+    return {name: langs for name, langs in lacking.items() if langs}
+
+
+def _check_count(n: int, path: Path, name: str) -> None:
+    task = TASKS[name]
+    found = len(read_predictions(task, path))
+    if task.metric != "bucc" and found != n:
+        raise CheckFailed(
+            f"{path}: {found} items read back, {n} were predicted",
+            "run the same command with --force",
+        )

@@ -1,0 +1,246 @@
+"""Results as plain text that fits 80 columns: per task, per group of languages, overall."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xlt import show
+from xlt.evalsuite.plan import Plan
+from xlt.evalsuite.results import Results
+
+__all__ = ["render", "render_comparison", "render_plan"]
+
+WIDTH = 80
+AXIS_NAMES = {
+    "family": "family",
+    "branch": "branch",
+    "script": "script",
+    "indo_european": "Indo-European",
+}
+# Order of the rows; what is not named here comes after, in its own order.
+METRIC_ROWS = ("accuracy", "f1", "exact_match", "token_accuracy", "precision", "recall")
+HIDDEN = ("precision", "recall", "threshold")
+MAJORITY = "majority"
+
+
+def render(results: Results, official: Mapping[str, Sequence[str]]) -> str:
+    """All tables of a results folder.
+
+    Args:
+        results: what to show.
+        official: task -> languages of the official benchmark, in its order.
+    """
+    record = results.record
+    tasks = results.tasks
+    blocks = [_task(results, task, official.get(task, ())) for task in tasks]
+    if len(tasks) > 1:
+        blocks.append(_overview(results, tasks, official))
+    nothing = [task for task in record["missing"] if task not in tasks]
+    if nothing:
+        blocks.append(fold("no data", nothing))
+    return "\n\n".join(blocks)
+
+
+def fold(label: str, items: Sequence[str], *, gap: str = " ") -> str:
+    """`label: item item ...` over as many lines of 80 columns as needed, indented."""
+    lines, line = [], f"{label}:"
+    for item in items:
+        longer = f"{line}{' ' if line.endswith(':') else gap}{item}"
+        if len(longer) > WIDTH and line.strip():
+            lines.append(line)
+            line = f"  {item}"
+        else:
+            line = longer
+    return "\n".join([*lines, line])
+
+
+def _task(results: Results, task: str, official: Sequence[str]) -> str:
+    record = results.record
+    cells = [cell for cell in record["cells"] if cell["task"] == task]
+    bundle = " ".join(dict.fromkeys(cell["bundle"] for cell in cells))
+    lines = [f"{task}  {record['split']}  bundle {bundle}, {record['precision']}"]
+    invented = [c["lang"] for c in cells if record["languages"][c["lang"]]["constructed"]]
+    if invented:
+        lines.append(fold("constructed languages, not XTREME", invented))
+    lines += _language_blocks(cells)
+    lines += _retrieval(record["bundles"][cells[0]["bundle"]], cells)
+    scores = results.scores(task)
+    if scores:
+        lines.append(_mean_line(scores))
+        if "exact_match" in cells[0]["metrics"]:
+            lines.append("score = (exact match + F1) / 2, as XTREME averages it")
+    if any(cell["baseline"] for cell in cells):
+        accuracy = "token accuracy" if "token_accuracy" in cells[0]["metrics"] else "accuracy"
+        lines.append(f"majority: {accuracy} of always answering the most frequent training label")
+    lines += _coverage(scores, record["missing"].get(task, ()), official)
+    for axis, groups in record["families"].get(task, {}).items():
+        if len(groups) > 1:
+            parts = [f"{name} {g['mean']:.1f} ({len(g['langs'])})" for name, g in groups.items()]
+            lines.append(fold(AXIS_NAMES[axis], parts, gap="  "))
+    return "\n".join(lines + _flags(cells))
+
+
+def _language_blocks(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Metrics in rows, languages in columns, as many blocks as 80 columns need."""
+    rows = _metric_rows(cells)
+    texts: dict[str, list[str]] = {"n": [str(cell["n"]) for cell in cells]}
+    for name in rows:
+        texts[name] = [_cell(_value(cell, name)) for cell in cells]
+    label = max(len(name) for name in texts)
+    codes = [cell["lang"] for cell in cells]
+    column = max(len(text) for row in [codes, *texts.values()] for text in row)
+    per_block = max(1, (WIDTH - label) // (column + 2))
+    blocks = []
+    for start in range(0, len(cells), per_block):
+        part = slice(start, start + per_block)
+        header = [" " * label, *(code.rjust(column) for code in codes[part])]
+        body = [[name, *texts[name][part]] for name in [*rows, "n"]]
+        blocks.append(show.table(header, body))
+    return blocks
+
+
+def _metric_rows(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    present = list(dict.fromkeys(name for cell in cells for name in cell["metrics"]))
+    shown = [name for name in present if not name.startswith(HIDDEN)]
+    ordered = sorted(
+        shown, key=lambda n: METRIC_ROWS.index(n) if n in METRIC_ROWS else len(METRIC_ROWS)
+    )
+    if any(cell["baseline"] for cell in cells):
+        ordered.append(MAJORITY)
+    return ["score", *ordered] if "exact_match" in present else ordered
+
+
+def _value(cell: Mapping[str, Any], name: str) -> float | None:
+    value: float | None
+    if name == MAJORITY:
+        baseline = cell["baseline"]
+        value = baseline.get("token_accuracy", baseline.get("accuracy"))
+    else:
+        value = cell["score"] if name == "score" else cell["metrics"].get(name)
+    return value
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _without_english(scores: Mapping[str, float]) -> list[float]:
+    return [score for lang, score in scores.items() if lang != "en"]
+
+
+def _mean_line(scores: Mapping[str, float]) -> str:
+    parts = [f"mean {_mean(list(scores.values())):.1f}"]
+    others = _without_english(scores)
+    if "en" in scores:
+        parts.append(f"English {scores['en']:.1f}")
+        if others:
+            parts.append(f"mean without English {_mean(others):.1f}")
+            parts.append(f"gap {scores['en'] - _mean(others):.1f}")
+    return "   ".join(parts)
+
+
+def _retrieval(bundle: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How vectors are made, and where the thresholds come from."""
+    if not bundle.get("pooling"):
+        return []
+    layer = bundle.get("layer")
+    block = f"layer {layer}, " if layer is not None else ""
+    lines = [f"vectors: {block}pooling {bundle['pooling']}"]
+    cuts = {c["lang"]: c["metrics"]["threshold"] for c in cells if "threshold" in c["metrics"]}
+    if cuts:
+        parts = [f"{lang} {value:.3f}" for lang, value in cuts.items()]
+        lines.append(fold("margin thresholds, from dev", parts, gap="  "))
+    return lines
+
+
+def _coverage(
+    scores: Mapping[str, float], missing: Sequence[str], official: Sequence[str]
+) -> list[str]:
+    """Say over which languages the mean is, when they are not the official ones."""
+    lines = []
+    if scores and set(scores) != set(official):
+        lines.append(fold(f"mean of {len(scores)}", list(scores)))
+    if missing:
+        lines.append(fold(f"missing, {len(missing)} of {len(official)}", list(missing)))
+    return lines
+
+
+def _flags(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    langs: dict[str, list[str]] = {}
+    for cell in cells:
+        for flag in cell["flags"]:
+            langs.setdefault(flag, []).append(cell["lang"])
+    return [
+        fold(flag, ["all languages"] if len(codes) == len(cells) > 1 else codes)
+        for flag, codes in langs.items()
+    ]
+
+
+def _overview(results: Results, tasks: Sequence[str], official: Mapping[str, Sequence[str]]) -> str:
+    """One row a task, then the group and overall scores that are complete."""
+    rows = []
+    for task in tasks:
+        scores = results.scores(task)
+        if not scores:
+            continue
+        others = _without_english(scores)
+        english = scores.get("en")
+        gap = english - _mean(others) if english is not None and others else None
+        partial = set(scores) != set(official.get(task, ()))
+        rows.append(
+            [
+                task,
+                f"{_mean(list(scores.values())):.1f}",
+                f"{len(scores)}{'*' if partial else ''}",
+                _cell(english),
+                _cell(_mean(others) if others else None),
+                _cell(gap),
+            ]
+        )
+    if not rows:
+        return "no task has a score"
+    lines = [show.table(["task", "score", "languages", "English", "without", "gap"], rows)]
+    if any(row[2].endswith("*") for row in rows):
+        lines.append("* not the official set of languages: not an XTREME score")
+    record = results.record
+    complete = [f"{name} {value:.1f}" for name, value in record.get("groups", {}).items()]
+    if complete:
+        lines.append(fold("groups", complete, gap="  "))
+    if record.get("all_task") is not None:
+        lines.append(f"all nine tasks: {record['all_task']:.1f}")
+    return "\n".join(lines)
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def render_comparison(results: Results, against: Results) -> str:
+    """Differences in points to other results, language by language."""
+    blocks = []
+    for task in results.tasks:
+        before, now = against.scores(task), results.scores(task)
+        common = [lang for lang in now if lang in before]
+        if common:
+            change = {lang: now[lang] - before[lang] for lang in common}
+            parts = [f"{lang} {change[lang]:+.1f}" for lang in common]
+            mean = _mean(list(change.values()))
+            blocks.append(fold(f"{task} {mean:+.1f} (mean of {len(common)})", parts, gap="  "))
+    return "\n".join([f"against {against.path}, in points", *blocks])
+
+
+def render_plan(plan: Plan, states: Mapping[str, str]) -> str:
+    """What `--dry-run` shows: per task its bundle and languages, and what is already there."""
+    blocks = []
+    for task, langs in plan.langs.items():
+        duty = next(cell.duty for cell in plan.cells if cell.duty.task.name == task)
+        by_state: dict[str, list[str]] = {}
+        for lang in langs:
+            by_state.setdefault(states[f"{task}/{lang}"], []).append(lang)
+        blocks.append(f"{task}  {plan.split}  bundle {duty.bundle.name}, {plan.precision}")
+        blocks += [fold(state, codes) for state, codes in by_state.items()]
+        if plan.missing.get(task):
+            blocks.append(fold("missing", list(plan.missing[task])))
+    blocks += [f"{task}  no data" for task in plan.missing if task not in plan.langs]
+    return "\n".join(blocks)

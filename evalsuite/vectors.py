@@ -1,0 +1,51 @@
+"""Sentence vectors of a bundle: every distinct text is encoded once, over all languages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlt.engine import Engine
+from xlt.show import Tick
+
+__all__ = ["TextVectors"]
+
+KEPT_BYTES = 256 << 20
+
+
+class TextVectors:
+    """Encodes texts with one engine and remembers the vectors, up to a stated size.
+
+    Tatoeba's English sides repeat over the languages, and mining collections repeat lines.
+
+    Args:
+        engine: of an embed bundle.
+        kept_bytes: what may be remembered; later texts are encoded again when they come back.
+    """
+
+    def __init__(self, engine: Engine, *, kept_bytes: int = KEPT_BYTES) -> None:
+        self._engine = engine
+        self._kept_bytes = kept_bytes
+        self._rows: dict[str, NDArray[np.float32]] = {}
+
+    def embed(self, texts: Sequence[str], tick: Tick) -> NDArray[np.float32]:
+        """Vectors in the order of the texts.
+
+        Returns:
+            float32 (N, D), L2-normalised rows.
+        """
+        unknown = list(dict.fromkeys(text for text in texts if text not in self._rows))
+        tick(len(texts) - len(unknown))
+        fresh = self._engine.embed(unknown, tick=tick) if unknown else None
+        place = {text: index for index, text in enumerate(unknown)}
+        vectors = [
+            self._rows[text] if fresh is None or text not in place else fresh[place[text]]
+            for text in texts
+        ]
+        if fresh is not None:
+            room = self._kept_bytes // max(1, fresh[0].nbytes) - len(self._rows)
+            for text in unknown[: max(0, room)]:
+                self._rows[text] = fresh[place[text]].copy()
+        return np.stack(vectors)

@@ -1,0 +1,76 @@
+"""What is open while cells are evaluated: one engine at a time, and the texts it has encoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from xlt.bundle import Bundle
+from xlt.engine import Engine
+from xlt.evalsuite.vectors import TextVectors
+from xlt.session import usable_cores
+
+__all__ = ["Options", "Workplace"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to evaluate; only `both_directions` changes what is reported.
+
+    Attributes:
+        device: auto, cpu, cuda[:i].
+        threads: CPU threads; None for the cores this process may use.
+        batch_tokens: padded tokens a batch.
+        both_directions: Tatoeba also with the foreign sentences as queries.
+        force: redo cells that could be kept.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    batch_tokens: int = 512
+    both_directions: bool = False
+    force: bool = False
+
+
+class Workplace:
+    """Keeps the engine of one bundle open over all its tasks and languages."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._bundle: Bundle | None = None
+        self._engine: Engine | None = None
+        self._vectors: TextVectors | None = None
+
+    def engine(self, bundle: Bundle) -> Engine:
+        """The engine of a bundle; the one of the bundle before is let go first.
+
+        Raises:
+            ModelError: the bundle does not load, or the device is not there.
+        """
+        if self._engine is None or self._bundle is not bundle:
+            self._engine = self._vectors = None
+            self._engine = Engine.open(
+                bundle,
+                precision=bundle.precision,
+                device=self.options.device,
+                threads=self.options.threads,
+                batch_tokens=self.options.batch_tokens,
+            )
+            self._bundle = bundle
+        return self._engine
+
+    @property
+    def setup(self) -> dict[str, Any]:
+        """What speed depends on, for measured.json."""
+        return {
+            "device": self._engine.session.device if self._engine else self.options.device,
+            "threads": self.options.threads or usable_cores(),
+            "batch_tokens": self.options.batch_tokens,
+        }
+
+    def vectors(self, bundle: Bundle) -> TextVectors:
+        """Sentence vectors of a bundle, each distinct text encoded once."""
+        engine = self.engine(bundle)
+        if self._vectors is None:
+            self._vectors = TextVectors(engine)
+        return self._vectors

@@ -1,0 +1,201 @@
+"""The verb `xlt eval`: what it prints, and every exit code."""
+
+import json
+
+import pytest
+
+from xlt.official import read_predictions
+from xlt.tasks import TASKS
+
+
+@pytest.fixture
+def xlt_eval(run_xlt, bundles, root, tmp_path):
+    """Run `xlt eval` on all bundles; the results go to tmp_path/res."""
+
+    def run(*arguments, model=bundles, data=root):
+        return run_xlt(
+            "eval", *([model] if model else []), "--data", data, "--out", tmp_path / "res",
+            "--threads", 1, *arguments,
+        )  # fmt: skip
+
+    return run
+
+
+def lines_of(text):
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_tables_fit_a_terminal_and_say_what_they_mean(xlt_eval):
+    done = xlt_eval()
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    lines = lines_of(done.stdout)
+    assert "xnli test bundle xnli, fp32" in lines
+    assert "accuracy 66.7 100.0 50.0" in lines
+    assert "n 3 4 2" in lines
+    assert "mean 72.2 English 100.0 mean without English 58.3 gap 41.7" in lines
+    assert "mean of 3: de en sw" in lines
+    assert "missing, 5 of 7: es fr ja ko zh" in lines
+    assert "family: Indo-European 83.3 (2) Niger-Congo 50.0 (1)" in lines
+    assert "Indo-European: Indo-European 83.3 (2) other 50.0 (1)" in lines
+    assert "majority 50.0 33.3 -" in lines
+    assert "margin thresholds, from dev: de 2.275" in lines
+    assert "unlabelled: predictions written, no score: sw" in lines
+    assert "* not the official set of languages: not an XTREME score" in lines
+    assert any(line.startswith("all nine tasks: ") for line in lines)
+    assert "results: " in done.stderr
+
+
+def test_json_is_the_results_file_and_nothing_else(xlt_eval, tmp_path):
+    done = xlt_eval("--tasks", "xnli", "--json")
+    assert done.returncode == 0
+    assert done.stdout == (tmp_path / "res/results.json").read_text()
+    assert json.loads(done.stdout)["tasks"]["xnli"]["accuracy"]["sw"] == 50.0
+
+
+def test_a_rerun_says_what_was_kept_and_why_the_rest_was_not(xlt_eval, root):
+    xlt_eval("--tasks", "xnli")
+    path = root / "xnli/test-sw.tsv"
+    path.write_text(path.read_text() + "x maybe\tx\tneutral\n")
+    done = xlt_eval("--tasks", "xnli")
+    assert "xnli: kept 2 of 3: de en" in done.stderr
+    assert "xnli/sw (redone: data changed): 66.7, 3 items" in done.stderr
+
+
+def test_dry_run_tells_and_touches_nothing(xlt_eval, tmp_path):
+    done = xlt_eval("--dry-run")
+    assert done.returncode == 0
+    assert "new: de en sw" in lines_of(done.stdout)
+    assert not (tmp_path / "res").exists()
+    done = xlt_eval("--dry-run", "--json", "--tasks", "xnli")
+    assert json.loads(done.stdout) == dict.fromkeys(("xnli/de", "xnli/en", "xnli/sw"), "new")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["--tasks", "xkwad"], "unknown task 'xkwad'; did you mean 'xquad'", "known:"),
+        (["--langs", "swa"], "unknown language 'swa'", "family:"),
+        (["--use", "xquad"], "--use 'xquad' is not TASK=NAME", "--use xquad=tydiqa"),
+        (["--min-score", "xnli=x"], "is not TASK=X", "--min-score xnli.sw=60"),
+        (["--max-drop", "1"], "--max-drop needs --against", "name the results"),
+        (["--split", "dev", "--submission", "sub"], "needs --split test", "choose a new folder"),
+        (["--split", "train"], "Invalid value", "--help"),
+        (["--tasks", "mnli"], "no bundle answers mnli", "--use mnli=xnli"),
+    ],
+)
+def test_wrong_usage_is_exit_2_with_a_next_step(xlt_eval, arguments, message, hint):
+    done = xlt_eval(*arguments)
+    assert done.returncode == 2
+    error, advice = done.stderr.strip().splitlines()[-2:]
+    assert error.startswith("error: ")
+    assert message in error
+    assert advice.startswith("hint: ")
+    assert hint in advice
+    assert done.stdout == ""
+
+
+def test_no_data_root_at_all_is_exit_2(run_xlt, bundles):
+    done = run_xlt("eval", bundles)
+    assert done.returncode == 2
+    assert "no data root given" in done.stderr
+
+
+def test_missing_data_is_exit_3_with_the_paths_tried(xlt_eval):
+    done = xlt_eval("--tasks", "pawsx", "--langs", "th")
+    assert done.returncode == 3
+    assert "no test data of pawsx for --langs th" in done.stderr
+    assert "pawsx/test-de.tsv" in done.stderr
+    done = xlt_eval(data="nowhere")
+    assert done.returncode == 3
+
+
+def test_missing_and_damaged_models_are_exit_4(xlt_eval, make, tmp_path):
+    assert xlt_eval(model="nothing").returncode == 4
+    model = make.bundle(tmp_path / "m", "udpos")
+    (model / "tokenizer.json").write_text("{}")
+    done = xlt_eval(model=model)
+    assert done.returncode == 4
+    assert "SHA-256" in done.stderr
+
+
+def test_without_a_model_the_run_here_is_taken(xlt_eval):
+    done = xlt_eval(model=None)
+    assert done.returncode == 4
+    assert "xlt-run" in done.stderr
+
+
+def test_a_device_that_is_not_there_is_exit_4(xlt_eval):
+    done = xlt_eval("--device", "cuda:7", "--tasks", "xnli")
+    assert done.returncode == 4
+    assert "--device cpu" in done.stderr
+
+
+def test_a_score_below_the_floor_is_exit_5_after_the_tables(xlt_eval):
+    floors = ["--min-score", "xnli.sw=60,xnli=90", "--min-score", "pawsx=75"]
+    done = xlt_eval("--tasks", "xnli,pawsx", *floors)
+    assert done.returncode == 5
+    assert "xnli.sw is 50, below 60; xnli is 72.22222, below 90" in done.stderr
+    assert "accuracy" in done.stdout
+    assert xlt_eval("--tasks", "xnli,pawsx", "--min-score", "xnli.sw=50").returncode == 0
+
+
+def test_a_drop_against_other_results_is_exit_5(xlt_eval, run_xlt, make, root, tmp_path):
+    xlt_eval("--tasks", "xnli")
+    table = make.tables()["xnli"].copy()
+    table[:, 0] = 5
+    worse = make.bundle(tmp_path / "worse", "xnli", table=table)
+    command = ["eval", worse, "--data", root, "--out", tmp_path / "worse-res",
+               "--against", tmp_path / "res"]  # fmt: skip
+    done = run_xlt(*command, "--max-drop", 1)
+    assert done.returncode == 5
+    assert "xnli.en fell by" in done.stderr
+    assert "against" in done.stdout
+    assert run_xlt(*command, "--max-drop", 100).returncode == 0
+    assert run_xlt(*command, "--against", tmp_path / "none").returncode == 3
+
+
+def test_failed_cells_are_exit_7_and_the_rest_is_there(xlt_eval, root, tmp_path):
+    (root / "xnli/test-sw.tsv").write_bytes(b"\xff\xfe no text\n")
+    done = xlt_eval("--tasks", "xnli", "--min-score", "xnli=99")
+    assert done.returncode == 7
+    assert "1 of 3 cells failed: xnli/sw" in done.stderr
+    assert "accuracy 66.7 100.0" in lines_of(done.stdout)
+    assert (tmp_path / "res/failed/xnli-test-sw.txt").is_file()
+
+
+def test_a_submission_has_the_official_files_and_nothing_else(xlt_eval, tmp_path):
+    done = xlt_eval("--submission", tmp_path / "sub")
+    assert done.returncode == 0, done.stderr
+    files = {path.relative_to(tmp_path / "sub").as_posix() for path in
+             (tmp_path / "sub").rglob("*") if path.is_file()}  # fmt: skip
+    assert {"xnli/test-sw.tsv", "xquad/test-de.json", "bucc2018/test-de.tsv"} <= files
+    assert len(files) == 19
+    tags = read_predictions(TASKS["udpos"], tmp_path / "sub/udpos/test-de.tsv")
+    assert tags == [["DET", "NOUN", "VERB"], ["NOUN"]]
+    assert "submission: pawsx lacks es fr ja ko zh" in done.stderr
+    assert xlt_eval("--submission", tmp_path / "sub").returncode == 0
+
+
+def test_a_submission_never_overwrites_other_files(xlt_eval, tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/thesis.tex").write_text("do not lose")
+    done = xlt_eval("--submission", tmp_path / "sub")
+    assert done.returncode == 2
+    assert "thesis.tex" in done.stderr
+    assert (tmp_path / "sub/thesis.tex").read_text() == "do not lose"
+
+
+def test_help_ends_with_examples(run_xlt):
+    done = run_xlt("eval", "--help")
+    assert done.returncode == 0
+    assert "xlt eval RUN --tasks xquad --use xquad=tydiqa" in done.stdout
+
+
+def test_evaluating_needs_neither_torch_nor_transformers(bundles, root, tmp_path, run_xlt):
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    for name in ("torch", "transformers"):
+        (blocked / f"{name}.py").write_text("raise RuntimeError('must not be imported')\n")
+    done = run_xlt("eval", bundles, "--data", root, env={"PYTHONPATH": str(blocked)})
+    assert done.returncode == 0, done.stderr

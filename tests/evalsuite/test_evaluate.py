@@ -1,0 +1,275 @@
+"""Scores of all nine tasks against numbers counted by hand, and what surrounds them."""
+
+import json
+
+import pytest
+
+from xlt.errors import DataError, ModelError, UsageError
+from xlt.evalsuite import evaluate
+from xlt.evalsuite.results import Results
+
+THIRD = 100 / 3
+# task -> metric -> language -> percent, counted by hand from the files in conftest.py
+EXPECTED = {
+    "pawsx": {"accuracy": {"de": 50, "en": 100}},
+    "xnli": {"accuracy": {"de": 2 * THIRD, "en": 100, "sw": 50}},
+    "udpos": {"f1": {"de": 75, "en": 100}, "token_accuracy": {"de": 75, "en": 100}},
+    "panx": {"f1": {"de": 50, "en": 100}, "token_accuracy": {"de": 50, "en": 100}},
+    "xquad": {"exact_match": {"en": 100, "de": 50}, "f1": {"en": 100, "de": 250 / 3}},
+    "mlqa": {"exact_match": {"en": 100, "de": 100}, "f1": {"en": 100, "de": 100}},
+    "tydiqa": {"exact_match": {"en": 100}, "f1": {"en": 100}},
+    "bucc2018": {"f1": {"de": 80}, "precision": {"de": 2 * THIRD}, "recall": {"de": 100}},
+    "tatoeba": {"accuracy": {"de": 100, "sw": 50}},
+}
+
+
+@pytest.fixture(scope="module")
+def whole(bundles, make, tmp_path_factory):
+    """All tasks and languages, evaluated once; do not write into it."""
+    folder = tmp_path_factory.mktemp("whole")
+    return evaluate(bundles, make.root(folder / "root"), out=folder / "results")
+
+
+def cell(results, task, lang):
+    return next(c for c in results.cells if (c["task"], c["lang"]) == (task, lang))
+
+
+def test_all_nine_tasks_have_the_scores_counted_by_hand(whole):
+    found = {
+        task: {metric: whole.record["tasks"][task][metric] for metric in metrics}
+        for task, metrics in EXPECTED.items()
+    }
+    for task, metrics in EXPECTED.items():
+        for metric, scores in metrics.items():
+            assert found[task][metric] == pytest.approx(scores), (task, metric)
+
+
+def test_averages_have_the_official_names_and_values(whole):
+    tasks = whole.record["tasks"]
+    assert tasks["xnli"]["avg_accuracy"] == pytest.approx((2 * THIRD + 100 + 50) / 3)
+    assert tasks["xquad"]["avg_exact_match"] == pytest.approx(75)
+    assert tasks["xquad"]["avg_f1"] == pytest.approx((100 + 250 / 3) / 2)
+    assert tasks["xquad"]["avg_metric"] == pytest.approx((75 + (100 + 250 / 3) / 2) / 2)
+    assert set(whole.record["groups"]) == {"classification", "tagging", "qa", "retrieval"}
+    means = [task["avg_metric"] for task in tasks.values()]
+    assert whole.record["all_task"] == pytest.approx(sum(means) / 9)
+    assert whole.score("udpos") == pytest.approx(87.5)
+    assert whole.score("udpos", "de") == pytest.approx(75)
+
+
+def test_families_are_means_over_their_languages(whole):
+    families = whole.record["families"]["xnli"]
+    assert families["family"]["Indo-European"] == {
+        "mean": pytest.approx((2 * THIRD + 100) / 2), "langs": ["de", "en"],
+    }  # fmt: skip
+    assert families["indo_european"]["other"] == {"mean": 50.0, "langs": ["sw"]}
+
+
+def test_missing_official_languages_are_listed(whole):
+    missing = whole.record["missing"]
+    assert missing["pawsx"] == ["es", "fr", "ja", "ko", "zh"]
+    assert missing["bucc2018"] == ["fr", "ru", "zh"]
+
+
+def test_a_file_without_labels_is_predicted_and_not_scored(whole):
+    for task, lang in (("udpos", "sw"), ("tydiqa", "sw")):
+        found = cell(whole, task, lang)
+        assert (found["metrics"], found["score"]) == ({}, None)
+        assert "unlabelled: predictions written, no score" in found["flags"]
+        assert (whole.path / found["predictions"]).is_file()
+    assert (whole.path / "predictions/udpos/test-sw.tsv").read_text() == "NOUN\n\nNOUN\nNOUN\n\n"
+
+
+def test_predictions_have_the_official_layout(whole):
+    folder = whole.path / "predictions"
+    assert (folder / "xnli/test-de.tsv").read_text() == "entailment\ncontradiction\nneutral\n"
+    assert (folder / "udpos/test-de.tsv").read_text() == "DET\nNOUN\nVERB\n\nNOUN\n\n"
+    assert json.loads((folder / "xquad/test-de.json").read_text()) == {"q1": "Rhein", "q2": "zehn"}
+    assert (folder / "tatoeba/test-sw.tsv").read_text() == "1\n3\n0\n2\n"
+    pairs = (folder / "bucc2018/test-de.tsv").read_text().splitlines()
+    assert sorted(pairs) == ["de-1\ten-2", "de-2\ten-1", "de-3\ten-3"]
+
+
+def test_the_majority_tag_stands_beside_the_tagger(whole):
+    assert cell(whole, "udpos", "en")["baseline"]["token_accuracy"] == pytest.approx(THIRD)
+    assert cell(whole, "udpos", "de")["baseline"]["token_accuracy"] == pytest.approx(50)
+    assert cell(whole, "udpos", "sw")["baseline"] == {}
+    assert cell(whole, "panx", "en")["baseline"] == {}
+
+
+def test_what_training_has_seen_is_flagged(whole):
+    assert "task seen in training" in cell(whole, "udpos", "de")["flags"]
+    assert "language seen in training" not in cell(whole, "udpos", "de")["flags"]
+    assert "language seen in training" in cell(whole, "udpos", "en")["flags"]
+
+
+def test_training_data_that_nobody_declared_are_not_taken_for_unseen(make, root, tmp_path):
+    model = make.bundle(tmp_path / "m", "udpos", trained_on={"declared": False})
+    results = evaluate(model, root, langs="en", out=tmp_path / "r")
+    assert cell(results, "udpos", "en")["flags"] == ["training data not declared"]
+
+
+def test_bucc_takes_its_threshold_from_dev(whole):
+    metrics = cell(whole, "bucc2018", "de")["metrics"]
+    assert 1.0 < metrics["threshold"] < 3.4
+    assert metrics["f1_test_tuned"] == pytest.approx(100)
+    assert "f1_test_tuned" not in whole.record["tasks"]["bucc2018"]
+
+
+def test_bucc_without_dev_has_only_the_tuned_number_under_its_own_name(bundles, root, tmp_path):
+    for path in (root / "bucc2018").glob("*.dev.*"):
+        path.unlink()
+    results = evaluate(bundles, root, "bucc2018", out=tmp_path / "r")
+    found = cell(results, "bucc2018", "de")
+    assert found["score"] is None
+    assert set(found["metrics"]) == {
+        f"{name}_test_tuned" for name in ("f1", "precision", "recall", "threshold")
+    }
+    assert any("no dev set" in flag for flag in found["flags"])
+    assert found["predictions"] is None
+    assert "bucc2018" not in results.record["tasks"]
+
+
+def test_bucc_dev_is_reported_as_tuned_on_itself(bundles, root, tmp_path):
+    results = evaluate(bundles, root, "bucc2018", split="dev", out=tmp_path / "r")
+    metrics = cell(results, "bucc2018", "de")["metrics"]
+    assert metrics["f1_dev_tuned"] == pytest.approx(100)
+    assert "f1" not in metrics
+
+
+def test_bucc_without_gold_still_writes_pairs(bundles, root, tmp_path):
+    (root / "bucc2018/de-en.test.gold").unlink()
+    results = evaluate(bundles, root, "bucc2018", out=tmp_path / "r")
+    found = cell(results, "bucc2018", "de")
+    assert found["score"] is None
+    assert len((tmp_path / "r" / found["predictions"]).read_text().splitlines()) == 3
+
+
+def test_tatoeba_in_both_directions_keeps_the_official_number(bundles, root, tmp_path):
+    results = evaluate(bundles, root, "tatoeba", both_directions=True, out=tmp_path / "r")
+    assert cell(results, "tatoeba", "sw")["metrics"] == {
+        "accuracy": pytest.approx(50), "accuracy_from_foreign": pytest.approx(50),
+    }  # fmt: skip
+    assert "accuracy_from_foreign" not in results.record["tasks"]["tatoeba"]
+
+
+def test_use_lends_a_bundle_and_says_so(bundles, root, tmp_path):
+    results = evaluate(bundles, root, "xquad", use={"xquad": "tydiqa"}, out=tmp_path / "r")
+    found = cell(results, "xquad", "de")
+    assert found["bundle"] == "tydiqa"
+    assert found["metrics"]["exact_match"] == pytest.approx(50)
+    assert "answered by tydiqa (--use)" in found["flags"]
+
+
+def test_a_folder_of_one_kind_answers_only_its_tasks(bundles, root, tmp_path):
+    results = evaluate(bundles / "xquad", root, out=tmp_path / "r")
+    assert results.tasks == ["xquad", "mlqa"]
+
+
+def test_a_default_task_without_data_is_left_out_and_recorded(bundles, make, tmp_path):
+    some = {k: v for k, v in make.files.items() if k.startswith("tatoeba")}
+    results = evaluate(bundles, make.root(tmp_path / "some", some), out=tmp_path / "r")
+    assert results.tasks == ["tatoeba"]
+    assert results.record["missing"]["bucc2018"] == ["de", "fr", "ru", "zh"]
+
+
+def test_a_named_task_without_data_is_an_error_with_the_paths_tried(bundles, make, tmp_path):
+    some = {k: v for k, v in make.files.items() if k.startswith("tatoeba")}
+    root = make.root(tmp_path / "some", some)
+    with pytest.raises(DataError, match=r"no test data of udpos .*udpos/test-af\.tsv"):
+        evaluate(bundles, root, "tatoeba,udpos", out=tmp_path / "r")
+
+
+def test_languages_are_chosen_by_the_grammar(bundles, root, tmp_path):
+    results = evaluate(bundles, root, "xnli", "non-indo-european", out=tmp_path / "r")
+    assert [c["lang"] for c in results.cells] == ["sw"]
+    results = evaluate(bundles, root, "xnli", "all,-sw", out=tmp_path / "r")
+    assert [c["lang"] for c in results.cells] == ["de", "en"]
+    with pytest.raises(UsageError, match="did you mean"):
+        evaluate(bundles, root, "xnli", "family:Uralik", out=tmp_path / "r")
+
+
+def test_languages_of_the_root_itself_are_evaluated(bundles, make, tmp_path):
+    table = [{"code": "qaa", "name": "Aa", "family": "Invented", "branch": "A", "script": "Latn",
+              "constructed": True}]  # fmt: skip
+    files = {"xnli/test-qaa.tsv": make.files["xnli/test-sw.tsv"],
+             "languages.json": json.dumps(table)}  # fmt: skip
+    results = evaluate(bundles, make.root(tmp_path / "own", files), "xnli", out=tmp_path / "r")
+    assert results.record["tasks"]["xnli"]["accuracy"] == {"qaa": 50.0}
+    assert results.record["languages"]["qaa"]["constructed"] is True
+    assert results.record["missing"] == {}
+
+
+def test_batch_budget_and_threads_change_no_byte(bundles, root, tmp_path):
+    for name, tokens, threads in (("a", 16, 1), ("b", 4096, 2)):
+        evaluate(bundles, root, out=tmp_path / name, batch_tokens=tokens, threads=threads)
+    one, two = (tmp_path / name / "results.json" for name in "ab")
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_failing_cell_leaves_the_others(bundles, root, tmp_path):
+    (root / "xnli/test-sw.tsv").write_text("only one column\n")
+    results = evaluate(bundles, root, "xnli", out=tmp_path / "r")
+    assert [c["lang"] for c in results.cells] == ["de", "en"]
+    (failure,) = results.failures
+    assert (failure.task, failure.lang) == ("xnli", "sw")
+    assert "test-sw.tsv" in failure.error
+    assert "Traceback" in (tmp_path / "r/failed/xnli-test-sw.txt").read_text()
+    assert results.record["failed"][0]["lang"] == "sw"
+
+
+def test_a_mended_cell_forgets_its_failure(bundles, root, tmp_path, make):
+    (root / "xnli/test-sw.tsv").write_text("only one column\n")
+    evaluate(bundles, root, "xnli", out=tmp_path / "r")
+    (root / "xnli/test-sw.tsv").write_text(make.files["xnli/test-sw.tsv"])
+    results = evaluate(bundles, root, "xnli", out=tmp_path / "r")
+    assert results.status == {"xnli/de": "kept", "xnli/en": "kept", "xnli/sw": "new"}
+    assert not (tmp_path / "r/failed").exists()
+    assert results.record["failed"] == []
+
+
+def test_when_every_cell_fails_alike_the_error_is_theirs(bundles, root, tmp_path):
+    (root / "xnli/test-sw.tsv").write_text("only one column\n")
+    with pytest.raises(DataError, match=r"test-sw\.tsv"):
+        evaluate(bundles, root, "xnli", "sw", out=tmp_path / "r")
+
+
+def test_a_changed_byte_in_a_bundle_is_refused_before_any_work(make, root, tmp_path):
+    model = make.bundle(tmp_path / "m", "udpos")
+    graph = model / "onnx/model.onnx"
+    graph.write_bytes(graph.read_bytes()[:-1] + b"\0")
+    with pytest.raises(ModelError, match="SHA-256"):
+        evaluate(model, root, out=tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_precision_that_the_bundle_lacks_is_a_model_error(bundles, root, tmp_path):
+    with pytest.raises(ModelError, match="no int8 variant"):
+        evaluate(bundles, root, precision="int8", out=tmp_path / "r")
+
+
+def test_the_training_root_of_a_run_is_the_default(make, root, tmp_path, monkeypatch):
+    run = tmp_path / "xlt-run"
+    make.bundle(run / "bundles/udpos", "udpos")
+    record = {"schema": 1, "status": "done", "config": {"data": str(root)}, "lineage": {},
+              "encoder": None, "targets": {}}  # fmt: skip
+    (run / "run.json").write_text(json.dumps(record))
+    monkeypatch.chdir(tmp_path)
+    results = evaluate()
+    assert results.path.resolve() == (run / "results").resolve()
+    assert results.tasks == ["udpos"]
+
+
+def test_results_open_again(whole, tmp_path):
+    assert Results.open(whole.path).record == whole.record
+    with pytest.raises(DataError, match=r"no results\.json"):
+        Results.open(tmp_path)
+    (tmp_path / "results.json").write_text('{"schema": 7}')
+    with pytest.raises(DataError, match="schema 1"):
+        Results.open(tmp_path)
+
+
+def test_measured_times_are_beside_and_not_inside(whole):
+    measured = json.loads((whole.path / "measured.json").read_text())
+    assert measured["cells"]["xnli/test-de"]["seconds"] > 0
+    assert "seconds" not in (whole.path / "results.json").read_text()

@@ -1,0 +1,168 @@
+"""A killed evaluation goes on where it was and ends with the same bytes."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from xlt.evalsuite import evaluate
+
+# Runs an evaluation and kills the process at the k-th file that is put in place, just before
+# (half = 0) or just after (half = 1).
+VICTIM = """
+import os, pathlib, signal, sys
+from xlt.evalsuite import evaluate
+bundles, root, out, number, half = sys.argv[1:]
+real, seen = pathlib.Path.replace, 0
+def replace(self, target):
+    global seen
+    seen += 1
+    if seen == int(number) and half == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+    moved = real(self, target)
+    if seen == int(number):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return moved
+pathlib.Path.replace = replace
+evaluate(bundles, root, out=out, threads=1)
+"""
+
+
+def kill_at(bundles, root, out, number, half):
+    arguments = [sys.executable, "-c", VICTIM, bundles, root, out, number, half]
+    done = subprocess.run(
+        [str(word) for word in arguments], capture_output=True, check=False, timeout=120
+    )
+    return done.returncode
+
+
+def content(folder):
+    """Every file that is compared; times and what a kill left unfinished are not."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "measured.json" and path.suffix != ".part"
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(bundles, make, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    root = make.root(folder / "root")
+    evaluate(bundles, root, out=folder / "out")
+    return root, content(folder / "out")
+
+
+def check(bundles, undisturbed, out, number, half):
+    root, expected = undisturbed
+    assert kill_at(bundles, root, out, number, half) == -signal.SIGKILL
+    evaluate(bundles, root, out=out)
+    assert content(out) == expected
+
+
+@pytest.mark.parametrize(("number", "half"), [(1, 1), (26, 0), (45, 1)])
+def test_killed_and_run_again_the_bytes_are_the_same(bundles, undisturbed, tmp_path, number, half):
+    check(bundles, undisturbed, tmp_path / "out", number, half)
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_places_the_bytes_are_the_same(bundles, undisturbed, tmp_path):
+    numbers = random.Random(20).sample(range(1, 58), 20)
+    for number in numbers:
+        check(bundles, undisturbed, tmp_path / str(number), number, number % 2)
+
+
+def test_killed_twice_in_one_folder_the_bytes_are_the_same(bundles, undisturbed, tmp_path):
+    root, expected = undisturbed
+    for number in (10, 20):
+        assert kill_at(bundles, root, tmp_path, number, 0) == -signal.SIGKILL
+    results = evaluate(bundles, root, out=tmp_path)
+    assert list(results.status.values()).count("kept") >= 8
+    assert content(tmp_path) == expected
+
+
+def test_a_second_call_computes_nothing(bundles, root, tmp_path, monkeypatch):
+    first = evaluate(bundles, root, out=tmp_path / "r")
+    assert set(first.status.values()) == {"new"}
+    before = content(tmp_path / "r")
+
+    def refuse(*arguments, **options):
+        raise AssertionError("an engine was opened")
+
+    monkeypatch.setattr("xlt.engine.Engine.open", refuse)
+    second = evaluate(bundles, root, out=tmp_path / "r")
+    assert set(second.status.values()) == {"kept"}
+    assert content(tmp_path / "r") == before
+
+
+def test_only_the_changed_language_is_redone(bundles, root, tmp_path):
+    evaluate(bundles, root, "xnli,udpos", out=tmp_path / "r")
+    path = root / "xnli/test-de.tsv"
+    path.write_text(path.read_text() + "x yes\tx\tentailment\n")
+    results = evaluate(bundles, root, "xnli,udpos", out=tmp_path / "r")
+    changed = {name: why for name, why in results.status.items() if why != "kept"}
+    assert changed == {"xnli/de": "redone: data changed"}
+    assert results.score("xnli", "de") == pytest.approx(75)
+
+
+def test_a_change_of_buccs_dev_set_redoes_its_test_cell(bundles, root, tmp_path):
+    evaluate(bundles, root, "bucc2018", out=tmp_path / "r")
+    (root / "bucc2018/de-en.dev.gold").write_text("de-1\ten-1\n")
+    results = evaluate(bundles, root, "bucc2018", out=tmp_path / "r")
+    assert results.status == {"bucc2018/de": "redone: data changed"}
+
+
+def test_another_model_redoes_the_cells(make, root, tmp_path):
+    first = make.bundle(tmp_path / "one", "udpos", name="tagger")
+    table = make.tables()["udpos"][:, ::-1].copy()
+    second = make.bundle(tmp_path / "two", "udpos", name="tagger", table=table)
+    evaluate(first, root, langs="en", out=tmp_path / "r")
+    results = evaluate(second, root, langs="en", out=tmp_path / "r")
+    assert results.status == {"udpos/en": "redone: model changed"}
+    assert len(list((tmp_path / "r/cells").iterdir())) == 1
+
+
+def test_a_smaller_call_keeps_the_other_cells_for_later(bundles, root, tmp_path):
+    evaluate(bundles, root, "xnli,udpos", out=tmp_path / "r")
+    small = evaluate(bundles, root, "xnli", "en", out=tmp_path / "r")
+    assert [(c["task"], c["lang"]) for c in small.cells] == [("xnli", "en")]
+    again = evaluate(bundles, root, "xnli,udpos", out=tmp_path / "r")
+    assert set(again.status.values()) == {"kept"}
+
+
+def test_force_redoes_all(bundles, root, tmp_path):
+    evaluate(bundles, root, "xnli", out=tmp_path / "r")
+    results = evaluate(bundles, root, "xnli", out=tmp_path / "r", force=True)
+    assert set(results.status.values()) == {"redone: asked by --force"}
+
+
+def test_the_splits_do_not_disturb_each_other(bundles, root, tmp_path, make):
+    (root / "xnli/dev-de.tsv").write_text(make.files["xnli/test-de.tsv"])
+    evaluate(bundles, root, "xnli", out=tmp_path / "r")
+    dev = evaluate(bundles, root, "xnli", split="dev", out=tmp_path / "r")
+    assert dev.record["split"] == "dev"
+    again = evaluate(bundles, root, "xnli", out=tmp_path / "r")
+    assert set(again.status.values()) == {"kept"}
+
+
+def test_a_full_disk_stops_with_what_is_finished_kept(bundles, root, tmp_path):
+    limited = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "sys.argv[0] = 'xlt'\nfrom xlt.cli import main\nmain(sys.argv[1:])\n"
+    )
+    command = ["eval", bundles, "--data", root, "--tasks", "xnli", "--out", tmp_path / "r"]
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *map(str, command)],
+        capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "error: cannot write" in done.stderr
+    assert not (tmp_path / "r/results.json").exists()
+    results = evaluate(bundles, root, "xnli", out=tmp_path / "r")
+    assert results.score("xnli", "en") == 100
