@@ -1,0 +1,140 @@
+"""Two arms side by side: English, the mean of the other languages, and what changed.
+
+Reads results files only (their format: architecture, results). Every number here is a score on
+the test sets in percent; "x" is the plain mean over the languages other than English.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xlt.show import table
+from xlt.tasks import TARGETS, TASKS
+
+__all__ = ["HEADLINE", "Row", "compare", "text_table", "transfer_rows"]
+
+# The metric that stands for a task, where a task reports several.
+HEADLINE = {
+    "accuracy": "accuracy",
+    "tag_f1": "f1",
+    "squad": "f1",
+    "mlqa": "f1",
+    "bucc": "f1",
+    "tatoeba": "accuracy",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One task in two arms. Scores in percent; None where the task or language is absent."""
+
+    task: str
+    metric: str
+    baseline: float | None
+    direct: Mapping[str, float]
+    intermediate: Mapping[str, float]
+
+    def english(self, arm: str) -> float | None:
+        """The English score of an arm."""
+        return self._scores(arm).get("en")
+
+    def others(self, arm: str) -> float | None:
+        """The mean over the languages other than English."""
+        values = [value for lang, value in self._scores(arm).items() if lang != "en"]
+        return sum(values) / len(values) if values else None
+
+    @property
+    def change(self) -> float | None:
+        """What the intermediate phase changes in the mean of the other languages."""
+        before, after = self.others("direct"), self.others("intermediate")
+        return None if before is None or after is None else after - before
+
+    def _scores(self, arm: str) -> Mapping[str, float]:
+        return self.direct if arm == "direct" else self.intermediate
+
+
+def compare(results: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """One row for each target that any arm has.
+
+    Args:
+        results: results.json of "direct", "intermediate" and, for retrieval's baseline, "static".
+    """
+    rows = []
+    for name in TARGETS:
+        metric = HEADLINE[TASKS[name].metric]
+        scores = {
+            arm: dict(results[arm]["tasks"].get(name, {}).get(metric, {}))
+            for arm in ("direct", "intermediate")
+        }
+        if not any(scores.values()):
+            continue
+        rows.append(
+            Row(
+                task=name,
+                metric=metric,
+                baseline=_baseline(results, name, metric),
+                direct=scores["direct"],
+                intermediate=scores["intermediate"],
+            )
+        )
+    return rows
+
+
+def transfer_rows(rows: list[Row], groups: Mapping[str, str]) -> list[tuple[str, str, float, int]]:
+    """Mean change for each task and group of languages: (task, group, change, languages).
+
+    Args:
+        rows: of `compare`.
+        groups: language code -> its group (family, script ...); English is left out.
+    """
+    found = []
+    for row in rows:
+        shared = [lang for lang in row.direct if lang in row.intermediate and lang != "en"]
+        for group in sorted({groups[lang] for lang in shared if lang in groups}):
+            deltas = [
+                row.intermediate[lang] - row.direct[lang]
+                for lang in shared
+                if groups.get(lang) == group
+            ]
+            found.append((row.task, group, sum(deltas) / len(deltas), len(deltas)))
+    return found
+
+
+def text_table(rows: list[Row], intermediate: str) -> str:
+    """The comparison for a terminal of 80 columns."""
+    header = ["task", "metric", "baseline", "en", "x", f"+{intermediate} en", "x", "change x"]
+    body = [
+        [
+            row.task,
+            row.metric,
+            _one(row.baseline),
+            _one(row.english("direct")),
+            _one(row.others("direct")),
+            _one(row.english("intermediate")),
+            _one(row.others("intermediate")),
+            "-" if row.change is None else f"{row.change:+.1f}",
+        ]
+        for row in rows
+    ]
+    return table(header, body)
+
+
+def _one(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _baseline(results: Mapping[str, Mapping[str, Any]], task: str, metric: str) -> float | None:
+    """Mean over the other languages of the task's simplest baseline, where there is one."""
+    if TASKS[task].kind == "embed":
+        static = results.get("static", {}).get("tasks", {}).get(task, {}).get(metric, {})
+        values = [value for lang, value in static.items() if lang != "en"]
+    else:
+        cells = results["direct"].get("cells", [])
+        values = [
+            cell["baseline"][metric]
+            for cell in cells
+            if cell["task"] == task and cell["lang"] != "en" and metric in cell.get("baseline", {})
+        ]
+    return sum(values) / len(values) if values else None

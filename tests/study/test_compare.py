@@ -1,0 +1,78 @@
+"""The comparison of two arms: means over the other languages, changes by family, the page."""
+
+from pathlib import Path
+
+import pytest
+
+from xlt.languages import LANGUAGES
+from xlt.study.command import page_values
+from xlt.study.compare import compare, text_table, transfer_rows
+from xlt.study.demo import Demo
+
+
+def results(xnli, tatoeba, baselines=()):
+    return {
+        "tasks": {"xnli": {"accuracy": xnli}, "tatoeba": {"accuracy": tatoeba}},
+        "cells": [
+            {"task": "xnli", "lang": lang, "baseline": {"accuracy": value}}
+            for lang, value in baselines
+        ],
+    }
+
+
+@pytest.fixture
+def arms():
+    return {
+        "static": {"tasks": {"tatoeba": {"accuracy": {"de": 10.0, "fi": 30.0}}}},
+        "direct": results(
+            {"en": 80.0, "de": 60.0, "fi": 40.0}, {"de": 50.0, "fi": 70.0},
+            [("en", 99.0), ("de", 33.0), ("fi", 35.0)],
+        ),
+        "intermediate": results({"en": 81.0, "de": 66.0, "fi": 38.0}, {"de": 40.0, "fi": 50.0}),
+    }  # fmt: skip
+
+
+def test_means_leave_english_out_and_keep_the_sign(arms):
+    xnli, tatoeba = compare(arms)
+    assert (xnli.task, xnli.english("direct"), xnli.others("direct")) == ("xnli", 80.0, 50.0)
+    assert xnli.change == pytest.approx(2.0)
+    assert xnli.baseline == pytest.approx(34.0)
+    assert tatoeba.english("direct") is None
+    assert tatoeba.baseline == pytest.approx(20.0)
+    assert tatoeba.change == pytest.approx(-15.0)
+
+
+def test_changes_by_family_average_over_its_languages_only(arms):
+    families = {code: language.family for code, language in LANGUAGES.items()}
+    found = {(task, group): (change, n) for task, group, change, n in
+             transfer_rows(compare(arms), families)}  # fmt: skip
+    assert found[("xnli", "Uralic")] == (pytest.approx(-2.0), 1)
+    assert found[("xnli", "Indo-European")] == (pytest.approx(6.0), 1)
+
+
+def test_an_arm_without_a_task_shows_a_gap_not_a_number(arms):
+    del arms["intermediate"]["tasks"]["tatoeba"]
+    row = compare(arms)[1]
+    assert row.change is None
+    assert text_table(compare(arms), "mnli").splitlines()[-1].split()[-1] == "-"
+
+
+def test_terminal_table_fits_80_columns(arms):
+    assert max(map(len, text_table(compare(arms), "hellaswag").splitlines())) <= 80
+
+
+def test_page_is_self_contained_and_escapes(arms, tmp_path):
+    from xlt.page import render
+    from xlt.study import command
+
+    values = page_values(
+        Demo(out=tmp_path, intermediate="<b>mnli</b>"), compare(arms), LANGUAGES,
+        {"world": 2.0, "train": 60.0}, "xlt serve demo/intermediate",
+    )  # fmt: skip
+    html = render(Path(command.__file__).parent / "demo.html", values)
+    assert "<b>mnli</b>" not in html
+    assert "&lt;b&gt;mnli" in html
+    assert "http://" not in html
+    assert "https://" not in html
+    assert "-15.0" in html
+    assert "xlt serve demo/intermediate" in html
