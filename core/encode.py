@@ -39,6 +39,7 @@ BULK = 2048  # texts per call into the tokenizer: bounds the memory of its resul
 QUESTION_TOKENS = 64  # XTREME's max_query_length
 STRIDE = 128  # XTREME's doc_stride
 SMALLEST_LENGTH = 8
+
 T = TypeVar("T")
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -109,8 +110,9 @@ def layout_of(tokenizer: Any, *, pair: bool) -> Layout:
 
 def _probe(tokenizer: Any) -> str:
     """A text that is exactly one token."""
-    added = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
-    for text in (*added, *tokenizer.get_vocab()):
-        if len(tokenizer.encode(text, add_special_tokens=False).ids) == 1:
+    added = (token.content for token in tokenizer.get_added_tokens_decoder().values())
+    plain = (tokenizer.id_to_token(index) for index in range(tokenizer.get_vocab_size()))
+    for text in itertools.chain(added, plain):
+        if text and len(tokenizer.encode(text, add_special_tokens=False).ids) == 1:
             return str(text)
     raise ModelError("the tokenizer has no token of its own", "train or fetch the tokenizer again")

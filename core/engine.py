@@ -25,7 +25,7 @@ from xlt.tasks import KINDS, Task
 __all__ = ["Engine"]
 
 TOKEN_VECTORS = ("last_hidden_state", "token_embeddings")  # optimum's names
-MAX_ROWS = 256
+BATCH_TOKENS = {"cpu": 512, "cuda": 16384}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,7 +54,7 @@ class Engine:
         precision: str = "fp32",
         device: str = "auto",
         threads: int | None = None,
-        batch_tokens: int = 512,
+        batch_tokens: int | None = None,
     ) -> Engine:
         """Load a bundle.
 
@@ -63,14 +63,14 @@ class Engine:
             precision: the variant: fp32, fp16 or int8; an opened bundle has its own.
             device: auto, cpu, cuda or cuda:N.
             threads: CPU threads; default, the cores this process may use.
-            batch_tokens: padded tokens of a batch.
+            batch_tokens: padded tokens of a batch; default, what suits the device.
 
         Raises:
             ModelError: no bundle, damaged files, a missing variant or device.
             UsageError: the folder holds several bundles.
             MissingExtra: ONNX Runtime is not installed.
         """
-        if batch_tokens < 1:
+        if batch_tokens is not None and batch_tokens < 1:
             raise UsageError(f"a batch of {batch_tokens} tokens holds nothing", "use 512")
         if not isinstance(bundle, Bundle):
             bundle = Bundle.open(_only_bundle(bundle), precision=precision)
@@ -81,7 +81,7 @@ class Engine:
             encoder=encoder,
             session=session,
             outputs=_needed_outputs(bundle, session),
-            batch_tokens=batch_tokens,
+            batch_tokens=batch_tokens or BATCH_TOKENS[session.device.partition(":")[0]],
         )
 
     @property
@@ -226,7 +226,6 @@ class Engine:
             for batch in plan(
                 [rows[i].width for i in group],
                 max_tokens=self.batch_tokens,
-                max_rows=MAX_ROWS,
                 rows_per_item=n_choices,
             )
         ]
