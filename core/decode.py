@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xlt.encode_rows import Row
+from xlt.encode_rows import Row, item_name
 from xlt.errors import ModelError
 from xlt.examples import Example, Question, Tagged
 from xlt.tasks import Task
@@ -101,7 +101,7 @@ def decode(
         ModelError: an output is not finite, or does not fit the task's labels.
     """
     check_finite(index, item, outputs)
-    name = _name(index, item)
+    name = item_name(index, item)
     if task.kind == "pair":
         return _label(name, task.labels, outputs[0]["logits"])
     if task.kind == "choice":
@@ -124,7 +124,7 @@ def check_finite(index: int, item: Example | str, outputs: Sequence[Outputs]) ->
         for array in output.values():
             if not np.isfinite(array).all():
                 raise ModelError(
-                    f"{_name(index, item)}: the model's output is not finite",
+                    f"{item_name(index, item)}: the model's output is not finite",
                     "an fp16 variant may overflow: try --precision fp32",
                 )
 
@@ -142,11 +142,6 @@ def unit_vector(vector: NDArray[Any]) -> Vector:
     values = vector.astype(np.float64)
     length = np.sqrt(np.sum(values * values))
     return (values / length if length > 0 else values).astype(np.float32)
-
-
-def _name(index: int, item: Example | str) -> str:
-    name = getattr(item, "id", "")
-    return f"item {index} (id {name!r})" if name else f"item {index}"
 
 
 def _check_labels(name: str, labels: Sequence[str], n_classes: int) -> None:

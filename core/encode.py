@@ -22,7 +22,7 @@ from xlt.encode_model import (
     usable_length,
     uses_types,
 )
-from xlt.encode_rows import IntArray, Layout, Row, keep_longest_first, pad
+from xlt.encode_rows import IntArray, Layout, Row, item_name, keep_longest_first, pad
 from xlt.encode_windows import (
     answer_positions,
     best_window,
@@ -303,10 +303,7 @@ def _check_texts(index: int, item: object, texts: Iterable[object]) -> None:
 
 
 def _refuse(index: int, item: object, why: str) -> NoReturn:
-    name = getattr(item, "id", "")
-    raise DataError(
-        f"item {index}{f' (id {name!r})' if name else ''}: {why}", "mend or drop the item"
-    )
+    raise DataError(f"{item_name(index, item)}: {why}", "mend or drop the item")
 
 
 def _stack(rows: list[Row], pad_id: int) -> Row:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BoolArray", "IntArray", "Layout", "Row", "keep_longest_first", "pad"]
+__all__ = ["BoolArray", "IntArray", "Layout", "Row", "item_name", "keep_longest_first", "pad"]
 
 IntArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
@@ -86,6 +86,12 @@ class Layout:
             return np.concatenate((self.before_types, a, self.after_types))
         b = np.full(n_b, self.b_type, np.int32)
         return np.concatenate((self.before_types, a, self.between_types, b, self.after_types))
+
+
+def item_name(index: int, item: object) -> str:
+    """What messages call an item: its number and, when it has one, its id."""
+    name = getattr(item, "id", "")
+    return f"item {index} (id {name!r})" if name else f"item {index}"
 
 
 def keep_longest_first(n_a: int, n_b: int, room: int) -> tuple[int, int]:
