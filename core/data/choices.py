@@ -6,12 +6,12 @@ code of the X-STILTs paper.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from xlt.data.records import Rows, all_or_none
-from xlt.data.rows import Row, bad_row, csv_rows, json_rows, shown, suffix, tsv_rows
+from xlt.data.rows import Row, bad_row, csv_rows, json_rows, shown, suffix, text_of, tsv_rows
 from xlt.errors import DataError
 from xlt.examples import Choice
 from xlt.tasks import Task
@@ -22,23 +22,27 @@ ASK = {"cause": "What was the cause?", "effect": "What happened as a result?"}
 NAME = ("id", "ind", "idx")
 
 
-def read_choices(path: Path, task: Task, lang: str | None = None) -> Rows:
+def read_choices(
+    path: Path, task: Task, lang: str | None = None, rows: Iterator[Row] | None = None
+) -> Rows:
     """Read one file of multiple-choice questions (jsonl, csv or tsv, plain or gzip).
 
     Args:
         path: the file.
         task: a task of kind choice.
         lang: take only rows of this language where the file has a language column.
+        rows: the file's rows with columns mapped, for a user task.
 
     Raises:
         DataError: missing columns, a wrong number of choices, a label outside the choices.
     """
-    if suffix(path) == ".csv":
-        rows = csv_rows(path)
-    elif suffix(path) in {".tsv", ".txt"}:
-        rows = tsv_rows(path)
-    else:
-        rows = json_rows(path)
+    if rows is None:
+        if suffix(path) == ".csv":
+            rows = csv_rows(path)
+        elif suffix(path) in {".tsv", ".txt"}:
+            rows = tsv_rows(path)
+        else:
+            rows = json_rows(path)
     examples: list[Choice] = []
     numbers: list[int] = []
     for row in rows:
@@ -70,46 +74,43 @@ def _parts(path: Path, row: Row) -> tuple[str, tuple[str, ...], object]:
     """Prompt, choices and raw label of a row."""
     fields = row.fields
     if "endings" in fields:  # HellaSwag
-        start = _text(path, row, "ctx_b")
+        start = text_of(path, row, "ctx_b")
         endings = _texts(path, row, fields["endings"])
         choices = tuple(f"{start} {ending}".strip() for ending in endings)
-        return _text(path, row, "ctx_a"), choices, fields.get("label")
+        return text_of(path, row, "ctx_a"), choices, fields.get("label")
     if "answer0" in fields:  # Cosmos QA
-        prompt = f"{_text(path, row, 'context')} {_text(path, row, 'question')}"
+        prompt = f"{text_of(path, row, 'context')} {text_of(path, row, 'question')}"
         names = [name for name in fields if name.startswith("answer") and name[6:].isdigit()]
-        return prompt, tuple(_text(path, row, name) for name in names), fields.get("label")
+        return prompt, tuple(text_of(path, row, name) for name in names), fields.get("label")
     if "choice1" in fields:  # XCOPA
-        ask = _text(path, row, "question")
+        ask = text_of(path, row, "question")
         if ask not in ASK:
             raise bad_row(path, row.line, f"question is {shown(ask)}", "known: cause, effect")
         names = [name for name in fields if name.startswith("choice") and name[6:].isdigit()]
-        prompt = f"{_text(path, row, 'premise')} {ASK[ask]}"
-        return prompt, tuple(_text(path, row, name) for name in names), fields.get("label")
+        prompt = f"{text_of(path, row, 'premise')} {ASK[ask]}"
+        return prompt, tuple(text_of(path, row, name) for name in names), fields.get("label")
     if isinstance(fields.get("question"), Mapping):  # CommonsenseQA as released
         question = fields["question"]
         inner = Row(row.line, question)
         pairs = [_choice(path, row, choice) for choice in _list(path, row, question, "choices")]
         label = _letter(path, row, [letter for letter, _ in pairs])
-        return _text(path, inner, "stem"), tuple(text for _, text in pairs), label
+        return text_of(path, inner, "stem"), tuple(text for _, text in pairs), label
     if isinstance(fields.get("choices"), Mapping):  # CommonsenseQA, flat
         letters = [str(letter) for letter in _list(path, row, fields["choices"], "label")]
         texts = _texts(path, row, _list(path, row, fields["choices"], "text"))
-        return _text(path, row, "question"), texts, _letter(path, row, letters)
+        return text_of(path, row, "question"), texts, _letter(path, row, letters)
     if "prompt" in fields and "choices" in fields:
-        return _text(path, row, "prompt"), _texts(path, row, fields["choices"]), fields.get("label")
+        return (
+            text_of(path, row, "prompt"),
+            _texts(path, row, fields["choices"]),
+            fields.get("label"),
+        )
     raise bad_row(
         path,
         row.line,
         "not a known layout of choices (columns " + ", ".join(list(fields)[:10]) + ")",
         "known: HellaSwag, Cosmos QA, CommonsenseQA, XCOPA, or prompt, choices, label",
     )
-
-
-def _text(path: Path, row: Row, column: str) -> str:
-    value = row.fields.get(column)
-    if not isinstance(value, str):
-        raise bad_row(path, row.line, f"{column} is {shown(value)}", "a text is needed here")
-    return value.strip()
 
 
 def _texts(path: Path, row: Row, value: object) -> tuple[str, ...]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from xlt.data.layouts import matches
-from xlt.data.records import FileSet, Rows
+from xlt.data.records import Rows
 from xlt.data.retrieval import read_gold
 from xlt.data.rows import bad_row, lines, shown
 from xlt.data.spans import read_answers
 from xlt.data.tags import read_tag_lines
 from xlt.errors import DataError
-from xlt.examples import Answer, Bitext, Pair, Question, Tagged
+from xlt.examples import Answer, Bitext, Choice, Example, Pair, Question, Tagged
 from xlt.tasks import Task
 
 __all__ = ["find_labels", "with_labels"]
@@ -33,74 +34,84 @@ def find_labels(root: Path, task: Task, lang: str) -> Path | None:
     return None
 
 
-def with_labels(rows: Rows, files: FileSet, path: Path, task: Task) -> Rows:
-    """The rows with the labels of `path`, which must fit them one to one.
+def with_labels(rows: Rows, where: Path, path: Path, task: Task) -> Rows:
+    """The rows of the test file `where` with the labels of `path`, one to one.
 
     Raises:
         DataError: numbers of labels and examples differ, unknown labels, questions without gold.
     """
-    where = files.paths[0]
     notes = (*rows.notes, f"labels from {path.name}")
     if rows.bitext is not None:
-        return dataclasses.replace(rows, bitext=_bitext(rows.bitext, path, task), notes=notes)
-    examples = rows.examples
-    if isinstance(examples[0], Question):
-        answers = read_answers(path)
-        unknown = [
-            one.id for one in examples if isinstance(one, Question) and one.id not in answers
-        ]
-        if unknown:
-            raise DataError(
-                f"{path}: no answers for {len(unknown)} questions of {where} ({unknown[0]} ...)",
-                "the label file must come from the same data set",
-            )
         return dataclasses.replace(
-            rows,
-            examples=tuple(
-                dataclasses.replace(one, answers=_answers(one, answers[one.id]))
-                for one in examples
-                if isinstance(one, Question)
-            ),
-            notes=notes,
+            rows, bitext=_bitext(rows.bitext, where, path, task), notes=notes
         )
-    if isinstance(examples[0], Tagged):
-        tags = read_tag_lines(path)
-        _same_number(path, len(tags), where, len(examples), "sentences")
-        tagged = [one for one in examples if isinstance(one, Tagged)]
-        for number, (one, given) in enumerate(zip(tagged, tags, strict=True), start=1):
-            _same_number(path, len(given), where, len(one.words), f"words in sentence {number}")
-            for tag in given:
-                if task.labels and tag not in task.labels:
-                    raise DataError(
-                        f"{path}: sentence {number}: tag {shown(tag)} is not in the set",
-                        "known: " + " ".join(task.labels),
-                    )
-        return dataclasses.replace(
-            rows,
-            examples=tuple(
-                dataclasses.replace(one, tags=tuple(given))
-                for one, given in zip(tagged, tags, strict=True)
-            ),
-            notes=notes,
+    examples: Sequence[Example]
+    if task.kind == "span":
+        examples = _answered(rows.examples, where, path)
+    elif task.kind == "tag":
+        examples = _tagged(rows.examples, where, path, task)
+    else:
+        examples = _classified(rows.examples, where, path, task)
+    return dataclasses.replace(rows, examples=tuple(examples), notes=notes)
+
+
+def _answered(examples: Sequence[Example], where: Path, path: Path) -> list[Example]:
+    answers = read_answers(path)
+    questions = [one for one in examples if isinstance(one, Question)]
+    unknown = [one.id for one in questions if one.id not in answers]
+    if unknown:
+        raise DataError(
+            f"{path}: no answers for {len(unknown)} questions of {where} ({unknown[0]} ...)",
+            "the label file must come from the same data set",
         )
+    return [
+        dataclasses.replace(
+            one,
+            answers=tuple(
+                Answer(text=text, start=one.context.find(text)) for text in answers[one.id]
+            ),
+        )
+        for one in questions
+    ]
+
+
+def _tagged(examples: Sequence[Example], where: Path, path: Path, task: Task) -> list[Example]:
+    tags = read_tag_lines(path)
+    _same_number(path, len(tags), where, len(examples), "sentences")
+    sentences = [one for one in examples if isinstance(one, Tagged)]
+    for number, (one, given) in enumerate(zip(sentences, tags, strict=True), start=1):
+        _same_number(path, len(given), where, len(one.words), f"words in sentence {number}")
+        for tag in given:
+            if task.labels and tag not in task.labels:
+                raise DataError(
+                    f"{path}: sentence {number}: tag {shown(tag)} is not in the set",
+                    "known: " + " ".join(task.labels),
+                )
+    return [
+        dataclasses.replace(one, tags=tuple(given))
+        for one, given in zip(sentences, tags, strict=True)
+    ]
+
+
+def _classified(examples: Sequence[Example], where: Path, path: Path, task: Task) -> list[Example]:
+    """Pairs get class names, choices the index of the right one."""
     labels = [line.strip() for line in lines(path)]
     _same_number(path, len(labels), where, len(examples), "lines")
-    for number, label in enumerate(labels, start=1):
-        if label not in task.labels:
+    found: list[Example] = []
+    for number, (one, label) in enumerate(zip(examples, labels, strict=True), start=1):
+        if isinstance(one, Pair) and (not task.labels or label in task.labels):
+            found.append(dataclasses.replace(one, label=label))
+        elif isinstance(one, Choice) and label.isdigit() and int(label) < len(one.choices):
+            found.append(dataclasses.replace(one, label=int(label)))
+        else:
+            known = task.labels or [str(index) for index in range(task.n_choices)]
             raise bad_row(
                 path,
                 number,
                 f"label {shown(label)} is not in the set",
-                "known: " + ", ".join(task.labels),
+                "known: " + ", ".join(known),
             )
-    pairs = [one for one in examples if isinstance(one, Pair)]
-    return dataclasses.replace(
-        rows,
-        examples=tuple(
-            dataclasses.replace(one, label=label) for one, label in zip(pairs, labels, strict=True)
-        ),
-        notes=notes,
-    )
+    return found
 
 
 def _same_number(path: Path, labels: int, where: Path, examples: int, what: str) -> None:
@@ -111,20 +122,18 @@ def _same_number(path: Path, labels: int, where: Path, examples: int, what: str)
         )
 
 
-def _answers(question: Question, texts: list[str]) -> tuple[Answer, ...]:
-    return tuple(Answer(text=text, start=question.context.find(text)) for text in texts)
-
-
-def _bitext(bitext: Bitext, path: Path, task: Task) -> Bitext:
+def _bitext(bitext: Bitext, where: Path, path: Path, task: Task) -> Bitext:
     """Gold pairs: BUCC's as they are; Tatoeba's line i is the i-th sorted English sentence."""
     if task.metric == "bucc":
         return dataclasses.replace(bitext, gold=read_gold(path))
     numbers = [line.strip() for line in lines(path)]
-    _same_number(path, len(numbers), path, len(bitext.english), "lines")
+    _same_number(path, len(numbers), where, len(bitext.english), "sentences")
     known = {sentence.id for sentence in bitext.foreign}
     for line, number in enumerate(numbers, start=1):
         if number not in known:
-            raise bad_row(path, line, f"{shown(number)}", "a 0-based line number is needed")
+            raise bad_row(
+                path, line, f"{shown(number)} is no line number", f"known: 0 to {len(known) - 1}"
+            )
     order = sorted(bitext.english, key=lambda sentence: sentence.text)
     gold = tuple((number, one.id) for number, one in zip(numbers, order, strict=True))
     return dataclasses.replace(bitext, gold=gold)

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from xlt.data.columns import UserTask
 from xlt.languages import Language
 
-__all__ = ["LAYOUTS", "PARTS", "Layout", "expand", "layouts_of", "matches"]
+__all__ = ["LAYOUTS", "PARTS", "Layout", "expand", "layouts_of", "matches", "user_layouts"]
 
 CHOICE = re.compile(r"<([^<>]*)>")
 SAME = "train=train dev=dev test=test"
@@ -34,6 +35,7 @@ class Layout:
         mixed: one file holds several languages.
         join: all matches belong together; otherwise the first match is the file.
         optional: the last pattern may be absent (the gold pairs of a bitext).
+        mapped: the files have a user task's own columns.
     """
 
     patterns: tuple[str, ...]
@@ -42,6 +44,7 @@ class Layout:
     mixed: bool = False
     join: bool = False
     optional: bool = False
+    mapped: bool = False
 
     def name_of(self, split: str) -> str | None:
         """What this layout calls a split; None when it has no such split."""
@@ -86,7 +89,7 @@ PARTS: dict[str, tuple[Layout, ...]] = {
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "xnli": (
         _one("<xnli/|><XNLI-1.0/|>xnli.{split}.<tsv|jsonl>", HELD_OUT, mixed=True),
-        _one("xnli/{split}-{lang}.tsv"),
+        _one("xnli/{split}-{lang}.<tsv|jsonl>"),
         _one("xnli/genre_labelled/{lang}.genre.{split}.tsv", HELD_OUT),
     ),
     "pawsx": (
@@ -94,16 +97,16 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
             "<pawsx/|paws-x/|><x-final/|>{lang}/{split}.tsv",
             "train=<train|translated_train> dev=dev_2k test=test_2k",
         ),
-        _one("<pawsx|paws-x>/{split}-{lang}.tsv"),
+        _one("<pawsx|paws-x>/{split}-{lang}.<tsv|jsonl>"),
     ),
     "udpos": (
         _one("udpos/{lang}_*-ud-{split}.conllu", join=True),
         _one("<udpos/|><ud-treebanks-v*/|>UD_*/{lang}_*-ud-{split}.conllu", join=True),
-        _one("udpos/<xtreme_format/|>{split}-{lang}.tsv"),
+        _one("udpos/<xtreme_format/|>{split}-{lang}.<tsv|jsonl>"),
     ),
     "panx": (
         _one("<panx|wikiann>/{lang}/{split}"),
-        _one("<panx|wikiann>/{split}-{lang}.tsv"),
+        _one("<panx|wikiann>/{split}-{lang}.<tsv|jsonl>"),
     ),
     "xquad": (_one("<xquad/|>xquad.{lang}.json", "test=test"),),
     "mlqa": (
@@ -165,8 +168,28 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
 
 def layouts_of(task: str) -> tuple[Layout, ...]:
     """The layouts of a task; of a plain folder named after it when it has none of its own."""
-    own = LAYOUTS.get(task)
-    return own if own is not None else (_one(f"{task}/{{split}}-{{lang}}.<tsv|jsonl|json|conllu>"),)
+    if task in LAYOUTS:
+        return LAYOUTS[task]
+    return (_one(f"{task}/{{split}}-{{lang}}.<jsonl|tsv|csv|json|conllu>"),)
+
+
+def user_layouts(user: UserTask) -> tuple[Layout, ...]:
+    """The file patterns of a task file: in the data root, else beside the task file.
+
+    A pattern without `{lang}` holds the languages of its language column, else English.
+    """
+    return tuple(
+        Layout(
+            patterns=(place,),
+            names=f"{split}={split}",
+            join=True,
+            mapped=bool(user.columns),
+            mixed="{lang}" not in pattern and "language" in user.columns,
+            english="{lang}" not in pattern and "language" not in user.columns,
+        )
+        for split, pattern in user.files.items()
+        for place in (pattern, str(user.folder / pattern))
+    )
 
 
 def expand(pattern: str) -> list[str]:
@@ -189,6 +212,8 @@ def fill(layout: Layout, language: Language, split: str) -> list[tuple[str, ...]
 def matches(root: Path, glob: str, *, join: bool = False) -> list[Path]:
     """Files of a root that a glob names, plain or gzip, in the order of their names."""
     found: list[Path] = []
+    if Path(glob).is_absolute():
+        root, glob = Path("/"), str(Path(glob).relative_to("/"))
     for name in (glob, f"{glob}.gz"):
         if "*" in name:
             found.extend(path for path in root.glob(name) if path.is_file())

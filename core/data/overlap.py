@@ -15,8 +15,8 @@ from typing import Any
 
 from xlt.data.records import DataSet, is_row_number
 from xlt.data.root import DataRoot
-from xlt.examples import Choice, Example, Pair, Question, Tagged
-from xlt.tasks import TASKS, Task
+from xlt.examples import Choice, Example, Pair, Question, Sentence, Tagged
+from xlt.tasks import Task
 
 __all__ = ["Overlap", "keys_of", "overlap_table", "overlaps", "test_index"]
 
@@ -24,6 +24,7 @@ NOISE = re.compile(
     r"[\s!-/:-@\[-`{-~\u00a0-\u00bf\u200b-\u200f\u2010-\u206f\u3000-\u303f\uff00-\uff0f"
     r"\u060c\u061b\u061f\u06d4\u0964\u0965]+"
 )
+KIND_OF = {Pair: "pair", Choice: "choice", Tagged: "tag", Question: "span", Sentence: "embed"}
 LEAST_BYTES = 30
 INCIDENTAL_SHARE = 0.2
 
@@ -42,6 +43,7 @@ class TestKeys:
     """The keys of one test set."""
 
     task: str
+    source: str | None
     lang: str
     items: int
     names: frozenset[str]
@@ -117,7 +119,7 @@ def test_index(root: DataRoot, kind: str) -> tuple[TestKeys, ...]:
     """The keys of every test set of a kind that the root has."""
     return tuple(
         index_of(task, lang, root.read(task, lang, "test"))
-        for task in TASKS.values()
+        for task in root.tasks.values()
         if task.kind == kind
         for lang in root.langs(task, "test")
     )
@@ -128,6 +130,7 @@ def index_of(task: Task, lang: str, data: DataSet) -> TestKeys:
     keys = [keys_of(example) for example in data.examples]
     return TestKeys(
         task=task.name,
+        source=task.source,
         lang=lang,
         items=len(keys),
         names=frozenset(key.name for key in keys if key.name is not None),
@@ -147,7 +150,7 @@ def overlap_table(data: DataSet, tests: Iterable[TestKeys]) -> list[Overlap]:
             by_id, by_text, by_context = by_id + hits[0], by_text + hits[1], by_context + hits[2]
             items += any(hits)
         if items:
-            own = data.task in {test.task, TASKS[test.task].source}
+            own = data.task in {test.task, test.source}
             few = items < INCIDENTAL_SHARE * test.items
             found.append(
                 Overlap(
@@ -173,6 +176,7 @@ def overlaps(root: DataRoot, train: DataSet) -> list[Overlap]:
     Raises:
         DataError: a test file is not what its name says.
     """
-    kind = TASKS[train.task].kind
-    table = overlap_table(train, test_index(root, kind))
+    if not train.examples:
+        return []
+    table = overlap_table(train, test_index(root, KIND_OF[type(train.examples[0])]))
     return [overlap for overlap in table if not overlap.incidental]

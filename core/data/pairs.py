@@ -12,7 +12,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xlt.data.records import Rows, all_or_none
-from xlt.data.rows import Row, bad_row, csv_rows, json_rows, lines, shown, suffix, tsv_rows, unquote
+from xlt.data.rows import (
+    Row,
+    bad_row,
+    csv_rows,
+    json_rows,
+    lines,
+    shown,
+    suffix,
+    text_of,
+    tsv_rows,
+    unquote,
+)
 from xlt.errors import DataError
 from xlt.examples import Pair
 from xlt.tasks import NLI, Task
@@ -36,13 +47,16 @@ UNDECIDED = ("-", "-1")
 BROKEN_QQP = 10
 
 
-def read_pairs(path: Path, task: Task, lang: str | None = None) -> Rows:
+def read_pairs(
+    path: Path, task: Task, lang: str | None = None, rows: Iterator[Row] | None = None
+) -> Rows:
     """Read one file of pairs.
 
     Args:
         path: tsv, txt, csv or jsonl, plain or gzip.
         task: a task of kind pair; its labels are the allowed ones.
         lang: take only rows of this language where the file has a language column.
+        rows: the file's rows with columns mapped, for a user task.
 
     Returns:
         Examples in file order. Rows whose gold label is `-` are dropped and counted in the
@@ -51,7 +65,9 @@ def read_pairs(path: Path, task: Task, lang: str | None = None) -> Rows:
     Raises:
         DataError: wrong columns, a label outside the task's set, no row of the language.
     """
-    rows, notes = _rows(path, task)
+    notes: list[str] = []
+    if rows is None:
+        rows, notes = _rows(path, task)
     examples: list[Pair] = []
     numbers: list[int] = []
     undecided = 0
@@ -71,8 +87,8 @@ def read_pairs(path: Path, task: Task, lang: str | None = None) -> Rows:
         examples.append(
             Pair(
                 id=str(len(examples) + undecided if name in (None, "") else name),
-                text_a=_text(path, row, str(first)),
-                text_b=_text(path, row, second) if second else None,
+                text_a=text_of(path, row, str(first)),
+                text_b=text_of(path, row, second) if second else None,
                 label=_label(path, row, label, task.labels),
             )
         )
@@ -162,13 +178,6 @@ def _columns(path: Path, row: Row) -> tuple[str | None, ...]:
             "known: " + ", ".join((*FIRST, *SECOND)),
         )
     return first, second, first_of(LABEL), first_of(NAME)
-
-
-def _text(path: Path, row: Row, column: str) -> str:
-    value = row.fields.get(column)
-    if not isinstance(value, str):
-        raise bad_row(path, row.line, f"{column} is {shown(value)}", "a text is needed here")
-    return value.strip()
 
 
 def _label(path: Path, row: Row, value: object, labels: tuple[str, ...]) -> str | None:

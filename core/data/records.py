@@ -34,6 +34,7 @@ class FileSet:
         paths: files to read, in the order in which their examples are joined.
         labels: a file beside them that holds the labels of a label-free test set.
         mixed: whether the files hold several languages; only rows of `lang` are taken.
+        mapped: whether a user task's columns apply.
         parts: for sets that join several data sets (anli+), the name of each path's part.
     """
 
@@ -43,12 +44,12 @@ class FileSet:
     paths: tuple[Path, ...]
     labels: Path | None = None
     mixed: bool = False
+    mapped: bool = False
     parts: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """SHA-256 over the bytes of every file of the set."""
-        files = (*self.paths, self.labels) if self.labels else self.paths
-        return file_digest(files)
+        return file_digest((*self.paths, self.labels) if self.labels else self.paths)
 
     def size(self) -> int:
         """Bytes on disk."""

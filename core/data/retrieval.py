@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xlt.data.records import Rows
-from xlt.data.rows import bad_row, lines, shown
+from xlt.data.rows import Row, bad_row, lines, shown, text_of
 from xlt.errors import DataError
 from xlt.examples import Bitext, Sentence
 
-__all__ = ["read_bucc", "read_gold", "read_tatoeba"]
+__all__ = ["read_aligned", "read_bucc", "read_gold", "read_tatoeba"]
 
 
 def read_bucc(foreign: Path, english: Path, gold: Path | None) -> Rows:
@@ -68,6 +68,22 @@ def read_tatoeba(foreign: Path, english: Path) -> Rows:
     return Rows(
         bitext=Bitext(foreign=_numbered(left), english=_numbered(right), gold=gold), notes=notes
     )
+
+
+def read_aligned(path: Path, rows: Iterator[Row], lang: str) -> Rows:
+    """Aligned rows with `foreign` and `english` columns, for a user task."""
+    left: list[str] = []
+    right: list[str] = []
+    for row in rows:
+        if row.fields.get("language", lang) == lang:
+            left.append(text_of(path, row, "foreign"))
+            right.append(text_of(path, row, "english"))
+    if not left:
+        raise DataError(
+            f"{path}: no rows of language {lang!r}", "check that this is the right file"
+        )
+    gold = tuple((str(i), str(i)) for i in range(len(left)))
+    return Rows(bitext=Bitext(foreign=_numbered(left), english=_numbered(right), gold=gold))
 
 
 def _numbered(texts: Sequence[str]) -> tuple[Sentence, ...]:

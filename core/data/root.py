@@ -4,49 +4,42 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from xlt.data.choices import read_choices
-from xlt.data.labels import find_labels, with_labels
-from xlt.data.layouts import PARTS, Layout, fill, layouts_of, matches
-from xlt.data.pairs import read_pairs, row_languages
-from xlt.data.records import (
-    DataSet,
-    FileSet,
-    Rows,
-    all_or_none,
-    placeholder,
-    without_gold,
-)
-from xlt.data.retrieval import read_bucc, read_tatoeba
+from xlt.data.columns import UserTask
+from xlt.data.labels import find_labels
+from xlt.data.layouts import PARTS, Layout, fill, layouts_of, matches, user_layouts
+from xlt.data.reading import READERS, languages_inside, read_files
+from xlt.data.records import DataSet, FileSet
 from xlt.data.rows import bad_row, lines
-from xlt.data.spans import read_spans, span_languages
-from xlt.data.tags import read_tags
 from xlt.errors import DataError, UsageError, did_you_mean
-from xlt.examples import Example
 from xlt.languages import Language, load_languages
-from xlt.tasks import Task
+from xlt.tasks import TASKS, Task
 
 __all__ = ["SPLITS", "DataRoot"]
 
 SPLITS = ("train", "dev", "test")
 SHOWN_PATHS = 6
 TRANSLATED = "translated"
-READERS = {"pair": read_pairs, "choice": read_choices, "tag": read_tags, "span": read_spans}
 
 
 class DataRoot:
     """A folder in XTREME's download layout, with the intermediate tasks' original files.
 
     Args:
-        path: the folder.
+        path: the folder. `tasks/*.yaml` in it are task files.
+        task_files: more task files.
+
+    Attributes:
+        tasks: every task by name, user tasks included.
 
     Raises:
         DataError: no such folder, or its `languages.json` is wrong.
+        UsageError: mistakes in a task file.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, task_files: Iterable[Path] = ()) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
             raise DataError(
@@ -54,6 +47,11 @@ class DataRoot:
                 "give --data ROOT; `xlt world --out ROOT` makes one offline",
             )
         self.languages: dict[str, Language] = load_languages(self.path)
+        self.user_tasks = _user_tasks([*sorted(self.path.glob("tasks/*.yaml")), *task_files])
+        self.tasks: dict[str, Task] = {
+            **TASKS,
+            **{name: user.task for name, user in self.user_tasks.items()},
+        }
         self._inside: dict[Path, frozenset[str]] = {}
 
     def find(self, task: Task, lang: str, split: str) -> FileSet | None:
@@ -73,7 +71,7 @@ class DataRoot:
             if split == "test":
                 return None
             return self._find_parts(task, language, split)
-        for layout in layouts_of(task.name):
+        for layout in self._layouts(task):
             files = self._find_layout(layout, task, language, split)
             if files is not None:
                 labels = find_labels(self.path, task, lang) if split == "test" else None
@@ -89,7 +87,7 @@ class DataRoot:
         layouts = (
             [layout for part in PARTS.values() for layout in part]
             if task.name == "anli+"
-            else layouts_of(task.name)
+            else self._layouts(task)
         )
         spellings = [fill(layout, language, split) for layout in layouts]
         by_rank = itertools.zip_longest(*spellings)  # the first spelling of every layout first
@@ -129,30 +127,7 @@ class DataRoot:
             found = self.find(task, lang, split)
         if found is None:
             raise self._missing(task, lang, split)
-        rows = self._rows(found, task)
-        if found.labels is not None and not _labelled(rows, split):
-            rows = with_labels(rows, found, found.labels, task)
-        elif found.labels is not None:
-            found = dataclasses.replace(found, labels=None)
-        notes = rows.notes
-        labelled = _labelled(rows, split)
-        examples = rows.examples
-        if split == "test" and not labelled:
-            constant = rows.bitext is None and all_or_none(examples, str)
-            why = "only placeholder labels" if constant else "no labels"
-            notes = (*notes, f"{why}: the test set can be predicted, not scored")
-            examples = without_gold(examples)
-        return DataSet(
-            task=task.name,
-            lang=lang,
-            split=split,
-            examples=examples,
-            bitext=rows.bitext,
-            labelled=labelled,
-            paths=(*found.paths, found.labels) if found.labels else found.paths,
-            sha256=found.digest(),
-            notes=notes,
-        )
+        return read_files(found, task, self.user_tasks.get(task.name))
 
     def text_langs(self) -> list[str]:
         """Languages with monolingual text, `text/<lang>.txt`."""
@@ -184,6 +159,12 @@ class DataRoot:
             )
         return self.languages[lang]
 
+    def _layouts(self, task: Task) -> tuple[Layout, ...]:
+        """Where a task's files may lie; a user task's own patterns first."""
+        user = self.user_tasks.get(task.name)
+        own = user_layouts(user) if user else ()
+        return (*own, *layouts_of(task.name))
+
     def _find_layout(
         self, layout: Layout, task: Task, language: Language, split: str
     ) -> FileSet | None:
@@ -193,10 +174,10 @@ class DataRoot:
             if not all(needed):
                 continue
             paths = [path for side in sides for path in side]
-            if layout.mixed and language.code not in self._languages_inside(paths[0], task):
+            if layout.mixed and language.code not in self._languages_inside(paths, task):
                 continue
             files = _file_set(task, language.code, split, paths)
-            return dataclasses.replace(files, mixed=layout.mixed)
+            return dataclasses.replace(files, mixed=layout.mixed, mapped=layout.mapped)
         return None
 
     def _find_parts(self, task: Task, language: Language, split: str) -> FileSet | None:
@@ -215,39 +196,13 @@ class DataRoot:
         files = _file_set(task, language.code, split, paths)
         return dataclasses.replace(files, parts=tuple(parts))
 
-    def _languages_inside(self, path: Path, task: Task) -> frozenset[str]:
-        """Languages of a file that holds several; read once."""
-        if path not in self._inside:
-            self._inside[path] = languages_inside(path, task)
-        return self._inside[path]
-
-    def _rows(self, files: FileSet, task: Task) -> Rows:
-        if task.kind == "embed":
-            return _bitext_rows(files, task)
-        if task.kind not in READERS:
-            raise UsageError(
-                f"task {task.name} has no data files", "its text comes from text/ and parallel/"
-            )
-        read = READERS[task.kind]
-        if len(files.paths) == 1 and not files.parts:
-            return read(files.paths[0], task, files.lang)
-        examples: list[Example] = []
-        notes: list[str] = []
-        names = files.parts or tuple(path.name for path in files.paths)
-        for name, path in zip(names, files.paths, strict=True):
-            rows = read(path, task, files.lang)
-            notes.extend(rows.notes)
-            examples.extend(
-                dataclasses.replace(one, id=f"{name}:{one.id}") if files.parts else one
-                for one in rows.examples
-            )
-        if files.parts:
-            absent = [part for part in PARTS if part not in files.parts]
-            notes.append("joined: " + ", ".join(files.parts))
-            if absent:
-                notes.append("absent: " + ", ".join(absent))
-        all_or_none(tuple(examples), lambda index: f"example {examples[index].id}")
-        return Rows(examples=tuple(examples), notes=tuple(notes))
+    def _languages_inside(self, paths: Sequence[Path], task: Task) -> frozenset[str]:
+        """Languages of files that hold several; read once."""
+        for path in paths:
+            if path not in self._inside:
+                user = self.user_tasks.get(task.name)
+                self._inside[path] = languages_inside(path, task, user)
+        return frozenset[str]().union(*(self._inside[path] for path in paths))
 
     def _missing(self, task: Task, lang: str, split: str) -> DataError:
         tried = self.tried(task, lang, split)
@@ -266,11 +221,6 @@ class DataRoot:
         )
 
 
-def languages_inside(path: Path, task: Task) -> frozenset[str]:
-    """Which languages the rows of one file hold (a language column, or TyDiQA's ids)."""
-    return span_languages(path) if task.kind == "span" else row_languages(path)
-
-
 def _file_set(task: Task, lang: str, split: str, paths: Sequence[Path]) -> FileSet:
     return FileSet(task=task.name, lang=lang, split=split, paths=tuple(paths))
 
@@ -280,20 +230,13 @@ def _known_split(split: str) -> None:
         raise UsageError(f"unknown split {split!r}{did_you_mean(split, SPLITS)}", "train dev test")
 
 
-def _bitext_rows(files: FileSet, task: Task) -> Rows:
-    if task.metric == "bucc":
-        gold = files.paths[2] if len(files.paths) > 2 else None
-        return read_bucc(files.paths[0], files.paths[1], gold)
-    return read_tatoeba(files.paths[0], files.paths[1])
+def _user_tasks(files: Sequence[Path]) -> dict[str, UserTask]:
+    """The tasks of task files; pyyaml is needed only when there are any."""
+    if not files:
+        return {}
+    from xlt.taskfile import load_task_files
 
-
-def _labelled(rows: Rows, split: str) -> bool:
-    """Whether there are labels; in a test set, labels that mean something."""
-    if rows.bitext is not None:
-        return rows.bitext.gold is not None
-    if not all_or_none(rows.examples, str):
-        return False
-    return split != "test" or not placeholder(rows.examples)
+    return load_task_files(files)
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, str]]:

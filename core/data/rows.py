@@ -24,7 +24,9 @@ __all__ = [
     "json_rows",
     "json_value",
     "lines",
+    "shown",
     "suffix",
+    "text_of",
     "tsv_rows",
     "unquote",
 ]
@@ -158,3 +160,11 @@ def json_value(path: Path) -> Any:
     if not path.stat().st_size:
         raise DataError(f"{path}: the file is empty", "fetch it again, or remove it")
     return read_json(path)
+
+
+def text_of(path: Path, row: Row, column: str) -> str:
+    """A column that must hold a text."""
+    value = row.fields.get(column)
+    if not isinstance(value, str):
+        raise bad_row(path, row.line, f"{column} is {shown(value)}", "a text is needed here")
+    return value.strip()

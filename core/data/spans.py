@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from xlt.data.records import Rows, all_or_none
-from xlt.data.rows import json_rows, json_value, shown, suffix
+from xlt.data.rows import Row, json_rows, json_value, shown, suffix
 from xlt.errors import DataError
 from xlt.examples import Answer, Question
 from xlt.tasks import Task
@@ -33,7 +33,9 @@ LAYOUT = "expected SQuAD's layout: data, paragraphs, context, qas"
 NOWHERE = -1
 
 
-def read_spans(path: Path, task: Task, lang: str | None = None) -> Rows:
+def read_spans(
+    path: Path, task: Task, lang: str | None = None, rows: Iterator[Row] | None = None
+) -> Rows:
     """Read one file of questions.
 
     An answer whose offset does not point at its text is moved to the nearest place where the
@@ -44,6 +46,7 @@ def read_spans(path: Path, task: Task, lang: str | None = None) -> Rows:
         path: the file.
         task: a task of kind span.
         lang: take only this language where ids carry TyDiQA's language names.
+        rows: the file's rows with columns mapped, for a user task.
 
     Raises:
         DataError: another layout, missing fields, some questions answered and others not.
@@ -51,8 +54,9 @@ def read_spans(path: Path, task: Task, lang: str | None = None) -> Rows:
     questions: list[Question] = []
     seen: Counter[str] = Counter()
     moved = 0
-    for place, name, question, context, paragraph, answers in _flat(path):
-        if lang is not None and tydiqa_language(name) not in {None, lang}:
+    flat = _flat(path) if rows is None else _mapped(path, rows, lang)
+    for place, name, question, context, paragraph, answers in flat:
+        if rows is None and lang is not None and tydiqa_language(name) not in {None, lang}:
             continue
         found, shifted = _answers(path, place, answers, context, task)
         moved += shifted
@@ -110,6 +114,12 @@ def _flat(path: Path) -> Iterator[Flat]:
             yield from _article(path, number, article)
         else:
             yield _row(path, f"data[{number}]", article)
+
+
+def _mapped(path: Path, rows: Iterator[Row], lang: str | None) -> Iterator[Flat]:
+    for row in rows:
+        if lang is None or row.fields.get("language", lang) == lang:
+            yield _row(path, f"line {row.line}", row.fields)
 
 
 def _article(path: Path, number: int, article: Mapping[str, Any]) -> Iterator[Flat]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xlt.data.conllu import read_conllu
 from xlt.data.records import Rows, all_or_none
-from xlt.data.rows import bad_row, json_rows, lines, shown, suffix
+from xlt.data.rows import Row, bad_row, json_rows, lines, shown, suffix
 from xlt.errors import DataError
 from xlt.examples import Tagged
 from xlt.tasks import Task
@@ -19,28 +19,37 @@ LOOK = 50
 PREFIX = re.compile(r"([a-z]{2,3}(?:[-_][a-z]+)*):")
 
 
-def read_tags(path: Path, task: Task, lang: str | None = None) -> Rows:
+def read_tags(
+    path: Path, task: Task, lang: str | None = None, rows: Iterator[Row] | None = None
+) -> Rows:
     """Read one file of tagged sentences, plain or gzip.
 
     Known layouts: CoNLL-U; `word TAB tag` (or `word` alone) with blank lines between sentences,
     with or without PAN-X's `lang:` before each word; CCG's `word|tag` sentences, one a line;
     JSON lines with `tokens` and `tags`.
 
+    Args:
+        path: the file.
+        task: a task of kind tag; its labels are the allowed tags, none allows all.
+        lang: decides CoNLL-U's rules for fused tokens; with `rows`, which rows to take.
+        rows: the file's rows with columns mapped, for a user task.
+
     Raises:
         DataError: wrong columns, a tag outside the task's set, no sentence.
     """
-    if suffix(path) == ".jsonl":
-        sentences = _json(path, task.labels)
-        notes: list[str] = []
+    notes: list[str] = []
+    if rows is not None or suffix(path) == ".jsonl":
+        found_rows = json_rows(path) if rows is None else rows
+        sentences = _token_rows(path, found_rows, task.labels, lang)
     else:
         found = lines(path)
         first = next((line for line in found if line.strip() and not line.startswith("# ")), "")
         if suffix(path) == ".conllu" or (first.count("\t") == 9 and first[0].isdigit()):
             sentences, notes = read_conllu(path, task.labels, lang or "")
         elif _is_barred(found):
-            sentences, notes = _bars(path, found, task.labels), []
+            sentences = _bars(path, found, task.labels)
         else:
-            sentences, notes = _columns(path, found, task.labels), []
+            sentences = _columns(path, found, task.labels)
     if not sentences:
         raise DataError(f"{path}: no sentences", "check that this is the right file")
     all_or_none(tuple(sentences), lambda index: f"{path}: sentence {index + 1}", "tags")
@@ -141,10 +150,14 @@ def _bars(path: Path, found: Sequence[str], labels: Sequence[str]) -> list[Tagge
     return sentences
 
 
-def _json(path: Path, labels: Sequence[str]) -> list[Tagged]:
+def _token_rows(
+    path: Path, rows: Iterator[Row], labels: Sequence[str], lang: str | None
+) -> list[Tagged]:
     """Rows with `tokens` (or `words`) and `tags` (names), as `xlt data fetch` writes."""
     sentences: list[Tagged] = []
-    for row in json_rows(path):
+    for row in rows:
+        if lang is not None and row.fields.get("language", lang) != lang:
+            continue
         words = row.fields.get("tokens", row.fields.get("words"))
         tags = row.fields.get("tags")
         if not isinstance(words, list) or not words:

@@ -18,7 +18,7 @@ from xlt.data.records import DataSet
 from xlt.data.root import DataRoot
 from xlt.errors import DataError, UsageError
 from xlt.examples import Choice, Example, Pair, Question, Tagged
-from xlt.tasks import TASKS, Task, get_task
+from xlt.tasks import Task
 
 __all__ = ["HELD_OUT", "Training", "training_sets"]
 
@@ -61,7 +61,7 @@ def training_sets(
             f"task {task.name} has no labelled training data",
             "masked LM reads text/ and parallel/; retrieval uses the encoder as it is",
         )
-    source = task if task.source == task.name else get_task(task.source)
+    source = task if task.source == task.name else root.tasks[task.source]
     train = root.read(source, "en", "train", file=train_file)
     if not train.labelled:
         raise DataError(f"{train.paths[0]}: no labels to train on", "give a labelled file")
@@ -167,7 +167,7 @@ def _untested(root: DataRoot, task: Task, dev: DataSet, notes: list[str]) -> Dat
     contexts = frozenset[bytes]().union(*(test.contexts for test in tests))
     own = {
         keys_of(one, least=1).text
-        for test in TASKS.values()
+        for test in root.tasks.values()
         if test.kind == task.kind
         and test.source == task.source
         and root.find(test, "en", "test") is not None

@@ -1,0 +1,151 @@
+"""User tasks: where their files are, and which of their columns hold what.
+
+A mapped row becomes the plain row that each kind's reader knows, so that user tasks and official
+ones are read by the same code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xlt.data.rows import Row, bad_row, csv_rows, json_rows, suffix, tsv_rows
+from xlt.tasks import Task
+
+__all__ = ["COLUMNS", "REQUIRED", "HubSource", "UserTask", "map_row", "mapped_rows"]
+
+# What a task of each kind can name, and what it must name when it names any column.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "pair": ("text_a", "text_b", "label", "id", "language"),
+    "choice": ("prompt", "choices", "label", "id", "language"),
+    "tag": ("words", "tags", "id", "language"),
+    "span": ("question", "context", "answers", "answer_text", "answer_start", "id", "language"),
+    "embed": ("foreign", "english", "language"),
+}
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "pair": ("text_a",),
+    "choice": ("prompt", "choices"),
+    "tag": ("words",),
+    "span": ("question", "context"),
+    "embed": ("foreign", "english"),
+}
+Columns = Mapping[str, str | tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSource:
+    """A hub data set: its name, the pattern of its config names, and what its splits are called."""
+
+    name: str
+    config: str = "default"
+    splits: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTask:
+    """A task from a task file.
+
+    Attributes:
+        task: its record, as for official tasks.
+        folder: of the task file; relative file patterns are looked up in the data root first,
+            then here.
+        files: split -> file pattern with `{lang}`, `{split}`, `*`.
+        hub: a hub data set that `xlt data fetch` turns into files; None without one.
+        columns: our name -> the file's column, or several columns (prompt, choices).
+        values: a value in a label or tag column, as text -> its name in `task.labels`.
+    """
+
+    task: Task
+    folder: Path
+    files: Mapping[str, str] = field(default_factory=dict)
+    hub: HubSource | None = None
+    columns: Columns = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+def mapped_rows(path: Path, user: UserTask) -> Iterator[Row]:
+    """The rows of a tsv, csv or jsonl file under the names that readers know.
+
+    Raises:
+        DataError: a mapped column is not there; the file is broken.
+    """
+    if suffix(path) == ".csv":
+        rows = csv_rows(path)
+    elif suffix(path) in {".jsonl", ".json"}:
+        rows = json_rows(path)
+    else:
+        rows = tsv_rows(path)
+    for row in rows:
+        yield map_row(path, row, user)
+
+
+def map_row(path: Path, row: Row, user: UserTask) -> Row:
+    """One row under the names that readers know."""
+    fields = {ours: _value(path, row, ours, theirs, user) for ours, theirs in user.columns.items()}
+    if "words" in fields:
+        fields["tokens"] = _listed(fields.pop("words"))
+    if "tags" in fields:
+        tags = _listed(fields["tags"])
+        fields["tags"] = [_named(tag, user) for tag in tags] if isinstance(tags, list) else tags
+    if "label" in fields:
+        fields["label"] = _named(fields["label"], user)
+    if "choices" in fields:
+        fields["choices"] = _listed(fields["choices"])
+    if "answers" in fields:
+        fields["answers"] = _structure(fields["answers"])
+    if "answer_text" in fields:
+        text, start = fields.pop("answer_text"), fields.pop("answer_start", None)
+        place = int(start) if str(start).lstrip("-").isdigit() else 0
+        fields["answers"] = [{"text": text, "answer_start": place}] if text else []
+    if "id" in fields or user.task.kind == "span":
+        fields["id"] = str(fields.get("id", row.line))
+    return Row(row.line, fields)
+
+
+def _value(path: Path, row: Row, ours: str, theirs: str | tuple[str, ...], user: UserTask) -> Any:
+    names = (theirs,) if isinstance(theirs, str) else theirs
+    for name in names:
+        if name not in row.fields and ours not in {"label", "tags", "answers", "answer_text"}:
+            raise bad_row(
+                path,
+                row.line,
+                f"no column {name!r} (for {ours}); there are {', '.join(list(row.fields)[:10])}",
+                f"mend `columns` in the task file of {user.task.name}",
+            )
+    if isinstance(theirs, str):
+        return row.fields.get(theirs)
+    values = [row.fields.get(name) for name in names]
+    return values if ours == "choices" else " ".join(str(value).strip() for value in values)
+
+
+def _named(value: Any, user: UserTask) -> Any:
+    """A label or tag by name: through `values`, or as an index into the task's labels."""
+    if value is None:
+        return None
+    text = str(value)
+    if text in user.values:
+        return user.values[text]
+    if isinstance(value, int) and 0 <= value < len(user.task.labels):
+        return user.task.labels[value]
+    return value
+
+
+def _listed(value: Any) -> Any:
+    """A list; a text is split on spaces, or read as JSON when it is a JSON list."""
+    if isinstance(value, str):
+        found = _structure(value)
+        return found if isinstance(found, list) else value.split()
+    return value
+
+
+def _structure(value: Any) -> Any:
+    """JSON inside a text column; anything else as it is."""
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            return value
+    return value

@@ -1,0 +1,126 @@
+"""From the files of a set to the set: the reader of the kind, labels beside, placeholders."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from xlt.data.choices import read_choices
+from xlt.data.columns import UserTask, mapped_rows
+from xlt.data.labels import with_labels
+from xlt.data.layouts import PARTS
+from xlt.data.pairs import read_pairs, row_languages
+from xlt.data.records import (
+    DataSet,
+    FileSet,
+    Rows,
+    all_or_none,
+    file_digest,
+    placeholder,
+    without_gold,
+)
+from xlt.data.retrieval import read_aligned, read_bucc, read_tatoeba
+from xlt.data.rows import json_rows, suffix
+from xlt.data.spans import read_spans, span_languages
+from xlt.data.tags import read_tags
+from xlt.errors import UsageError
+from xlt.examples import Example
+from xlt.tasks import Task
+
+__all__ = ["READERS", "languages_inside", "read_files"]
+
+READERS = {"pair": read_pairs, "choice": read_choices, "tag": read_tags, "span": read_spans}
+
+
+def read_files(files: FileSet, task: Task, user: UserTask | None = None) -> DataSet:
+    """Read the files of a set whole.
+
+    Args:
+        files: what `DataRoot.find` found.
+        task: whose files they are.
+        user: the task file's record of a user task.
+
+    Raises:
+        DataError: the files are not what they say they are.
+    """
+    rows = _rows(files, task, user if files.mapped else None)
+    beside = None if _labelled(rows, files.split) else files.labels
+    if beside is not None:
+        rows = with_labels(rows, files.paths[0], beside, task)
+    labelled = _labelled(rows, files.split)
+    examples, notes = rows.examples, rows.notes
+    if files.split == "test" and not labelled:
+        constant = rows.bitext is None and all_or_none(examples, str)
+        why = "only placeholder labels" if constant else "no labels"
+        notes = (*notes, f"{why}: the test set can be predicted, not scored")
+        examples = without_gold(examples)
+    paths = (*files.paths, beside) if beside else files.paths
+    return DataSet(
+        task=files.task,
+        lang=files.lang,
+        split=files.split,
+        examples=examples,
+        bitext=rows.bitext,
+        labelled=labelled,
+        paths=paths,
+        sha256=file_digest(paths),
+        notes=notes,
+    )
+
+
+def languages_inside(path: Path, task: Task, user: UserTask | None = None) -> frozenset[str]:
+    """Which languages the rows of one file hold (a language column, or TyDiQA's ids)."""
+    if user is not None:
+        return frozenset(str(row.fields.get("language")) for row in mapped_rows(path, user))
+    return span_languages(path) if task.kind == "span" else row_languages(path)
+
+
+def _rows(files: FileSet, task: Task, user: UserTask | None) -> Rows:
+    if task.kind == "embed":
+        return _bitext_rows(files, task, user)
+    if task.kind not in READERS:
+        raise UsageError(
+            f"task {task.name} has no data files", "its text comes from text/ and parallel/"
+        )
+    read = READERS[task.kind]
+    if len(files.paths) == 1 and not files.parts:
+        path = files.paths[0]
+        return read(path, task, files.lang, mapped_rows(path, user) if user else None)
+    examples: list[Example] = []
+    notes: list[str] = []
+    names = files.parts or tuple(path.name for path in files.paths)
+    for name, path in zip(names, files.paths, strict=True):
+        rows = read(path, task, files.lang, mapped_rows(path, user) if user else None)
+        notes.extend(rows.notes)
+        examples.extend(
+            dataclasses.replace(one, id=f"{name}:{one.id}") if files.parts else one
+            for one in rows.examples
+        )
+    if files.parts:
+        absent = [part for part in PARTS if part not in files.parts]
+        notes.append("joined: " + ", ".join(files.parts))
+        if absent:
+            notes.append("absent: " + ", ".join(absent))
+    all_or_none(tuple(examples), lambda index: f"example {examples[index].id}")
+    return Rows(examples=tuple(examples), notes=tuple(notes))
+
+
+def _bitext_rows(files: FileSet, task: Task, user: UserTask | None) -> Rows:
+    path = files.paths[0]
+    if user is not None:
+        return read_aligned(path, mapped_rows(path, user), files.lang)
+    if suffix(path) == ".jsonl":
+        return read_aligned(path, json_rows(path), files.lang)
+    if task.metric == "bucc":
+        gold = files.paths[2] if len(files.paths) > 2 else None
+        return read_bucc(path, files.paths[1], gold)
+    return read_tatoeba(path, files.paths[1])
+
+
+def _labelled(rows: Rows, split: str) -> bool:
+    """Whether there are labels; in a test set, labels that mean something."""
+    if rows.bitext is not None:
+        return rows.bitext.gold is not None
+    if not all_or_none(rows.examples, str):
+        return False
+    return split != "test" or not placeholder(rows.examples)
