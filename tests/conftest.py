@@ -45,6 +45,16 @@ def shared_oracle() -> Path:
     return SHARED / "oracle"
 
 
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory) -> Path:
+    """A data root of the embedded benchmark, size tiny, seed 1. Read it, do not change it."""
+    from xlt.world import write_world
+
+    root = tmp_path_factory.mktemp("world") / "tiny"
+    write_world(root, size="tiny", seed=1)
+    return root
+
+
 @pytest.fixture
 def run_xlt(tmp_path):
     """Run the command line as a user does; returns a CompletedProcess with text output."""
