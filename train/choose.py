@@ -34,7 +34,7 @@ def choose(config: TrainConfig, root: DataRoot) -> Chosen:
 
     def resolve(name: str) -> Task | None:
         try:
-            return get_task(name)
+            return get_task(name, root.tasks)
         except UsageError as error:
             mistakes.append(error.message)
             return None
@@ -74,7 +74,7 @@ def choose(config: TrainConfig, root: DataRoot) -> Chosen:
 
 def _has_training(root: DataRoot, task: Task, files: set[str]) -> bool:
     """Whether there is something to train a target on, without reading it."""
-    source = TASKS.get(task.source or "", task)
+    source = root.tasks.get(task.source or "", task)
     return source.name in files or root.find(source, "en", "train") is not None
 
 

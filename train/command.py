@@ -74,6 +74,7 @@ __all__ = ["train"]
     metavar="TASK=FILE",
     help="Train TASK on this file instead (recorded as non-standard).",
 )
+@click.option("--task-file", type=PATH, multiple=True, metavar="YAML", help="Add tasks.")
 @click.option("--epochs", type=float, metavar="X", help="Passes over the data of each phase.")
 @click.option("--steps", type=int, metavar="N", help="Upper bound of the steps of every phase.")
 @click.option("--lr", type=float, metavar="X", help="Peak learning rate.")

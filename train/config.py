@@ -38,6 +38,7 @@ class TrainConfig:
             None: all, or none when a phase is asked for.
         train_examples: a number or a percentage; smaller sets are part of larger ones.
         train_split: (task, file) pairs that stand in for the task's own train split.
+        task_file: YAML files that add tasks.
         epochs: passes over the training data of each phase.
         steps: upper bound of the steps of every phase.
         lr: peak learning rate.
@@ -67,6 +68,7 @@ class TrainConfig:
     target: tuple[str, ...] | None = None
     train_examples: str | None = None
     train_split: tuple[tuple[str, Path], ...] = ()
+    task_file: tuple[Path, ...] = ()
     epochs: float | None = None
     steps: int | None = None
     lr: float | None = None
@@ -114,6 +116,7 @@ class TrainConfig:
         value = {name: field for name, field in asdict(self).items() if name not in HOW}
         value["data"] = str(self.data.resolve())
         value["train_split"] = {task: str(file.resolve()) for task, file in self.train_split}
+        value["task_file"] = [str(file.resolve()) for file in self.task_file]
         if not self.is_compact and Path(self.model).is_dir():
             value["model"] = str(Path(self.model).resolve())
         return value

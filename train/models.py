@@ -121,6 +121,8 @@ def save_folder(model: Any, tokenizer: Path, target: Path) -> None:
         for name in TOKENIZER_FILES:
             if (tokenizer / name).is_file():
                 shutil.copyfile(tokenizer / name, folder / name)
+        for file in folder.iterdir():
+            file.chmod(0o644)  # safetensors writes files that only the owner reads
 
 
 def tokenizer_files(source: str | Path, folder: Path) -> None:

@@ -126,7 +126,7 @@ def make_plan(config: TrainConfig) -> Plan:
     """
     config.check()
     base = find_base(config)
-    root = DataRoot(config.data)
+    root = DataRoot(config.data, task_files=config.task_file)
     chosen = choose(config, root)
     phases = []
     for number, task in enumerate(chosen.intermediate, start=1):
