@@ -21,6 +21,7 @@ def evaluate(
     split: str = "test",
     precision: str = "fp32",
     use: Mapping[str, str] | None = None,
+    task_files: Sequence[str | Path] = (),
     out: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -38,6 +39,7 @@ def evaluate(
         split: test or dev.
         precision: fp32, fp16 or int8; every bundle must have it.
         use: task -> name or folder of the bundle that answers it.
+        task_files: YAML files of further tasks.
         out: results folder; None: RUN/results, or ./xlt-results without a run.
         device: auto, cpu, cuda[:i].
         threads: CPU threads; None: the cores this process may use.
@@ -67,6 +69,7 @@ def evaluate(
         split=split,
         precision=precision,
         use=use or {},
+        task_files=[Path(file) for file in task_files],
     )
     options = Options(
         device=device,

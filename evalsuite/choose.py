@@ -44,7 +44,10 @@ def parse_use(texts: Sequence[str]) -> dict[str, str]:
 
 
 def assign(
-    bundles: Sequence[Bundle], tasks: str | Sequence[str], use: Mapping[str, str]
+    bundles: Sequence[Bundle],
+    tasks: str | Sequence[str],
+    use: Mapping[str, str],
+    known: Mapping[str, Task] = TASKS,
 ) -> list[Duty]:
     """One bundle for each task that is asked, in the order of the benchmark.
 
@@ -52,12 +55,13 @@ def assign(
         bundles: what the models hold.
         tasks: names, a comma list, or "all": the targets and user tasks that the bundles answer.
         use: task -> bundle name or folder, for what a manifest does not offer or offers twice.
+        known: all tasks by name; the bundles' own are added.
 
     Raises:
         UsageError: a task nobody answers, a task with two bundles, a --use that cannot work; all
             mistakes at once.
     """
-    known = {**TASKS, **{b.task.name: b.task for b in bundles if b.task.name not in TASKS}}
+    known = {**{b.task.name: b.task for b in bundles}, **known}
     offered: dict[str, list[Bundle]] = {}
     for bundle in bundles:
         for name in bundle.answers:
@@ -70,10 +74,10 @@ def assign(
             + (f", only {' '.join(sorted(offered))}" if offered else ""),
             "name what you want with --tasks",
         )
-    asked = parse_tasks(text, all_means=every, extra=known)
+    asked = parse_tasks(text, all_means=every, extra=dict(known))
     duties, mistakes, hints = [], [], []
     for name in use.keys() - {task.name for task in asked}:
-        get_task(name, known)
+        get_task(name, dict(known))
         mistakes.append(f"--use names {name}, which --tasks does not")
     for task in sorted(asked, key=lambda task: _rank(task.name)):
         found = offered.get(task.name, [])

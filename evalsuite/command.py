@@ -45,6 +45,10 @@ __all__ = ["evaluate"]
     help="Let the bundle NAME answer TASK; repeatable.",
 )  # fmt: skip
 @click.option(
+    "--task-file", "task_files", multiple=True, type=PATH, metavar="YAML",
+    help="A task of your own; repeatable. Those in ROOT/tasks/ are known anyway.",
+)  # fmt: skip
+@click.option(
     "--batch-tokens", type=click.IntRange(1), default=512, show_default=True, metavar="N",
     help="Padded tokens a batch: speed and memory, never scores.",
 )  # fmt: skip
@@ -77,6 +81,7 @@ def evaluate(
     split: str,
     precision: str,
     use: tuple[str, ...],
+    task_files: tuple[Path, ...],
     batch_tokens: int,
     both_directions: bool,
     data: Path | None,
@@ -114,7 +119,14 @@ def evaluate(
     if submission:
         check_target(submission, split)
     plan = make_plan(
-        models, data, tasks, langs, split=split, precision=precision, use=parse_use(use)
+        models,
+        data,
+        tasks,
+        langs,
+        split=split,
+        precision=precision,
+        use=parse_use(use),
+        task_files=task_files,
     )
     floors = parse_floors(min_score, plan.langs)
     out = out or default_out(models)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from xlt.data import DataRoot, FileSet
 from xlt.errors import DataError
@@ -19,16 +20,20 @@ class Inputs:
     Attributes:
         files: of the language and split that is evaluated.
         tuning: of the dev set that BUCC's threshold comes from; None where there is none.
+        mapping: how a task file reads the columns; None for tasks of our own.
     """
 
     files: FileSet
-    tuning: FileSet | None
+    tuning: FileSet | None = None
+    mapping: dict[str, Any] | None = None
 
     @property
     def sha256(self) -> str:
-        """Hash of all bytes the cell depends on, gold included."""
+        """Hash of all that the cell's items depend on, gold included."""
         digest = self.files.digest()
-        return sha256_json([digest, self.tuning.digest()]) if self.tuning else digest
+        if self.tuning is None and self.mapping is None:
+            return digest
+        return sha256_json([digest, self.tuning and self.tuning.digest(), self.mapping])
 
 
 def find_inputs(root: DataRoot, cell: Planned) -> Inputs:
@@ -45,4 +50,9 @@ def find_inputs(root: DataRoot, cell: Planned) -> Inputs:
             "tried " + ", ".join(root.tried(task, cell.lang, cell.split)),
         )
     tuned = task.metric == "bucc" and cell.split != "dev"
-    return Inputs(files=files, tuning=root.find(task, cell.lang, "dev") if tuned else None)
+    user = root.user_tasks.get(task.name)
+    return Inputs(
+        files=files,
+        tuning=root.find(task, cell.lang, "dev") if tuned else None,
+        mapping={"columns": dict(user.columns), "values": dict(user.values)} if user else None,
+    )

@@ -74,6 +74,7 @@ def make_plan(
     split: str,
     precision: str,
     use: Mapping[str, str],
+    task_files: Sequence[Path] = (),
 ) -> Plan:
     """Decide what to evaluate; reads manifests and folder listings, no data.
 
@@ -82,8 +83,9 @@ def make_plan(
         DataError: no data for a task that was named, or for any task (exit 3).
         ModelError: a model is missing, damaged, or lacks the precision (exit 4).
     """
-    duties = _verified(assign(_bundles(models, precision), tasks, use))
-    root = DataRoot(_data_root(models, data))
+    bundles = _bundles(models, precision)
+    root = DataRoot(_data_root(models, data), task_files=task_files)
+    duties = _verified(assign(bundles, tasks, use, root.tasks))
     named = _names(tasks)
     asked = set(parse_langs(langs, root.languages, root.languages))
     cells: list[Planned] = []

@@ -39,6 +39,6 @@ def bundle_record(bundle: Bundle) -> dict[str, Any]:
         "answers": list(bundle.answers),
         **{
             name: manifest.get(name)
-            for name in ("max_length", "pooling", "layer", "layers", "trained_on")
+            for name in ("max_length", "pooling", "layer", "layers", "trained_on", "baseline")
         },
     }

@@ -73,6 +73,7 @@ def _task(results: Results, task: str, official: Sequence[str]) -> str:
     if any(cell["baseline"] for cell in cells):
         accuracy = "token accuracy" if "token_accuracy" in cells[0]["metrics"] else "accuracy"
         lines.append(f"majority: {accuracy} of always answering the most frequent training label")
+    lines += _baselines(record["bundles"][cells[0]["bundle"]], cells)
     lines += _coverage(scores, record["missing"].get(task, ()), official)
     for axis, groups in record["families"].get(task, {}).items():
         if len(groups) > 1:
@@ -140,6 +141,24 @@ def _mean_line(scores: Mapping[str, float]) -> str:
     return "   ".join(parts)
 
 
+def _baselines(bundle: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What answers that ignore the text reach on English dev, as the run found it."""
+    if cells[0]["task"] != bundle["task"]:
+        return []
+    found = {
+        kind: scores
+        for kind, scores in (bundle.get("baseline") or {}).items()
+        if isinstance(scores, dict)
+    }
+    parts = [
+        f"{kind.replace('_', ' ')} {scores[name]:.1f}"
+        for kind, scores in found.items()
+        for name in ("token_accuracy", "accuracy")
+        if name in scores
+    ]
+    return [fold("baselines on English dev", parts, gap="  ")] if parts else []
+
+
 def _retrieval(bundle: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> list[str]:
     """How vectors are made, and where the thresholds come from."""
     if not bundle.get("pooling"):
@@ -163,6 +182,9 @@ def _coverage(
         lines.append(fold(f"mean of {len(scores)}", list(scores)))
     if missing:
         lines.append(fold(f"missing, {len(missing)} of {len(official)}", list(missing)))
+    beyond = [lang for lang in scores if lang not in official]
+    if beyond and official and len(beyond) < len(scores):
+        lines.append(fold("beyond the official languages", beyond))
     return lines
 
 

@@ -74,6 +74,11 @@ def write_onnx(path, table_VC, kind):
         outputs = {"logits": ["B", "C"]}
     elif kind == "tag":
         nodes.append(helper.make_node("Identity", ["rows"], ["logits"]))
+    elif kind == "choice":
+        constants |= {"last": np.array([-1], np.int64)}
+        nodes.append(helper.make_node("Squeeze", ["rows", "last"], ["scores"]))
+        nodes.append(helper.make_node("ReduceSum", ["scores", "last"], ["logits"], keepdims=0))
+        outputs = {"logits": ["B", "N"]}
     elif kind == "span":
         constants["last"] = np.array([-1], np.int64)
         nodes.append(helper.make_node("Squeeze", ["rows", "last"], ["start_logits"]))
@@ -85,7 +90,9 @@ def write_onnx(path, table_VC, kind):
         )
         outputs = {"sentence_embedding": ["B", "D"]}
     inputs = [
-        helper.make_tensor_value_info(name, TensorProto.INT64, ["B", "L"])
+        helper.make_tensor_value_info(
+            name, TensorProto.INT64, ["B", "N", "L"] if kind == "choice" else ["B", "L"]
+        )
         for name in ("input_ids", "attention_mask")
     ]
     graph = helper.make_graph(
@@ -117,6 +124,7 @@ def tables():
         "panx": table_of(NER, TASKS["panx"].labels),
         "xquad": answers,
         "tydiqa": answers,
+        "hellaswag": answers,
         "tatoeba": vectors,
     }
 
@@ -125,7 +133,7 @@ def write_bundle(folder, task, *, name=None, answers=None, table=None, **fields)
     """A bundle for one of the tasks of `tables`."""
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder)
-    record = TASKS[task]
+    record = fields.pop("record", None) or TASKS[task]
     write_onnx(folder / "onnx" / "model.onnx", tables()[task] if table is None else table,
                record.kind)  # fmt: skip
     write_manifest(

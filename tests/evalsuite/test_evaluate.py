@@ -273,3 +273,43 @@ def test_measured_times_are_beside_and_not_inside(whole):
     measured = json.loads((whole.path / "measured.json").read_text())
     assert measured["cells"]["xnli/test-de"]["seconds"] > 0
     assert "seconds" not in (whole.path / "results.json").read_text()
+
+
+def test_choices_are_predicted_by_number(make, tmp_path):
+    rows = [
+        {"ctx_a": "x", "ctx_b": "x", "endings": ["x", "forty", "the", "dog"], "label": "1"},
+        {"ctx_a": "x", "ctx_b": "x", "endings": ["zehn", "x", "the", "dog"], "label": "2"},
+    ]
+    text = "".join(json.dumps({"ind": n, **row}) + "\n" for n, row in enumerate(rows))
+    root = make.root(tmp_path / "root", {"hellaswag/hellaswag_val.jsonl": text})
+    model = make.bundle(tmp_path / "m", "hellaswag")
+    results = evaluate(model, root, "hellaswag", split="dev", out=tmp_path / "r")
+    assert results.score("hellaswag", "en") == 50
+    assert (tmp_path / "r/predictions/hellaswag/dev-en.tsv").read_text() == "1\n0\n"
+
+
+MINE = """\
+name: mine
+kind: pair
+labels: [entailment, neutral, contradiction]
+languages: [en, sw]
+files: {test: "mine/{lang}.tsv"}
+columns: {text_a: one, text_b: two, label: gold}
+values: {e: entailment, n: neutral, c: contradiction}
+"""
+
+
+def test_a_users_task_is_evaluated_like_ours(bundles, make, tmp_path):
+    files = {
+        "mine/sw.tsv": "one\ttwo\tgold\nx yes\tx\te\nx no\tx\tn\n",
+        "tasks/mine.yaml": MINE,
+    }
+    root = make.root(tmp_path / "root", files)
+    results = evaluate(bundles, root, "mine", use={"mine": "xnli"}, out=tmp_path / "r")
+    assert results.record["tasks"]["mine"]["avg_accuracy"] == 50
+    assert results.record["missing"] == {"mine": ["en"]}
+    swapped = MINE.replace("e: entailment, n: neutral", "n: entailment, e: neutral")
+    (root / "tasks/mine.yaml").write_text(swapped)
+    again = evaluate(bundles, root, "mine", use={"mine": "xnli"}, out=tmp_path / "r")
+    assert again.status == {"mine/sw": "redone: data changed"}
+    assert again.score("mine") == 0

@@ -1,0 +1,72 @@
+"""Tables fit 80 columns whatever is in them, and say over what a mean is."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xlt.evalsuite.families import group_means
+from xlt.evalsuite.results import Results
+from xlt.evalsuite.tables import fold, render
+from xlt.languages import LANGUAGES
+from xlt.tasks import TASKS
+
+
+def results(task, langs, **bundle):
+    cells = [
+        {
+            "bundle": "m", "task": task, "lang": lang, "split": "test", "n": 123456,
+            "score": 50.0 + n, "metrics": {"accuracy": 50.0 + n}, "baseline": {}, "key": "k",
+            "flags": [], "predictions": None,
+        }
+        for n, lang in enumerate(langs)
+    ]  # fmt: skip
+    scores = {cell["lang"]: cell["score"] for cell in cells}
+    record = {
+        "split": "test", "precision": "fp32", "bundles": {"m": {"task": task, **bundle}},
+        "cells": cells, "tasks": {}, "groups": {}, "all_task": None, "missing": {},
+        "families": {task: group_means(scores, LANGUAGES)},
+        "languages": {lang: {"constructed": lang == "sw"} for lang in langs},
+    }  # fmt: skip
+    return Results(path=Path("R"), record=record)
+
+
+def test_forty_languages_are_folded_and_none_is_lost():
+    langs = TASKS["panx"].languages
+    text = render(results("panx", langs), {"panx": langs})
+    assert max(map(len, text.splitlines())) <= 80
+    headers = [line.split() for line in text.splitlines() if line.startswith("         ")]
+    assert [code for header in headers for code in header] == list(langs)
+    assert "mean of" not in text
+
+
+def test_languages_beyond_the_official_ones_are_named():
+    text = render(results("xquad", ["en", "ro"]), {"xquad": TASKS["xquad"].languages})
+    assert "beyond the official languages: ro" in text
+    assert "mean of 2: en ro" in text
+
+
+def test_constructed_languages_are_named_as_such():
+    text = render(results("xnli", ["en", "sw"]), {"xnli": TASKS["xnli"].languages})
+    assert "constructed languages, not XTREME: sw" in text
+
+
+def test_the_encoders_block_and_pooling_are_told():
+    found = results("tatoeba", ["de"], pooling="mean", layer=14, layers=24)
+    assert "vectors: layer 14, pooling mean" in render(found, {})
+
+
+def test_english_dev_baselines_of_the_run_are_told():
+    baseline = {"label": "NOUN", "majority": {"token_accuracy": 17.0},
+                "per_word": {"token_accuracy": 84.26}}  # fmt: skip
+    text = render(results("udpos", ["de"], baseline=baseline), {})
+    assert "baselines on English dev: majority 17.0  per word 84.3" in text
+
+
+@pytest.mark.parametrize("width", [80])
+@given(items=st.lists(st.text("abc", min_size=1, max_size=30), max_size=40))
+def test_folding_keeps_every_item_in_order(width, items):
+    text = fold("some label", items)
+    assert text.replace("\n", " ").split()[2:] == items
+    assert all(len(line) <= width for line in text.splitlines())
