@@ -242,14 +242,19 @@ def _only_bundle(model: Path | str | None) -> Path:
 
 
 def _needed_outputs(bundle: Bundle, session: Session) -> tuple[str, ...]:
-    """Names of the outputs that the task's kind decodes; token vectors when none are pooled."""
+    """Names of the outputs that the task's kind decodes.
+
+    ONNX Runtime's sums over tokens depend on the batch in their last bits, the token vectors do
+    not: on a CPU a row is pooled here, alone. From a GPU only the pooled vectors are fetched.
+    """
     wanted = KINDS[bundle.task.kind].outputs
-    if set(wanted) <= set(session.outputs):
-        return wanted
-    if bundle.task.kind == "embed" and bundle.pooling is not None:
+    found = set(wanted) <= set(session.outputs)
+    if bundle.task.kind == "embed" and bundle.pooling and (session.device == "cpu" or not found):
         for name in TOKEN_VECTORS:
             if name in session.outputs:
                 return (name,)
+    if found:
+        return wanted
     raise ModelError(
         f"{bundle.onnx_path}: a {bundle.task.kind} task needs the outputs {', '.join(wanted)}; "
         f"this graph has {', '.join(session.outputs)}",
