@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xlt.client import Client
     from xlt.engine import Engine
 
     open = Engine.open
 
-__all__ = ["open"]
+__all__ = ["Client", "open"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> Any:
         from xlt.engine import Engine
 
         return Engine.open
+    if name == "Client":
+        from xlt.client import Client
+
+        return Client
     raise AttributeError(f"module 'xlt' has no attribute {name!r}")
