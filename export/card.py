@@ -6,13 +6,14 @@ Front matter is JSON values under YAML keys, which every YAML reader takes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xlt.export.plan import Job
 
 __all__ = ["model_card"]
 
+FEW = 8  # languages that are listed by name
 PIPELINES = {
     "pair": "text-classification",
     "tag": "token-classification",
@@ -107,17 +108,31 @@ def _trained_on(job: Job) -> str:
         for n, phase in enumerate(job.lineage.get("phases", []), 1)
     ]
     data = [
-        f"| {d['task']} | {d['lang']} | {d['split']} | {d['n']} |" for d in job.trained_on["data"]
+        f"| {task} | {_few(langs)} | {split} | {items} |"
+        for (task, split), (langs, items) in _by_task(job.trained_on["data"]).items()
     ]
     text = "Tasks: " + (", ".join(job.trained_on["tasks"]) or "none") + "."
     if phases:
         text += " Phases before the target:\n\n" + "\n".join(phases)
     if data:
-        head = "| task | language | split | items |\n| :- | :- | :- | -: |\n"
+        head = "| data | languages | split | items |\n| :- | :- | :- | -: |\n"
         text += "\n\n" + head + "\n".join(data)
     if job.lineage.get("overlaps"):
         text += f"\n\n{len(job.lineage['overlaps'])} overlaps with test files: see `xlt.json`."
     return text
+
+
+def _by_task(data: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], tuple[list[str], int]]:
+    """Languages and items of each task and split."""
+    found: dict[tuple[str, str], tuple[list[str], int]] = {}
+    for entry in data:
+        langs, items = found.get((entry["task"], entry["split"]), ([], 0))
+        found[entry["task"], entry["split"]] = ([*langs, entry["lang"]], items + entry["n"])
+    return found
+
+
+def _few(langs: list[str]) -> str:
+    return " ".join(langs) if len(langs) <= FEW else f"{len(langs)} languages"
 
 
 def _parity(parity: Mapping[str, Any]) -> str:

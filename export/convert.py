@@ -8,6 +8,7 @@ writes the same graph; both ways pass the same parity gate.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import inspect
 import logging
 import warnings
@@ -64,6 +65,8 @@ def exporter_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError as error:
             if package in {"torch", "transformers", "onnx"}:
                 raise MissingExtra(package, "export", "conversion to ONNX") from error
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise MissingExtra("onnxruntime", "cpu", 'on NVIDIA machines: pip install "xlt[gpu]"')
     return found
 
 

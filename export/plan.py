@@ -22,6 +22,10 @@ POOLINGS = ("mean", "cls", "last")
 # hidden_states[K] that XTREME takes: XLM-R Large 14 of 24, mBERT 8 of 12 (its indices 13 and 7
 # count blocks from 0).
 XTREME_LAYER = {24: 14, 12: 8}
+# What run.json calls the collections that tokenizers and pretraining read.
+PLAIN_TEXT = {"text", "parallel"}
+# Fields of a run's target that the bundle names elsewhere; the rest is how it was trained.
+NAMED_ELSEWHERE = {"path", "task", "serves", "dev", "baseline"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +173,10 @@ def _target_job(run: Run, name: str, target: Path, settings: Settings) -> Job:
         settings,
         answers=tuple(entry["serves"]),
         trained_on=_trained_on(run, task.source or name),
-        lineage=_lineage(run),
+        lineage={
+            **_lineage(run),
+            "training": {k: v for k, v in entry.items() if k not in NAMED_ELSEWHERE},
+        },
         dev=entry.get("dev") or {},
         baseline=entry.get("baseline") or {},
     )
@@ -256,7 +263,7 @@ def _trained_on(run: Run, source: str | None) -> dict[str, Any]:
     data = [
         entry
         for entry in lineage.get("data", [])
-        if entry["task"] in sources and entry["split"] != "dev"
+        if entry["task"] in sources | PLAIN_TEXT and entry["split"] != "dev"
     ]
     return {
         "declared": True,

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from xlt.errors import ModelError
 
-__all__ = ["POOLINGS", "SentenceEncoder", "cut_blocks", "pool"]
+__all__ = ["SentenceEncoder", "cut_blocks", "pool"]
 
-POOLINGS = ("mean", "cls", "last")
 FINAL_NORMS = ("final_norm", "final_layer_norm", "norm", "ln_f")
 TINY = 1e-12
 

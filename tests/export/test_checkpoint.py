@@ -7,6 +7,7 @@ import pytest
 
 from xlt.errors import ModelError
 from xlt.export.checkpoint import fetch, read_checkpoint
+from xlt.export.plan import Settings, find_model, plan
 
 
 def edited(folder, target, **changes):
@@ -123,3 +124,26 @@ def test_hub_model_that_cannot_be_fetched_is_exit_4():
         fetch("nobody/no-such-model")
     with pytest.raises(ModelError, match="no such folder"):
         fetch("some/deep/path/that/is/not/there")
+
+
+def test_hub_model_in_the_cache_is_found_with_its_revision(checkpoints, tmp_path, monkeypatch):
+    import transformers.utils.hub
+
+    monkeypatch.setattr(transformers.utils.hub, "TRANSFORMERS_CACHE", str(tmp_path))
+    model = tmp_path / "models--somebody--tiny"
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs" / "main").write_text(commit)
+    shutil.copytree(checkpoints(), model / "snapshots" / commit)
+    job = plan(
+        find_model("somebody/tiny"), out=tmp_path / "o", task=None, settings=Settings.parse()
+    )[0]
+    assert job.checkpoint.path.name == commit
+    assert job.lineage["base_model"] == "somebody/tiny"
+    assert job.lineage["revision"] == commit
+
+
+def test_local_checkpoints_do_not_tell_where_they_lay(checkpoints, tmp_path):
+    folder = checkpoints()
+    job = plan(find_model(folder), out=tmp_path, task=None, settings=Settings.parse())[0]
+    assert job.lineage == {"base_model": folder.name, "phases": []}

@@ -1,6 +1,7 @@
 """`xlt export` as typed: what is printed where, and the exit codes."""
 
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -54,6 +55,21 @@ def test_exit_codes(checkpoints, tmp_path, monkeypatch, flags, code, said):
     done = CliRunner().invoke(command, [str(checkpoints(kind="embed")), "--out", "b", *flags])
     assert done.exception.exit_code == code, done.output
     assert said in done.exception.message
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("package", ["torch", "optimum"])
+def test_missing_extra_is_exit_6_with_the_pip_line(checkpoints, tmp_path, monkeypatch, package):
+    folder = checkpoints()
+    if package == "torch":
+        monkeypatch.delitem(sys.modules, "xlt.export.build", raising=False)
+        monkeypatch.setitem(sys.modules, "torch", None)
+    else:
+        monkeypatch.setitem(sys.modules, "optimum.exporters.onnx.convert", None)
+    done = CliRunner().invoke(command, [str(folder), "--out", str(tmp_path / "b")])
+    assert done.exception.exit_code == 6
+    assert package in done.exception.message
+    assert done.exception.hint == 'pip install "xlt[export]"'
     assert not (tmp_path / "b").exists()
 
 

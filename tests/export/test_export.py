@@ -2,17 +2,20 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import onnx
 import pytest
 import torch
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
+import xlt
 from xlt.bundle import Bundle, find_bundles
 from xlt.encode import Encoder, pad
 from xlt.errors import CheckFailed, ModelError, UsageError
-from xlt.examples import Sentence
+from xlt.examples import Choice, Pair, Question, Sentence, Tagged
 from xlt.export import build as building
 from xlt.export import export
 from xlt.session import Session
@@ -275,3 +278,50 @@ def test_sentence_models_keep_their_pooling_and_length(checkpoints, tmp_path):
     assert (bundle.manifest["layer"], bundle.pooling, bundle.max_length) == (12, "cls", 40)
     row = Encoder.load(tmp_path / "o", max_length=bundle.max_length)
     assert row.encode("embed", [Sentence(id="1", text="boat " * 100)])[0].ids.shape == (40,)
+
+
+ITEMS = {
+    "pair": [Pair(id="1", text_a="The boat is here.", text_b="A boat."), Pair(id="2", text_a="No")],
+    "choice": [Choice(id="1", prompt="The boat", choices=("sinks", "sings", "is a bird"))],
+    "tag": [Tagged(id="1", words=("The", "boat", "sinks"))],
+    "span": [Question(id="1", question="Where is it?", context="The boat is in the harbour.")],
+    "embed": [Sentence(id="1", text="The boat sinks."), Sentence(id="2", text="Лодка тонет.")],
+}
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+def test_engine_answers_from_the_bundle(checkpoints, tmp_path, kind):
+    task = {"choice": "csqa", "span": "xquad"}.get(kind)
+    export(checkpoints(kind=kind), out=tmp_path / "b", task=task)
+    engine = xlt.open(tmp_path / "b", threads=1)
+    answers = engine.predict(ITEMS[kind])
+    assert len(answers) == len(ITEMS[kind])
+    if kind == "embed":
+        assert np.linalg.norm(answers, axis=1) == pytest.approx([1.0, 1.0], abs=1e-6)
+    if kind == "tag":
+        assert len(answers[0].tags) == 3
+    if kind == "span":
+        assert answers[0].text in ITEMS[kind][0].context
+    if kind == "choice":
+        assert answers[0].probabilities.shape == (3,)
+    if kind == "pair":
+        model = AutoModelForSequenceClassification.from_pretrained(checkpoints(kind=kind)).eval()
+        tokens = AutoTokenizer.from_pretrained(checkpoints(kind=kind))
+        with torch.no_grad():
+            logits = model(**tokens("The boat is here.", "A boat.", return_tensors="pt")).logits
+        assert answers[0].label == model.config.id2label[int(logits.argmax())]
+
+
+def test_kill_in_the_middle_leaves_no_bundle_and_a_second_run_makes_it(checkpoints, tmp_path):
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "import xlt.export.build as build\nfrom xlt.export import export\n"
+        "build.write_manifest = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "export(sys.argv[1], out=Path(sys.argv[2]))\n"
+    )
+    arguments = [sys.executable, "-c", code, str(checkpoints()), str(tmp_path / "b" / "m")]
+    assert subprocess.run(arguments, capture_output=True, check=False).returncode == -9
+    assert not (tmp_path / "b" / "m").exists()
+    assert export(checkpoints(), out=tmp_path / "b" / "m")[0].status == "exported"
+    Bundle.open(tmp_path / "b" / "m")
