@@ -9,13 +9,27 @@ from typing import Any
 
 from xlt.errors import UsageError, did_you_mean
 from xlt.files import atomic_folder, refuse_non_empty, sha256_file, sha256_json
-from xlt.world.build import make_world, write_all
+from xlt.world.build import World, make_world
 from xlt.world.formats import Folder
+from xlt.world.pair_files import write_inference, write_paraphrase, write_planted
+from xlt.world.plain_files import write_languages, write_retrieval, write_text
 from xlt.world.sizes import SIZES
+from xlt.world.task_files import write_choices, write_questions, write_tagging
 
 __all__ = ["MANIFEST", "write_world"]
 
 MANIFEST = "world.json"
+PARTS: dict[str, Callable[[World, Folder], None]] = {
+    "languages": write_languages,
+    "inference": write_inference,
+    "paraphrase": write_paraphrase,
+    "tagging": write_tagging,
+    "questions": write_questions,
+    "choices": write_choices,
+    "retrieval": write_retrieval,
+    "text": write_text,
+    "planted": write_planted,
+}
 VERSION = 1  # of the generator: a change of any byte needs a new one
 
 
@@ -52,7 +66,9 @@ def write_world(
     world = make_world(SIZES[size], seed)
     with atomic_folder(out) as path:
         folder = Folder(path)
-        write_all(world, folder, step)
+        for name, write in PARTS.items():
+            step(name)
+            write(world, folder)
         record = {
             "schema": 1,
             "version": VERSION,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+
 from xlt.data import DataRoot, overlaps, training_sets
 from xlt.errors import UsageError
 from xlt.tasks import GROUPS, INTERMEDIATE, TARGETS, TASKS
@@ -116,7 +117,7 @@ def test_killed_writer_leaves_nothing_to_believe(tmp_path):
 
 
 def test_unknown_size_is_named_with_a_suggestion(tmp_path):
-    with pytest.raises(UsageError, match="'smal'.*did you mean 'small'"):
+    with pytest.raises(UsageError, match=r"'smal'.*did you mean 'small'"):
         write_world(tmp_path / "w", size="smal")
 
 
