@@ -25,7 +25,7 @@ def evaluate(
     out: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
-    batch_tokens: int = 512,
+    batch_tokens: int | None = None,
     both_directions: bool = False,
     force: bool = False,
 ) -> Results:
@@ -43,7 +43,7 @@ def evaluate(
         out: results folder; None: RUN/results, or ./xlt-results without a run.
         device: auto, cpu, cuda[:i].
         threads: CPU threads; None: the cores this process may use.
-        batch_tokens: padded tokens a batch; never changes a score.
+        batch_tokens: padded tokens a batch; None: what suits the device. Never changes a score.
         both_directions: Tatoeba also with the foreign sentences as queries.
         force: redo cells that could be kept.
 

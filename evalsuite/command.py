@@ -49,8 +49,8 @@ __all__ = ["evaluate"]
     help="A task of your own; repeatable. Those in ROOT/tasks/ are known anyway.",
 )  # fmt: skip
 @click.option(
-    "--batch-tokens", type=click.IntRange(1), default=512, show_default=True, metavar="N",
-    help="Padded tokens a batch: speed and memory, never scores.",
+    "--batch-tokens", type=click.IntRange(1), metavar="N",
+    help="Padded tokens a batch: speed and memory, never scores [default: by device].",
 )  # fmt: skip
 @click.option(
     "--both-directions", is_flag=True, help="Tatoeba also with the foreign side as queries."
@@ -82,7 +82,7 @@ def evaluate(
     precision: str,
     use: tuple[str, ...],
     task_files: tuple[Path, ...],
-    batch_tokens: int,
+    batch_tokens: int | None,
     both_directions: bool,
     data: Path | None,
     out: Path | None,

@@ -10,8 +10,8 @@ from xlt.bundle import DEFAULT_RUN, Bundle, find_bundles
 from xlt.data import DataRoot
 from xlt.errors import DataError, UsageError
 from xlt.evalsuite.choose import Duty, assign
-from xlt.files import read_json
 from xlt.languages import parse_langs
+from xlt.runs import Run
 
 __all__ = ["Plan", "Planned", "default_out", "make_plan", "recorded_root"]
 
@@ -123,9 +123,9 @@ def recorded_root(models: Sequence[Path]) -> Path | None:
     """The data root that the first run among the models was trained on."""
     for model in models or [DEFAULT_RUN]:
         if (model / "run.json").is_file():
-            config = read_json(model / "run.json").get("config", {})
-            if config.get("data"):
-                return Path(config["data"])
+            data = Run.open(model).record["config"].get("data")
+            if data:
+                return Path(data)
     return None
 
 

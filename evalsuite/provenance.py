@@ -11,13 +11,20 @@ __all__ = ["bundle_record", "majority_label", "training_flags"]
 
 
 def training_flags(duty: Duty, lang: str) -> list[str]:
-    """Remarks on what the model has seen: the cell's task, its language, or "not declared"."""
+    """Remarks on what the model has seen of the cell's task and language, or "not declared".
+
+    A task counts as seen when its own data or those of the task that trains it were used; a
+    language also when it was seen in another task or as plain text.
+    """
     trained = duty.bundle.manifest.get("trained_on") or {}
     if not trained.get("declared"):
         return ["training data not declared"]
-    task = duty.task
+    names = {duty.task.name, duty.task.source}
+    labelled = {(part.get("task"), part.get("lang")) for part in trained.get("data", [])}
+    if any((name, lang) in labelled for name in names):
+        return ["task seen in training in this language"]
     flags = []
-    if {task.name, task.source} & set(trained.get("tasks", [])):
+    if names & set(trained.get("tasks", [])):
         flags.append("task seen in training")
     if lang in trained.get("languages", []):
         flags.append("language seen in training")

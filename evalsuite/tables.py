@@ -74,7 +74,8 @@ def _task(results: Results, task: str, official: Sequence[str]) -> str:
         accuracy = "token accuracy" if "token_accuracy" in cells[0]["metrics"] else "accuracy"
         lines.append(f"majority: {accuracy} of always answering the most frequent training label")
     lines += _baselines(record["bundles"][cells[0]["bundle"]], cells)
-    lines += _coverage(scores, record["missing"].get(task, ()), official)
+    missing = record["missing"].get(task, ())
+    lines += _coverage(scores, missing, official, record["languages"])
     for axis, groups in record["families"].get(task, {}).items():
         if len(groups) > 1:
             parts = [f"{name} {g['mean']:.1f} ({len(g['langs'])})" for name, g in groups.items()]
@@ -174,7 +175,10 @@ def _retrieval(bundle: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) ->
 
 
 def _coverage(
-    scores: Mapping[str, float], missing: Sequence[str], official: Sequence[str]
+    scores: Mapping[str, float],
+    missing: Sequence[str],
+    official: Sequence[str],
+    languages: Mapping[str, Mapping[str, Any]],
 ) -> list[str]:
     """Say over which languages the mean is, when they are not the official ones."""
     lines = []
@@ -182,8 +186,10 @@ def _coverage(
         lines.append(fold(f"mean of {len(scores)}", list(scores)))
     if missing:
         lines.append(fold(f"missing, {len(missing)} of {len(official)}", list(missing)))
-    beyond = [lang for lang in scores if lang not in official]
-    if beyond and official and len(beyond) < len(scores):
+    beyond = [
+        lang for lang in scores if lang not in official and not languages[lang]["constructed"]
+    ]
+    if beyond and official:
         lines.append(fold("beyond the official languages", beyond))
     return lines
 

@@ -20,14 +20,14 @@ class Options:
     Attributes:
         device: auto, cpu, cuda[:i].
         threads: CPU threads; None for the cores this process may use.
-        batch_tokens: padded tokens a batch.
+        batch_tokens: padded tokens a batch; None for what suits the device.
         both_directions: Tatoeba also with the foreign sentences as queries.
         force: redo cells that could be kept.
     """
 
     device: str = "auto"
     threads: int | None = None
-    batch_tokens: int = 512
+    batch_tokens: int | None = None
     both_directions: bool = False
     force: bool = False
 
@@ -62,10 +62,11 @@ class Workplace:
     @property
     def setup(self) -> dict[str, Any]:
         """What speed depends on, for measured.json."""
+        assert self._engine is not None, "nothing was opened yet"
         return {
-            "device": self._engine.session.device if self._engine else self.options.device,
+            "device": self._engine.session.device,
             "threads": self.options.threads or usable_cores(),
-            "batch_tokens": self.options.batch_tokens,
+            "batch_tokens": self._engine.batch_tokens,
         }
 
     def vectors(self, bundle: Bundle) -> TextVectors:

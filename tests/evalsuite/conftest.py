@@ -147,7 +147,12 @@ def write_bundle(folder, task, *, name=None, answers=None, table=None, **fields)
             "layer": None,
             "layers": 1,
             "variants": {"fp32": {"file": "onnx/model.onnx", "files": ["onnx/model.onnx"]}},
-            "trained_on": {"declared": True, "tasks": [task], "languages": ["en"], "data": []},
+            "trained_on": {
+                "declared": True,
+                "tasks": [task],
+                "languages": ["de", "en"],
+                "data": [{"task": task, "lang": "en"}, {"task": "text", "lang": "de"}],
+            },
             "lineage": {},
             "parity": {},
             **fields,

@@ -98,9 +98,11 @@ def test_the_majority_tag_stands_beside_the_tagger(whole):
 
 
 def test_what_training_has_seen_is_flagged(whole):
-    assert "task seen in training" in cell(whole, "udpos", "de")["flags"]
-    assert "language seen in training" not in cell(whole, "udpos", "de")["flags"]
-    assert "language seen in training" in cell(whole, "udpos", "en")["flags"]
+    task, language = "task seen in training", "language seen in training"
+    assert cell(whole, "xnli", "en")["flags"] == ["task seen in training in this language"]
+    assert cell(whole, "xnli", "de")["flags"] == [task, language]
+    assert cell(whole, "xnli", "sw")["flags"] == [task]
+    assert cell(whole, "mlqa", "de")["flags"] == [language]
 
 
 def test_training_data_that_nobody_declared_are_not_taken_for_unseen(make, root, tmp_path):
