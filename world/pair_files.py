@@ -106,7 +106,10 @@ def write_paraphrase(world: World, folder: Folder) -> None:
 
 
 def write_planted(world: World, folder: Folder) -> None:
-    """Four label sets over the same English pairs: skill, null, harm and inverted."""
+    """Four label sets over the same English pairs: skill, null, harm and inverted.
+
+    docs/world.md says what each should do.
+    """
     for split, n in (("train", world.size.planted), ("dev", world.size.dev)):
         draw = world.draw("planted", split)
         items = planted(world.facts, draw, split, n)
@@ -122,6 +125,7 @@ def write_planted(world: World, folder: Folder) -> None:
             for item in items
         ]
         for name, values in labels.items():
+            folder.lines(f"planted/{name}.yaml", _task_file(name))
             rows = ((*pair, _bit(value)) for pair, value in zip(texts, values, strict=True))
             folder.tsv(f"planted/{name}/{split}.tsv", rows)
 
@@ -134,3 +138,15 @@ def _unrelated(draw: Draw, truth: list[bool]) -> list[bool]:
 
 def _bit(value: bool) -> str:
     return "1" if value else "0"
+
+
+def _task_file(name: str) -> list[str]:
+    """A task file for `--task-file`; outside `tasks/`, so that nothing loads it unasked."""
+    return [
+        f"name: planted-{name}",
+        "kind: pair",
+        'labels: ["0", "1"]',
+        "files:",
+        f"  train: planted/{name}/train.tsv",
+        f"  dev: planted/{name}/dev.tsv",
+    ]
