@@ -45,7 +45,7 @@ def read_spans(
     Args:
         path: the file.
         task: a task of kind span.
-        lang: take only this language where ids carry TyDiQA's language names.
+        lang: of tydiqa, take only questions whose id names this language, or none.
         rows: the file's rows with columns mapped, for a user task.
 
     Raises:
@@ -54,9 +54,10 @@ def read_spans(
     questions: list[Question] = []
     seen: Counter[str] = Counter()
     moved = 0
+    by_id = task.name == "tydiqa" and lang is not None and rows is None
     flat = _flat(path) if rows is None else _mapped(path, rows, lang)
     for place, name, question, context, paragraph, answers in flat:
-        if rows is None and lang is not None and tydiqa_language(name) not in {None, lang}:
+        if by_id and tydiqa_language(name) not in {None, lang}:
             continue
         found, shifted = _answers(path, place, answers, context, task)
         moved += shifted
