@@ -79,7 +79,7 @@ def build(
         text = f"{len(probes)} probe texts"
         if root is not None and (dev := dev_items(root, job.task, job.answers)):
             probes += dev
-            text += f" and {len(dev)} of {root.path.name}"
+            text += f" and {len(dev)} dev texts of the data root {root.path.name}"
         batches = make_batches(encoder, job.task.kind, probes)
         kind = KINDS[job.task.kind]
         expected = reference(

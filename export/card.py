@@ -71,7 +71,7 @@ def _front_matter(job: Job) -> str:
     if metrics:
         result = {
             "task": {"type": PIPELINES.get(job.task.kind, job.task.kind)},
-            "dataset": {"name": job.task.source or job.task.name, "type": "xtreme", "split": "dev"},
+            "dataset": {"name": job.task.name, "type": job.task.name, "split": "dev"},
             "metrics": metrics,
         }
         fields["model-index"] = [{"name": job.name, "results": [result]}]

@@ -43,7 +43,12 @@ TOKENIZER_FILES = (
     "spm.model",
     "added_tokens.json",
 )
-SENTENCE_FILES = ("modules.json", "sentence_bert_config.json", "1_Pooling/config.json")
+SENTENCE_FILES = (
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "1_Pooling/config.json",
+)
 # sentence-transformers' names of what we can do in the graph; other ways are refused.
 POOLING_FLAGS = {
     "pooling_mode_mean_tokens": "mean",
@@ -222,7 +227,7 @@ def _sentence_settings(folder: Path) -> SentenceSettings | None:
     """Pooling and length of a sentence-transformers folder; None for any other.
 
     Raises:
-        ModelError: a module or a pooling that the graph does not have.
+        ModelError: a module, a pooling or a prompt that the bundle would not have.
     """
     if not (folder / "modules.json").is_file():
         return None
@@ -234,6 +239,13 @@ def _sentence_settings(folder: Path) -> SentenceSettings | None:
             f"{folder}/modules.json lists {' + '.join(names)}; exported are "
             "Transformer + Pooling (+ Normalize)",
             "a Dense layer and static embeddings are not supported",
+        )
+    prompts = folder / "config_sentence_transformers.json"
+    if prompts.is_file() and read_json(prompts, ModelError).get("default_prompt_name"):
+        raise ModelError(
+            f"{folder} puts a prompt before every text (default_prompt_name), a bundle does not",
+            "remove default_prompt_name from config_sentence_transformers.json and write the "
+            "prompt into your texts",
         )
     place = next(m["path"] for m in modules if str(m["type"]).endswith("Pooling"))
     settings = read_json(folder / place / "config.json", ModelError)

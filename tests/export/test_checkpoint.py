@@ -109,6 +109,16 @@ def test_poolings_and_layers_that_the_graph_lacks_are_refused(checkpoints, tmp_p
         read_checkpoint(sentence_model(base, tmp_path / "b", {"pooling_mode": "cls"}, ("Dense",)))
 
 
+def test_a_prompt_that_would_be_lost_is_refused(checkpoints, tmp_path):
+    folder = sentence_model(checkpoints(kind="embed"), tmp_path / "s", {"pooling_mode": "mean"})
+    settings = folder / "config_sentence_transformers.json"
+    settings.write_text('{"prompts": {"query": "query: "}, "default_prompt_name": null}')
+    assert read_checkpoint(folder).sentence.pooling == "mean"
+    settings.write_text('{"prompts": {"query": "query: "}, "default_prompt_name": "query"}')
+    with pytest.raises(ModelError, match="prompt before every text"):
+        read_checkpoint(folder)
+
+
 def test_hash_follows_weights_and_tokenizer_and_not_other_files(checkpoints, tmp_path):
     copy = edited(checkpoints(), tmp_path / "c")
     first = read_checkpoint(copy).sha256()

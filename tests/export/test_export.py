@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import yaml
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 import xlt
@@ -54,6 +55,23 @@ def test_run_gives_whole_bundles(exported_run):
         "special_tokens_map.json", "onnx/model.onnx",
     }  # fmt: skip
     assert Bundle.open(run / "bundles" / "xquad").answers == ("xquad", "mlqa")
+
+
+def test_card_is_front_matter_and_facts(exported_run):
+    run, _ = exported_run
+    text = (run / "bundles/udpos/README.md").read_text()
+    front = yaml.safe_load(text.split("---")[1])
+    assert front["base_model"] == "tiny"
+    assert front["pipeline_tag"] == "token-classification"
+    [result] = front["model-index"][0]["results"]
+    assert {m["type"]: m["value"] for m in result["metrics"]} == {
+        "f1": 81.25, "token_accuracy": 90.0,
+    }  # fmt: skip
+    assert "| f1 | 81.25 |" in text
+    assert "1. mnli (mnli)" in text
+    assert "| mnli | en | train | 9 |" in text
+    assert "| mnli | en | dev |" not in text
+    assert "model-index" not in (run / "bundles/encoder/README.md").read_text()
 
 
 def test_encoder_bundle_is_the_pooled_hidden_state(exported_run):
@@ -256,9 +274,9 @@ def test_dev_text_of_a_data_root_joins_the_gate(checkpoints, tmp_path):
     (root / "text").mkdir()
     (root / "text" / "sw.txt").write_text("Habari ya asubuhi.\nMashua iko hapa.\n")
     done = export(checkpoints(), out=tmp_path / "p", data=root)
-    assert done[0].parity["fp32"]["text"] == "30 probe texts and 5 of root"
+    assert done[0].parity["fp32"]["text"] == "30 probe texts and 5 dev texts of the data root root"
     done = export(checkpoints(kind="embed"), out=tmp_path / "e", data=root)
-    assert done[0].parity["fp32"]["text"] == "30 probe texts and 2 of root"
+    assert done[0].parity["fp32"]["text"] == "30 probe texts and 2 dev texts of the data root root"
 
 
 def test_sentence_models_keep_their_pooling_and_length(checkpoints, tmp_path):
