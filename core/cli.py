@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "export": ("xlt.export.command", "export", "Turn checkpoints into ONNX bundles."),
     "eval": ("xlt.evalsuite.command", "evaluate", "Evaluate bundles in every language."),
     "score": ("xlt.cli_score", "score", "Score predictions in the official layout."),
+    "serve": ("xlt.serve.command", "serve", "Serve bundles over HTTP."),
 }
 
 EPILOG = """\b

@@ -1,0 +1,231 @@
+"""`xlt serve`: flags in, a running server out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xlt.errors import UsageError
+from xlt.extras import needs
+from xlt.options import PATH, command, device_option, threads_option
+
+__all__ = ["serve"]
+
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+PRECISIONS = ("fp32", "fp16", "int8")
+
+
+def _precisions(values: tuple[str, ...]) -> dict[str, str]:
+    """`fp32` and `NAME=int8` as {"": "fp32", "NAME": "int8"}."""
+    found: dict[str, str] = {}
+    mistakes = []
+    for value in values:
+        name, _, precision = value.rpartition("=")
+        if precision not in PRECISIONS:
+            mistakes.append(f"--precision {value}: not one of {', '.join(PRECISIONS)}")
+        found[name] = precision
+    if mistakes:
+        raise UsageError.all_of(
+            mistakes, "--precision int8, or for one model --precision NAME=int8"
+        )
+    return found
+
+
+def _limits(**flags: Any) -> Any:
+    from xlt.serve.limits import Limits
+
+    return Limits(**{name: value for name, value in flags.items() if value is not None})
+
+
+def _size(name: str, default: str, text: str) -> Option:
+    return click.option(
+        name, type=click.IntRange(1), metavar="N", help=f"{text} [default: {default}]"
+    )
+
+
+def _seconds(name: str, default: str, text: str) -> Option:
+    return click.option(
+        name, type=click.FloatRange(0.001), metavar="S", help=f"{text} [default: {default}]"
+    )
+
+
+@command(
+    "xlt serve                                     the bundles of ./xlt-run",
+    "xlt serve nli=out/xnli ner=out/panx --port 0",
+    "xlt serve RUN --precision int8 --api-key-file keys.txt --host 0.0.0.0",
+    "curl localhost:8080/v1/models",
+    short_help="Serve bundles over HTTP.",
+)
+@click.argument("models", nargs=-1, metavar="[MODEL|NAME=MODEL]...")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="0 takes a free one and prints it.",
+)
+@click.option("--uds", type=PATH, help="Listen on a Unix socket instead.")
+@click.option("--root-path", default="", metavar="PREFIX", help="Path prefix that a proxy adds.")
+@click.option("--tls-cert", type=PATH, metavar="PEM", help="Certificate; turns TLS on.")
+@click.option("--tls-key", type=PATH, metavar="PEM", help="Its key.")
+@click.option(
+    "--precision",
+    multiple=True,
+    metavar="[NAME=]P",
+    help="fp32, fp16 or int8, for all or for one model.",
+)
+@device_option
+@threads_option
+@click.option(
+    "--batch-tokens",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Padded tokens in a batch [default: found at warm-up].",
+)
+@click.option("--no-warm-up", is_flag=True, help="Be ready at once; the first requests are slow.")
+@click.option(
+    "--api-key-file",
+    type=PATH,
+    metavar="FILE",
+    help="Keys that clients need, one a line (also XLT_API_KEYS, commas).",
+)
+@click.option(
+    "--admin-key-file",
+    type=PATH,
+    metavar="FILE",
+    help="Keys for loading models at run time (also XLT_ADMIN_KEYS); off without.",
+)
+@click.option(
+    "--repository",
+    type=PATH,
+    metavar="DIR",
+    help="Bundles that may be loaded at run time, by folder name.",
+)
+@click.option(
+    "--cors",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Origin whose pages may call, as https://example.org; repeatable.",
+)
+@click.option("--no-metrics", is_flag=True, help="No /metrics.")
+@click.option("--no-docs", is_flag=True, help="No /, /docs and /openapi.json.")
+@_size("--body-bytes", "2097152", "Largest request body.")
+@_size("--queue-requests", "512", "Requests in hand at once.")
+@_size("--queue-tokens", "262144", "Tokens in hand at once; also the most in one request.")
+@_size("--queue-bytes", "268435456", "Bytes of requests in hand at once.")
+@_seconds("--queue-seconds", "10", "Longest wait; who would wait longer is refused.")
+@_seconds("--request-seconds", "60", "Longest time for an answer.")
+@_seconds("--read-seconds", "10", "Longest time to receive a request's head, or its body.")
+@_seconds("--write-seconds", "30", "A client that reads nothing for so long is dropped.")
+@_seconds("--drain-seconds", "30", "After SIGTERM, time for what is in flight.")
+@click.option(
+    "--drain-delay",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="S",
+    help="After SIGTERM, be unready for so long before refusing [default: 0]",
+)
+@click.option(
+    "--tokenizer-threads",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    help="Threads that tokenise.",
+)
+@click.option("--otel", is_flag=True, help="Send spans by OTLP; set up by the OTEL_* variables.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="Of the JSON lines on stderr.",
+)
+def serve(
+    models: tuple[str, ...],
+    precision: tuple[str, ...],
+    device: str,
+    threads: int | None,
+    batch_tokens: int | None,
+    no_warm_up: bool,
+    api_key_file: Path | None,
+    admin_key_file: Path | None,
+    repository: Path | None,
+    cors: tuple[str, ...],
+    no_metrics: bool,
+    no_docs: bool,
+    root_path: str,
+    drain_delay: float,
+    tokenizer_threads: int,
+    otel: bool,
+    log_level: str,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    **others: Any,
+) -> int:
+    """Serve every kind of bundle over HTTP: OpenAI, TEI and KServe clients work unchanged.
+
+    MODEL is a bundle, a folder of bundles or a run; without any, ./xlt-run. The page at / lets
+    you try the models; /docs lists the routes.
+    """
+    with needs("serve", "the server"):
+        import msgspec  # noqa: F401
+        import orjson  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from xlt.serve import logs
+    from xlt.serve.app import App, Settings
+    from xlt.serve.auth import read_keys
+    from xlt.serve.metrics import Metrics
+    from xlt.serve.models import Loading, Models, find_sources
+    from xlt.serve.server import Bind, serve_app
+    from xlt.serve.tracing import NoSpans, OtelSpans
+
+    if (tls_key is not None) and tls_cert is None:
+        raise UsageError("--tls-key without --tls-cert", "give the certificate too")
+    if root_path and (not root_path.startswith("/") or root_path.endswith("/")):
+        raise UsageError(
+            f"--root-path {root_path!r} must begin with / and not end with it", "--root-path /xlt"
+        )
+    if repository is not None and not repository.is_dir():
+        raise UsageError(f"--repository {repository}: no such folder", "name a folder of bundles")
+    bind = Bind(
+        host=others.pop("host"),
+        port=others.pop("port"),
+        uds=others.pop("uds"),
+        certificate=tls_cert,
+        key=tls_key,
+    )
+    settings = Settings(
+        limits=_limits(**others),
+        keys=read_keys(api_key_file, "XLT_API_KEYS"),
+        admin_keys=read_keys(admin_key_file, "XLT_ADMIN_KEYS"),
+        repository=repository,
+        cors=cors,
+        metrics=not no_metrics,
+        docs=not no_docs,
+        root_path=root_path,
+        drain_delay=drain_delay,
+        tokenizer_threads=tokenizer_threads,
+    )
+    sources = find_sources(models, _precisions(precision))
+    loading = Loading(
+        device=device, threads=threads, batch_tokens=batch_tokens, warm_up=not no_warm_up
+    )
+    logs.set_up(log_level)
+    metrics = Metrics()
+    spans = OtelSpans() if otel else NoSpans()
+    app = App(settings, Models(loading, metrics), metrics, spans=spans)
+    clean = serve_app(app, sources, bind, lambda url: click.echo(f"serving on {url}"))
+    if not clean:  # a thread is stuck in a model or a tokenizer; waiting for it would be for ever
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+    return 0

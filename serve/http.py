@@ -1,0 +1,177 @@
+"""Bodies in, replies out: size limits, read deadline, gzip with a bound, lingering close."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from xlt.serve.errors import Problem
+from xlt.serve.limits import Limits
+
+__all__ = ["Disconnected", "Reader", "Receive", "Reply", "Scope", "Send", "send_reply"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+LINGER_BYTES = 8 << 20  # of a refused body that are still read, so that the client sees why
+LINGER_SECONDS = 2.0
+JSON = "application/json"
+
+
+class Disconnected(Exception):
+    """The client has gone; nobody waits for an answer."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Reply:
+    """A whole answer."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Reader:
+    """Reads request bodies; all of them together stay within the queue's bytes."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.reserved = 0
+
+    async def read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """The whole body, decompressed.
+
+        Raises:
+            Problem: 413 over the limit (before reading where the length is declared), 408 when
+                it takes too long, 415 for an encoding we do not know, 400 for broken gzip.
+            Disconnected: the client left in the middle.
+        """
+        limit = self.limits.body_bytes
+        encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+        if encoding not in (b"identity", b"gzip"):
+            raise Problem(
+                415,
+                "unsupported_encoding",
+                "content-encoding must be gzip or identity",
+                "content-encoding",
+                close=True,
+            )
+        declared = headers.get(b"content-length")
+        expected = int(declared) if declared is not None and declared.isdigit() else limit
+        if expected > limit:
+            raise self._too_large(f"{expected} bytes")
+        if self.reserved + expected > self.limits.queue_bytes:
+            raise Problem(
+                429,
+                "overloaded",
+                "too many requests are being read (--queue-bytes); try again in a moment",
+                retry_after=1.0,
+                close=True,
+            )
+        self.reserved += expected
+        try:
+            async with asyncio.timeout(self.limits.read_seconds):
+                body = await self._collect(receive)
+        except TimeoutError:
+            raise Problem(
+                408,
+                "read_timeout",
+                f"the body did not arrive within {self.limits.read_seconds:g} s (--read-seconds)",
+                close=True,
+            ) from None
+        finally:
+            self.reserved -= expected
+        return body if encoding == b"identity" else self._gunzip(body)
+
+    async def _collect(self, receive: Receive) -> bytes:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            if len(body) > self.limits.body_bytes:
+                raise self._too_large(f"{len(body)} bytes")
+            return body
+        chunks = bytearray(body)
+        while message.get("more_body", False):
+            if len(chunks) > self.limits.body_bytes:
+                raise self._too_large(f"more than {len(chunks) - 1} bytes")
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            chunks += message.get("body", b"")
+        if len(chunks) > self.limits.body_bytes:
+            raise self._too_large(f"{len(chunks)} bytes")
+        return bytes(chunks)
+
+    def _gunzip(self, body: bytes) -> bytes:
+        limit = self.limits.body_bytes
+        inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            plain = inflater.decompress(body, limit + 1)
+        except zlib.error as error:
+            raise Problem(400, "invalid_gzip", f"the body is not gzip: {error}") from None
+        if len(plain) > limit:
+            raise self._too_large(f"more than {limit} bytes when decompressed", close=False)
+        if not inflater.eof or inflater.unused_data:
+            raise Problem(400, "invalid_gzip", "the gzip body is truncated or followed by more")
+        return plain
+
+    def _too_large(self, size: str, *, close: bool = True) -> Problem:
+        return Problem(
+            413,
+            "body_too_large",
+            f"the body has {size}; at most {self.limits.body_bytes} are taken (--body-bytes)",
+            close=close,
+        )
+
+
+async def send_reply(send: Send, reply: Reply, extra: list[tuple[bytes, bytes]]) -> None:
+    """Send an answer with its length."""
+    await send(
+        {"type": "http.response.start", "status": reply.status, "headers": _raw(reply, extra)}
+    )
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+async def send_and_linger(
+    send: Send, receive: Receive, reply: Reply, extra: list[tuple[bytes, bytes]]
+) -> None:
+    """Send an answer that closes the connection while the client may still be sending.
+
+    Closing at once would make the system reset the connection and the client lose the answer; so
+    a bounded part of what is still coming is read and thrown away first.
+    """
+    await send(
+        {"type": "http.response.start", "status": reply.status, "headers": _raw(reply, extra)}
+    )
+    await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+    left = LINGER_BYTES
+    try:
+        async with asyncio.timeout(LINGER_SECONDS):
+            while left > 0:
+                message = await receive()
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    break
+                left -= len(message.get("body", b""))
+    except TimeoutError:
+        pass
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _raw(reply: Reply, extra: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"content-type", reply.content_type.encode("ascii")),
+        (b"content-length", str(len(reply.body)).encode("ascii")),
+        *extra,
+        *(
+            (name.encode("ascii"), value.encode("latin-1", "replace"))
+            for name, value in reply.headers
+        ),
+    ]

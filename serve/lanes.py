@@ -1,0 +1,217 @@
+"""The queue of rows: which of them are computed next, together.
+
+Rows of one model and shape form a lane. The row that is due first is the anchor of a batch; rows
+of similar length from its lane fill the batch up to a budget of padded tokens. A request's rows
+fall due one after another, as if it had a share of the machine, so short requests pass between
+the rows of a long one; and since due times only depend on the arrival, nothing waits for ever.
+Pure data structure: no clock, no threads (callers hold the scheduler's lock).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from bisect import bisect_left, insort
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+__all__ = ["Batch", "Lanes", "Piece", "Workload"]
+
+STRETCH = 1.25  # a batch's longest row is at most this many times its shortest ...
+SLACK = 4  # ... or this many tokens longer
+SHARE = 4  # a request's rows fall due as if a quarter of the machine were its own
+
+
+class Workload(Protocol):
+    """What the queue has to know of a request."""
+
+    @property
+    def lane(self) -> Hashable:
+        """Rows of equal lanes may be computed together."""
+
+    @property
+    def deadline(self) -> float:
+        """After it nothing of the request is computed."""
+
+    @property
+    def budget(self) -> int:
+        """Padded tokens in a batch."""
+
+    @property
+    def seconds_per_token(self) -> float:
+        """Of the model, for due times."""
+
+
+@dataclass(slots=True, eq=False)
+class Piece:
+    """One row of a request.
+
+    Attributes:
+        index: of the row in its request.
+        length: tokens in the longest dimension, which padding acts on.
+        cost: tokens the model computes (length times choices).
+        due: when it should be computed; the order of the anchors.
+    """
+
+    work: Workload
+    index: int
+    length: int
+    cost: int
+    shape: int = 1
+    due: float = 0.0
+    serial: int = 0
+    gone: bool = False
+    key: tuple[int, float, int] = field(default=(0, 0.0, 0))
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows to compute in one go."""
+
+    pieces: list[Piece]
+
+    @property
+    def padded_tokens(self) -> int:
+        """Tokens that are computed, padding included."""
+        longest = max(piece.length for piece in self.pieces)
+        return longest * sum(piece.shape for piece in self.pieces)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens without padding."""
+        return sum(piece.cost for piece in self.pieces)
+
+
+class Lanes:
+    """Rows that wait, by lane and length, and by due time."""
+
+    def __init__(self, *, max_rows: int = 256) -> None:
+        self.max_rows = max_rows
+        self.lanes: dict[tuple[Hashable, int], list[Piece]] = {}
+        self.by_due: list[tuple[float, int, Piece]] = []
+        self.next_deadline = math.inf
+        self.waiting: dict[int, tuple[Workload, int]] = {}  # id of a request: it and its rows here
+        self.serial = 0
+
+    def __len__(self) -> int:
+        return sum(count for _, count in self.waiting.values())
+
+    def push(self, work: Workload, sizes: Sequence[tuple[int, int]], now: float) -> None:
+        """Queue all rows of a request.
+
+        Args:
+            work: the request.
+            sizes: (length, shape) of each row; shape is the number of choices, else 1.
+            now: seconds, on the clock of the deadlines.
+        """
+        if not sizes:
+            raise ValueError("a request without rows has nothing to wait for")
+        due = now
+        new: dict[tuple[Hashable, int], list[Piece]] = {}
+        for index, (length, shape) in enumerate(sizes):
+            self.serial += 1
+            piece = Piece(work, index, length, length * shape, shape, due, self.serial)
+            piece.key = (length, due, self.serial)
+            due += piece.cost * work.seconds_per_token * SHARE
+            new.setdefault((work.lane, shape), []).append(piece)
+            heapq.heappush(self.by_due, (piece.due, piece.serial, piece))
+        for lane, pieces in new.items():
+            queue = self.lanes.setdefault(lane, [])
+            if len(pieces) == 1:
+                insort(queue, pieces[0], key=_key)
+            else:
+                queue.extend(pieces)
+                queue.sort(key=_key)
+        self.waiting[id(work)] = (work, len(sizes))
+        self.next_deadline = min(self.next_deadline, work.deadline)
+
+    def drop(self, work: Workload) -> int:
+        """Take all rows of a request out; returns their tokens (0 when none is left here)."""
+        if id(work) not in self.waiting:
+            return 0
+        del self.waiting[id(work)]
+        tokens = 0
+        for lane in [lane for lane in self.lanes if lane[0] == work.lane]:
+            kept = []
+            for piece in self.lanes[lane]:
+                if piece.work is work:
+                    piece.gone = True
+                    tokens += piece.cost
+                else:
+                    kept.append(piece)
+            self._set(lane, kept)
+        return tokens
+
+    def expired(self, now: float) -> list[Workload]:
+        """Drop the requests whose deadline is past, and name them."""
+        if now < self.next_deadline:
+            return []
+        late = [work for work, _ in self.waiting.values() if work.deadline <= now]
+        for work in late:
+            self.drop(work)
+        left = (work.deadline for work, _ in self.waiting.values())
+        self.next_deadline = min(left, default=math.inf)
+        return late
+
+    def take(self) -> Batch | None:
+        """The next batch, or None when nothing waits."""
+        while self.by_due and self.by_due[0][2].gone:
+            heapq.heappop(self.by_due)
+        if not self.by_due:
+            return None
+        anchor = self.by_due[0][2]
+        lane = (anchor.work.lane, anchor.shape)
+        queue = self.lanes[lane]
+        low, high = self._similar(queue, bisect_left(queue, anchor.key, key=_key))
+        pieces = queue[low:high]
+        del queue[low:high]
+        if not queue:
+            del self.lanes[lane]
+        for piece in pieces:
+            piece.gone = True
+            work, count = self.waiting[id(piece.work)]
+            if count == 1:
+                del self.waiting[id(piece.work)]
+            else:
+                self.waiting[id(piece.work)] = (work, count - 1)
+        return Batch(pieces)
+
+    def _similar(self, queue: list[Piece], at: int) -> tuple[int, int]:
+        """The slice around the anchor that fits the budget; the nearest lengths first."""
+        anchor = queue[at]
+        budget = anchor.work.budget
+        low, high = at, at + 1
+        shortest = longest = anchor.length
+        while (rows := high - low) < self.max_rows:
+            down = queue[low - 1].length if low else None
+            up = queue[high].length if high < len(queue) else None
+            if down is not None and not _fits(down, longest, rows, anchor.shape, budget):
+                down = None
+            if up is not None and not _fits(shortest, up, rows, anchor.shape, budget):
+                up = None
+            if up is not None and (down is None or (up - longest) * rows <= longest - down):
+                longest = up
+                high += 1
+            elif down is not None:
+                shortest = down
+                low -= 1
+            else:
+                break
+        return low, high
+
+    def _set(self, lane: tuple[Hashable, int], pieces: list[Piece]) -> None:
+        if pieces:
+            self.lanes[lane] = pieces
+        else:
+            del self.lanes[lane]
+
+
+def _key(piece: Piece) -> tuple[int, float, int]:
+    return piece.key
+
+
+def _fits(shortest: int, longest: int, rows: int, shape: int, budget: int) -> bool:
+    """Whether one more row keeps the batch even enough and within the budget."""
+    even = longest <= max(STRETCH * shortest, shortest + SLACK)
+    return even and (rows + 1) * longest * shape <= budget

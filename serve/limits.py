@@ -1,0 +1,162 @@
+"""How much the server takes on: sizes of one request, and of all requests together.
+
+A request is admitted whole or refused whole, and the same rule holds for one item or 2,048.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from xlt.serve.errors import Problem
+
+__all__ = ["MAX_ITEMS", "Admission", "Limits", "Ticket", "clamp_timeout"]
+
+MAX_ITEMS = 2048  # items in one request, as OpenAI has it
+BYTES_PER_TOKEN = 4  # a guess, until a request is tokenised
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds that a user can set.
+
+    Attributes:
+        body_bytes: of one request, after decompression.
+        queue_requests: admitted and not yet answered.
+        queue_tokens: tokens of all admitted requests; one request may not hold more.
+        queue_bytes: bytes of the bodies of all admitted requests.
+        queue_seconds: a request that would wait longer than this is refused.
+        request_seconds: from the last byte of a request to its answer; then 504.
+        read_seconds: for the head, and for the body, of a request; then 408.
+        write_seconds: a client that takes nothing for so long is dropped.
+        keep_alive_seconds: idle time of a connection.
+        drain_seconds: after SIGTERM, for what is in flight.
+    """
+
+    body_bytes: int = 2 << 20
+    queue_requests: int = 512
+    queue_tokens: int = 1 << 18
+    queue_bytes: int = 256 << 20
+    queue_seconds: float = 10.0
+    request_seconds: float = 60.0
+    read_seconds: float = 10.0
+    write_seconds: float = 30.0
+    keep_alive_seconds: float = 30.0
+    drain_seconds: float = 30.0
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """What one admitted request holds; given back with `Admission.leave`."""
+
+    n_bytes: int
+    tokens: int = 0
+    left: int = 0  # tokens that are not computed yet
+
+
+class Admission:
+    """Counts what is admitted. Callers hold the scheduler's lock.
+
+    The wait that a request would have is estimated under fair turns: while it is served, each
+    other request gets at most as many tokens as it needs itself.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.tickets: set[Ticket] = set()
+        self.n_bytes = 0
+        self.tokens = 0  # not computed yet
+        self.rate = 0.0  # tokens a second, measured; 0 when unknown
+
+    def enter(self, n_bytes: int) -> Ticket:
+        """Admit a request by number and bytes, before its tokens are known.
+
+        Raises:
+            Problem: 429 when the server is full.
+        """
+        limits = self.limits
+        if len(self.tickets) >= limits.queue_requests:
+            raise self._full(f"{len(self.tickets)} requests are waiting", "--queue-requests")
+        if self.tickets and self.n_bytes + n_bytes > limits.queue_bytes:
+            raise self._full(f"{self.n_bytes} bytes of requests are waiting", "--queue-bytes")
+        if self.rate and self.tokens / self.rate > limits.queue_seconds:
+            wait = self.wait_of(n_bytes // BYTES_PER_TOKEN)
+            if wait > limits.queue_seconds:
+                raise self._full(f"the queue is {wait:.1f} s long", "--queue-seconds")
+        ticket = Ticket(n_bytes)
+        self.tickets.add(ticket)
+        self.n_bytes += n_bytes
+        return ticket
+
+    def weigh(self, ticket: Ticket, tokens: int) -> None:
+        """Admit the tokens of a request, all or none; on refusal the ticket has to be left.
+
+        Raises:
+            Problem: 413 when they never fit, 429 when they do not fit now.
+        """
+        limits = self.limits
+        if tokens > limits.queue_tokens:
+            raise Problem(
+                413,
+                "too_many_tokens",
+                f"the request holds {tokens} tokens; this server takes {limits.queue_tokens} at "
+                "a time (--queue-tokens): send fewer items",
+            )
+        if self.tokens + tokens > limits.queue_tokens:
+            raise self._full(f"{self.tokens} tokens are waiting", "--queue-tokens")
+        if self.rate and self.tokens / self.rate > limits.queue_seconds:
+            wait = self.wait_of(tokens)
+            if wait > limits.queue_seconds:
+                raise self._full(f"the queue is {wait:.1f} s long", "--queue-seconds")
+        ticket.tokens = ticket.left = tokens
+        self.tokens += tokens
+
+    def wait_of(self, tokens: int) -> float:
+        """Seconds that `tokens` more would wait, when requests take turns."""
+        ahead = sum(min(ticket.left, max(tokens, 1)) for ticket in self.tickets)
+        return ahead / self.rate if self.rate else 0.0
+
+    def computed(self, ticket: Ticket, tokens: int) -> None:
+        """Note that tokens of a request have left the queue."""
+        tokens = min(tokens, ticket.left)
+        ticket.left -= tokens
+        self.tokens -= tokens
+
+    def leave(self, ticket: Ticket) -> None:
+        """Take a request off the books, whatever became of it. Safe to call twice."""
+        if ticket in self.tickets:
+            self.tickets.remove(ticket)
+            self.n_bytes -= ticket.n_bytes
+            self.tokens -= ticket.left
+            ticket.left = 0
+
+    def _full(self, why: str, flag: str) -> Problem:
+        wait = self.tokens / self.rate if self.rate else 1.0
+        return Problem(
+            429,
+            "overloaded",
+            f"the server is busy: {why} ({flag}); try again in a moment",
+            retry_after=min(120.0, max(0.1, wait / 2)),
+        )
+
+
+def clamp_timeout(milliseconds: str | None, limits: Limits) -> float:
+    """Seconds a request may take: the client's `x-request-timeout-ms`, at most the server's.
+
+    Raises:
+        Problem: 400 when the header is no positive number.
+    """
+    if milliseconds is None:
+        return limits.request_seconds
+    try:
+        seconds = float(milliseconds) / 1000
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise Problem(
+            400,
+            "invalid_header",
+            f"x-request-timeout-ms {milliseconds[:40]!r} is not a positive number",
+            "x-request-timeout-ms",
+        )
+    return min(seconds, limits.request_seconds)

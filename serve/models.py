@@ -1,0 +1,277 @@
+"""The models a server holds: loading, warm-up, swap, and which of them a request means."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from xlt.bundle import Bundle, find_bundles
+from xlt.encode import Row
+from xlt.engine import Engine
+from xlt.errors import UsageError, did_you_mean
+from xlt.serve.errors import Problem
+from xlt.serve.metrics import Metrics
+from xlt.serve.warmup import probe, tune
+from xlt.tasks import KINDS
+
+__all__ = ["Loading", "Models", "Served", "Source", "find_sources"]
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a model comes from."""
+
+    name: str
+    path: Path
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """How models are opened.
+
+    Attributes:
+        batch_tokens: padded tokens in a batch; None lets the warm-up choose.
+        warm_up: whether a model computes something before it is called ready.
+    """
+
+    device: str = "auto"
+    threads: int | None = None
+    batch_tokens: int | None = None
+    warm_up: bool = True
+
+
+@dataclass(eq=False, slots=True)
+class Served:
+    """One loaded model.
+
+    Attributes:
+        budget: padded tokens in a batch.
+        seconds_per_token: as the warm-up measured it; 0 without one.
+        dimensions: of the vectors of an embedder.
+        device_lock: held while anything computes on the device.
+    """
+
+    source: Source
+    engine: Engine
+    device_lock: threading.Lock
+    budget: int = 512
+    seconds_per_token: float = 0.0
+    dimensions: int | None = None
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    @property
+    def name(self) -> str:
+        """What clients call it."""
+        return self.source.name
+
+    @property
+    def bundle(self) -> Bundle:
+        """What it was opened from."""
+        return self.engine.bundle
+
+    @property
+    def kind(self) -> str:
+        """pair, choice, tag, span or embed."""
+        return self.engine.bundle.task.kind
+
+    @property
+    def task(self) -> str:
+        """The name of its task."""
+        return self.engine.bundle.task.name
+
+    @property
+    def cut_to(self) -> list[int]:
+        """Dimensions that the bundle declares its vectors can be cut to (Matryoshka)."""
+        declared: list[int] = self.bundle.manifest.get("dimensions") or []
+        return declared
+
+    def encoder_for(
+        self, truncate: str | None, items: Sequence[Any]
+    ) -> Callable[[], Sequence[Row]]:
+        """What makes the rows of items, cutting long texts at the side asked for."""
+        if truncate in (None, "error"):
+            return lambda: self.engine.encode(items)
+        encoder = replace(self.engine.encoder, keep_left=truncate == "right")
+        return lambda: encoder.encode(self.kind, items)
+
+    def run(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Outputs of rows, one batch, one at a time on the device."""
+        with self.device_lock:
+            return self.engine.run_batch(rows)
+
+
+class Models:
+    """The table of models. Changed and read on the event loop; loading runs in a thread."""
+
+    def __init__(self, loading: Loading, metrics: Metrics) -> None:
+        self.loading, self.metrics = loading, metrics
+        self.table: dict[str, Served] = {}
+        self.awaited: dict[str, Source] = {}  # named at the start and not loaded yet
+        self.device_lock = threading.Lock()
+        self.load_lock = threading.Lock()  # one at a time: sessions are not created in parallel
+
+    @property
+    def ready(self) -> bool:
+        """Whether all models of the start are there."""
+        return not self.awaited
+
+    def load(self, source: Source) -> Served:
+        """Open a model and warm it up. Blocks; the table is not changed.
+
+        Raises:
+            ModelError: not a bundle, damaged, or without the variant.
+        """
+        loading = self.loading
+        with self.load_lock:
+            engine = Engine.open(
+                source.path,
+                precision=source.precision,
+                device=loading.device,
+                threads=loading.threads,
+            )
+            served = Served(source, engine, self.device_lock)
+            if loading.batch_tokens is not None:
+                served.budget = loading.batch_tokens
+            if loading.warm_up:
+                served.budget, served.seconds_per_token = tune(served, loading.batch_tokens)
+            if served.kind == "embed":
+                (output,) = served.run(engine.encode([probe("embed")]))
+                served.dimensions = len(output["sentence_embedding"])
+        return served
+
+    def put(self, served: Served) -> None:
+        """Make a model answer under its name, in place of its predecessor."""
+        self.table[served.name] = served
+        self.awaited.pop(served.name, None)
+        self.metrics.of(served).ready.set(1)
+
+    def remove(self, name: str) -> Served:
+        """Forget a model; what is in flight is still answered.
+
+        Raises:
+            Problem: 404 for an unknown name.
+        """
+        served = self.find(name)
+        del self.table[name]
+        self.metrics.of(served).ready.set(0)
+        return served
+
+    def find(self, name: str) -> Served:
+        """The model of a name.
+
+        Raises:
+            Problem: 404 for an unknown name, 503 for one that is still loading.
+        """
+        if name in self.table:
+            return self.table[name]
+        if name in self.awaited:
+            raise self._loading()
+        known = ", ".join(self.table) or "none"
+        raise Problem(
+            404,
+            "model_not_found",
+            f"no model {name[:100]!r} here{did_you_mean(name, self.table)}; loaded: {known}",
+            "model",
+        )
+
+    def pick(self, name: str | None, *kinds: str) -> Served:
+        """The model that a request means; it need not be named when only one fits.
+
+        Raises:
+            Problem: unknown name, a model of another kind, or several that fit.
+        """
+        if name is not None:
+            served = self.find(name)
+            if served.kind not in kinds:
+                routes = ", ".join(KINDS[served.kind].routes)
+                raise Problem(
+                    400,
+                    "wrong_model",
+                    f"model {name!r} is of kind {served.kind!r}, which answers at {routes}; "
+                    f"here fit: {self._names(kinds)}",
+                    "model",
+                )
+            return served
+        fitting = [served for served in self.table.values() if served.kind in kinds]
+        if len(fitting) == 1:
+            return fitting[0]
+        if not fitting and self.awaited:
+            raise self._loading()
+        if not fitting:
+            raise Problem(
+                404,
+                "model_not_found",
+                f"no model of kind {' or '.join(kinds)} is loaded",
+                "model",
+            )
+        raise Problem(
+            400,
+            "model_required",
+            f"several models fit this route: name one as `model`: {self._names(kinds)}",
+            "model",
+        )
+
+    def _names(self, kinds: Sequence[str]) -> str:
+        names = [name for name, served in self.table.items() if served.kind in kinds]
+        return ", ".join(names) or "none"
+
+    def _loading(self) -> Problem:
+        return Problem(503, "not_ready", "the models are still loading", retry_after=1.0)
+
+
+def find_sources(arguments: Sequence[str], precision: dict[str, str]) -> list[Source]:
+    """The models that `[NAME=]MODEL` arguments name; none means `./xlt-run`.
+
+    Args:
+        arguments: bundles, folders of bundles or runs, each with a name or without.
+        precision: model name -> variant; the key "" is everybody else's.
+
+    Raises:
+        UsageError: two models of one name, a name that cannot stand in a URL, or a name for
+            several bundles; all mistakes at once.
+        ModelError: nothing there, or not a bundle.
+    """
+    sources: list[Source] = []
+    mistakes: list[str] = []
+    for argument in arguments or [""]:
+        given, path = split_argument(argument)
+        bundles = find_bundles(path)
+        if given and len(bundles) > 1:
+            mistakes.append(f"{argument}: a name for {len(bundles)} bundles")
+        for bundle in bundles:
+            name = given or Bundle.open(bundle, verify=False).name
+            if not NAME.fullmatch(name):
+                mistakes.append(f"{name!r} is no name: letters, digits, '.', '_' and '-' only")
+            variant = precision.get(name, precision.get("", "fp32"))
+            sources.append(Source(name=name, path=bundle, precision=variant))
+    names = [source.name for source in sources]
+    mistakes.extend(
+        f"two models called {name!r}" for name in {n for n in names if names.count(n) > 1}
+    )
+    unknown = [name for name in precision if name and name not in names]
+    mistakes.extend(
+        f"--precision for {n!r}, which is not served{did_you_mean(n, names)}" for n in unknown
+    )
+    if mistakes:
+        raise UsageError.all_of(mistakes, "give names: xlt serve NAME=BUNDLE NAME=BUNDLE")
+    for source in sources:  # missing variants show before the socket opens
+        Bundle.open(source.path, precision=source.precision, verify=False)
+    return sources
+
+
+def split_argument(argument: str) -> tuple[str, Path | None]:
+    """`NAME=MODEL` or `MODEL` as (name or "", path); a path with `=` that exists is a path."""
+    if not argument:
+        return "", None
+    name, equals, path = argument.partition("=")
+    if not equals or Path(argument).exists():
+        return "", Path(argument)
+    return name, Path(path)

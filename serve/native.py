@@ -1,0 +1,305 @@
+"""Our own routes: classify, choose, tag, answer, similarity, rerank, bitext.
+
+List answers carry one entry an input, in order; an input the model failed on has an `error` there
+and the others are whole. When all inputs failed, so does the request.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from xlt import mining
+from xlt.examples import Choice, Pair, Question, Tagged
+from xlt.serve import schemas
+from xlt.serve.call import Call, Result, fault_fields
+from xlt.serve.entities import entities_of
+from xlt.serve.http import Reply
+from xlt.serve.routes import Operation
+from xlt.serve.schemas import decode, decoder
+from xlt.serve.words import split_words
+from xlt.serve.worker import RowFault
+
+__all__ = ["OPERATIONS", "cosines", "stacked"]
+
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
+CLASSIFY = decoder(schemas.ClassifyRequest)
+CHOOSE = decoder(schemas.ChooseRequest)
+TAG = decoder(schemas.TagRequest)
+ANSWER = decoder(schemas.AnswerRequest)
+SIMILARITY = decoder(schemas.SimilarityRequest)
+RERANK = decoder(schemas.RerankRequest)
+BITEXT = decoder(schemas.BitextRequest)
+
+
+async def classify(call: Call) -> Reply:
+    """Labels of texts or pairs."""
+    request = decode(CLASSIFY, await call.body())
+    model = call.app.models.pick(request.model, "pair")
+    items = [
+        Pair(id="", text_a=value)
+        if isinstance(value, str)
+        else Pair(id="", text_a=value.text, text_b=value.text_pair)
+        for value in request.inputs
+    ]
+    result = await call.compute(model, items, truncate=request.truncate)
+    labels = model.bundle.task.labels
+
+    def entry(index: int) -> dict[str, Any]:
+        label = result.predictions[index]
+        probabilities = label.probabilities.tolist()
+        return {
+            "index": index,
+            "label": label.label,
+            "score": probabilities[label.index],
+            "scores": dict(zip(labels, probabilities, strict=True)),
+            **_cut(result, index),
+        }
+
+    return await _listed(call, result, entry)
+
+
+async def choose(call: Call) -> Reply:
+    """The likeliest choice for each prompt."""
+    request = decode(CHOOSE, await call.body())
+    model = call.app.models.pick(request.model, "choice")
+    items = [Choice(id="", prompt=q.prompt, choices=tuple(q.choices)) for q in request.inputs]
+    result = await call.compute(model, items, truncate=request.truncate)
+
+    def entry(index: int) -> dict[str, Any]:
+        picked = result.predictions[index]
+        probabilities = picked.probabilities.tolist()
+        return {
+            "index": index,
+            "choice": picked.index,
+            "text": items[index].choices[picked.index],
+            "score": probabilities[picked.index],
+            "scores": probabilities,
+            **_cut(result, index),
+        }
+
+    return await _listed(call, result, entry)
+
+
+async def tag(call: Call) -> Reply:
+    """A tag for each word, and entities."""
+    request = decode(TAG, await call.body())
+    model = call.app.models.pick(request.model, "tag")
+    words = [
+        split_words(value) if isinstance(value, str) else [(word, None, None) for word in value]
+        for value in request.inputs
+    ]
+    items = [Tagged(id="", words=tuple(word for word, _, _ in sentence)) for sentence in words]
+    result = await call.compute(model, items)
+
+    def entry(index: int) -> dict[str, Any]:
+        tags = result.predictions[index]
+        scores = tags.scores.tolist()
+        found = []
+        for (word, start, end), label, score in zip(words[index], tags.tags, scores, strict=True):
+            found.append({"word": word, "tag": label, "score": score})
+            if start is not None:
+                found[-1].update(start=start, end=end)
+        value = request.inputs[index]
+        text = value if isinstance(value, str) else None
+        answer: dict[str, Any] = {"index": index, "words": found}
+        if request.aggregation != "none":
+            answer["entities"] = entities_of(found, text, request.aggregation)
+        return answer
+
+    return await _listed(call, result, entry)
+
+
+async def answer(call: Call) -> Reply:
+    """Answers to questions, as slices of their contexts."""
+    request = decode(ANSWER, await call.body())
+    model = call.app.models.pick(request.model, "span")
+    items = [Question(id="", question=q.question, context=q.context) for q in request.inputs]
+    result = await call.compute(model, items)
+
+    def entry(index: int) -> dict[str, Any]:
+        best = result.predictions[index]
+        value: dict[str, Any] = {
+            "index": index,
+            "answerable": bool(best.text),
+            "answers": [
+                {
+                    "text": span.text,
+                    "start": span.start,
+                    "end": span.end,
+                    "score": span.score,
+                    "probability": span.probability,
+                }
+                for span in best.n_best[: request.top_k]
+            ],
+        }
+        if best.null_score is not None:
+            value["null_score"] = best.null_score
+        return value
+
+    return await _listed(call, result, entry)
+
+
+async def similarity(call: Call) -> Reply:
+    """Cosines of two lists of texts."""
+    request = decode(SIMILARITY, await call.body())
+    model = call.app.models.pick(request.model, "embed")
+    n_sources = len(request.sources)
+    texts = request.sources + (request.targets or [])
+    result = await call.compute(model, texts, truncate=request.truncate)
+    vectors = stacked(result)
+
+    def body() -> bytes:
+        targets = vectors[n_sources:] if request.targets else vectors
+        scores = cosines(vectors[:n_sources], targets)
+        return _json("similarity", result, scores=scores)
+
+    return Reply(body=await call.render(body, len(texts)))
+
+
+async def rerank(call: Call) -> Reply:
+    """Documents by their cosine with a query."""
+    request = decode(RERANK, await call.body())
+    model = call.app.models.pick(request.model, "embed")
+    texts = [request.query, *request.documents]
+    result = await call.compute(model, texts, truncate=request.truncate)
+    vectors = stacked(result)
+    scores = cosines(vectors[:1], vectors[1:])[0]
+    order = np.argsort(-scores, kind="stable")[: request.top_n]
+    results = []
+    for index in order.tolist():
+        results.append({"index": index, "relevance_score": float(scores[index])})
+        if request.return_documents:
+            results[-1]["document"] = request.documents[index]
+    return Reply(body=_json("rerank", result, results=results))
+
+
+async def bitext(call: Call) -> Reply:
+    """Sentences of two lists that are each other's translation."""
+    request = decode(BITEXT, await call.body())
+    model = call.app.models.pick(request.model, "embed")
+    n_sources = len(request.sources)
+    texts = request.sources + request.targets
+    result = await call.compute(model, texts, truncate=request.truncate)
+    vectors = stacked(result)
+
+    def body() -> bytes:
+        found = mining.candidates(
+            vectors[:n_sources],
+            vectors[n_sources:],
+            texts_x=request.sources,
+            texts_y=request.targets,
+            k=request.k,
+            margin=request.margin,
+            retrieval=request.retrieval,
+            threshold=request.threshold,
+        )
+        matches = [
+            {"source": pair.i, "target": pair.j, "score": pair.score}
+            for pair in sorted(found, key=lambda pair: (-pair.score, pair.i, pair.j))
+        ]
+        return _json("bitext", result, matches=matches)
+
+    return Reply(body=await call.render(body, len(texts)))
+
+
+def stacked(result: Result) -> Vectors:
+    """The vectors of a result as float32 (N, D).
+
+    Raises:
+        Problem: 500 when the model failed on one of the texts.
+    """
+    return np.asarray(result.whole(), dtype=np.float32)
+
+
+def cosines(x_ND: Vectors, y_MD: Vectors) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Cosines of unit vectors (N, M)."""
+    return np.clip(x_ND.astype(np.float64) @ y_MD.astype(np.float64).T, -1.0, 1.0)
+
+
+def _cut(result: Result, index: int) -> dict[str, bool]:
+    return {"truncated": True} if result.truncated[index] else {}
+
+
+async def _listed(call: Call, result: Result, entry: Any) -> Reply:
+    """A list answer; failed items carry their error."""
+    predictions = result.predictions
+    if all(isinstance(prediction, RowFault) for prediction in predictions):
+        result.whole()
+
+    def body() -> bytes:
+        data = [
+            {"index": index, "error": fault_fields(prediction)}
+            if isinstance(prediction, RowFault)
+            else entry(index)
+            for index, prediction in enumerate(predictions)
+        ]
+        return _json("list", result, data=data)
+
+    return Reply(body=await call.render(body, len(predictions)))
+
+
+def _json(kind: str, result: Result, **parts: Any) -> bytes:
+    head: dict[str, Any] = {"object": kind, "model": result.model.name}
+    if kind != "list":
+        head["truncated"] = result.n_truncated
+    return orjson.dumps({**head, **parts, "usage": result.usage}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+OPERATIONS = [
+    Operation(
+        method="POST", path="/v1/classify", handler=classify, name="classify", group="tasks",
+        summary="Classify texts or pairs of texts.", kinds=("pair",),
+        request=schemas.ClassifyRequest, response=schemas.ClassifyResponse,
+        example={
+            "inputs": [{"text": "The cat sleeps.", "text_pair": "An animal rests."}],
+        },
+    ),
+    Operation(
+        method="POST", path="/v1/choose", handler=choose, name="choose", group="tasks",
+        summary="Pick the likeliest continuation of a prompt.", kinds=("choice",),
+        request=schemas.ChooseRequest, response=schemas.ChooseResponse,
+        example={
+            "inputs": [{"prompt": "It rains, so she takes", "choices": ["an umbrella", "a nap"]}],
+        },
+    ),
+    Operation(
+        method="POST", path="/v1/tag", handler=tag, name="tag", group="tasks",
+        summary="Tag words, and find entities.", kinds=("tag",),
+        request=schemas.TagRequest, response=schemas.TagResponse,
+        example={"inputs": ["Ada Lovelace lived in London.", ["Ada", "lives"]]},
+    ),
+    Operation(
+        method="POST", path="/v1/answer", handler=answer, name="answer", group="tasks",
+        summary="Find the answer to a question in a context.", kinds=("span",),
+        request=schemas.AnswerRequest, response=schemas.AnswerResponse,
+        example={
+            "inputs": [{"question": "Who slept?", "context": "The cat slept on the mat."}],
+            "top_k": 3,
+        },
+    ),
+    Operation(
+        method="POST", path="/v1/similarity", handler=similarity, name="similarity",
+        group="retrieval", summary="Cosines between two lists of texts.", kinds=("embed",),
+        request=schemas.SimilarityRequest, response=schemas.SimilarityResponse,
+        example={"sources": ["Good morning."], "targets": ["Guten Morgen.", "Good night."]},
+    ),
+    Operation(
+        method="POST", path="/v1/rerank", handler=rerank, name="rerank", group="retrieval",
+        summary="Put documents in order by their cosine with a query.", kinds=("embed",),
+        request=schemas.RerankRequest, response=schemas.RerankResponse,
+        example={"query": "pets", "documents": ["A cat sleeps.", "Taxes rose."], "top_n": 1},
+    ),
+    Operation(
+        method="POST", path="/v1/bitext", handler=bitext, name="bitext", group="retrieval",
+        summary="Match sentences of two languages by margin.", kinds=("embed",),
+        request=schemas.BitextRequest, response=schemas.BitextResponse,
+        example={
+            "sources": ["Guten Morgen.", "Gute Nacht."],
+            "targets": ["Good night.", "Good morning."],
+        },
+    ),
+]  # fmt: skip

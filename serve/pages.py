@@ -1,0 +1,69 @@
+"""Pages for people: the playground at `/`, the reference at `/docs`, and what they are made of."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+import orjson
+
+from xlt.serve.call import Call
+from xlt.serve.http import Reply
+from xlt.serve.openapi import document
+from xlt.serve.routes import Operation
+
+__all__ = ["OPERATIONS"]
+
+HTML = "text/html"
+POLICY = (
+    "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+async def openapi(call: Call) -> Reply:
+    """The OpenAPI document of this server."""
+    app = call.app
+    prefix = app.settings.root_path or "/"
+    value = document(app.operations, keys=bool(app.settings.keys), server=prefix)
+    return Reply(body=orjson.dumps(value))
+
+
+async def docs(call: Call) -> Reply:
+    """The reference, drawn from the OpenAPI document; nothing is fetched from elsewhere."""
+    return _page("docs.html")
+
+
+async def playground(call: Call) -> Reply:
+    """A page to try the models."""
+    return _page("playground.html")
+
+
+def _page(name: str) -> Reply:
+    return Reply(
+        body=_file(name),
+        content_type=f"{HTML}; charset=utf-8",
+        headers=(("content-security-policy", POLICY), ("x-content-type-options", "nosniff")),
+    )
+
+
+@cache
+def _file(name: str) -> bytes:
+    return resources.files("xlt.serve").joinpath(name).read_bytes()
+
+
+OPERATIONS = [
+    Operation(
+        method="GET", path="/", handler=playground, name="playground", group="pages",
+        summary="A page to try the models.", access="open", media=HTML,
+    ),
+    Operation(
+        method="GET", path="/docs", handler=docs, name="docs", group="pages",
+        summary="The reference of all routes.", access="open", media=HTML,
+    ),
+    Operation(
+        method="GET", path="/openapi.json", handler=openapi, name="openapi", group="pages",
+        summary="This document.", access="open", response=dict,
+    ),
+]  # fmt: skip

@@ -1,0 +1,151 @@
+"""uvicorn's HTTP protocol with deadlines, a bound on heads, and JSON for what is no HTTP.
+
+uvicorn offers no hooks for these, so its protocol class is extended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from xlt.serve.errors import Problem, body_of, headers_of
+from xlt.serve.limits import Limits
+
+__all__ = ["protocol_class"]
+
+HEAD_BYTES = 64 << 10
+ENDING_SECONDS = 0.5
+
+
+def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio.Protocol]:
+    """A protocol class for `uvicorn.Config(http=...)`, on httptools where that is installed."""
+    base = _base(pure_python)
+
+    class GuardedProtocol(base):  # type: ignore[misc, valid-type]
+        """One connection."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            super().connection_made(transport)
+            self.head_bytes = 0
+            self.ending = False
+            self.head_timer: asyncio.TimerHandle | None = None
+            self.write_timer: asyncio.TimerHandle | None = None
+            self.wait_for_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.stop_timers()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            if self.between_requests:
+                self.head_bytes += len(data)
+            super().data_received(data)
+            if self.transport.is_closing():
+                return
+            if not self.between_requests:
+                self.head_bytes = 0
+                self.stop_head_timer()
+                self.cycle.keep_alive &= not self.ending
+            elif self.head_bytes > HEAD_BYTES:
+                self.send_400_response("")
+            else:
+                self.wait_for_head()
+
+        def shutdown(self) -> None:
+            """A connection whose first request is still coming gets a short time for it."""
+            if self.cycle is None and not self.ending:
+                self.ending = True
+                self.loop.call_later(ENDING_SECONDS, self.shutdown)
+            else:
+                super().shutdown()
+
+        @property
+        def between_requests(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete
+
+        def wait_for_head(self) -> None:
+            if self.head_timer is None:
+                self.head_timer = self.loop.call_later(limits.read_seconds, self.head_is_late)
+
+        def head_is_late(self) -> None:
+            self.head_timer = None
+            if not self.between_requests or self.transport.is_closing():
+                return
+            if self.head_bytes:
+                self.say(
+                    Problem(
+                        408,
+                        "read_timeout",
+                        f"no whole request within {limits.read_seconds:g} s (--read-seconds)",
+                    )
+                )
+            self.transport.close()
+
+        def send_400_response(self, msg: str) -> None:
+            self.stop_timers()
+            if not self.between_requests:  # an answer is under way: nothing can be put into it
+                self.transport.close()
+                return
+            if self.head_bytes > HEAD_BYTES:
+                self.say(
+                    Problem(431, "head_too_large", f"the head has more than {HEAD_BYTES} bytes")
+                )
+            else:
+                self.say(Problem(400, "invalid_http", "this is not a valid HTTP request"))
+            self.transport.close()
+
+        def say(self, problem: Problem) -> None:
+            body = body_of(problem, "openai")
+            lines = [
+                f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}",
+                "content-type: application/json",
+                f"content-length: {len(body)}",
+                "connection: close",
+                *(f"{name}: {value}" for name, value in headers_of(problem)),
+            ]
+            self.transport.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            if self.write_timer is None:
+                self.write_timer = self.loop.call_later(limits.write_seconds, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self.stop_write_timer()
+
+        def timeout_keep_alive_handler(self) -> None:
+            if self.transport.get_write_buffer_size():
+                self.transport.abort()  # the last answer was never read
+            else:
+                super().timeout_keep_alive_handler()
+
+        def stop_timers(self) -> None:
+            self.stop_head_timer()
+            self.stop_write_timer()
+
+        def stop_head_timer(self) -> None:
+            if self.head_timer is not None:
+                self.head_timer.cancel()
+                self.head_timer = None
+
+        def stop_write_timer(self) -> None:
+            if self.write_timer is not None:
+                self.write_timer.cancel()
+                self.write_timer = None
+
+    return GuardedProtocol
+
+
+def _base(pure_python: bool) -> Any:
+    if not pure_python:
+        try:
+            from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+        except ModuleNotFoundError:
+            pass
+        else:
+            return HttpToolsProtocol
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    return H11Protocol

@@ -1,0 +1,305 @@
+"""From a request's items to its outputs: tokenise, admit, batch, compute; all off the event loop.
+
+    event loop ──> tokeniser threads ──> lanes ──> the worker thread ──> event loop
+
+One worker computes for all models of the device, one batch at a time. It takes the next batch
+itself when it is free, so there is no artificial delay and no idle gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from xlt.serve.errors import Problem
+from xlt.serve.lanes import Batch, Lanes
+from xlt.serve.limits import Admission, Limits, Ticket
+from xlt.serve.metrics import Metrics
+from xlt.serve.models import Served
+from xlt.serve.worker import Worker
+
+__all__ = ["Scheduler", "Work"]
+
+Encode = Callable[[], Sequence[Any]]
+CLOSE_SECONDS = 1.0  # for the worker's last batch
+RATE_MEMORY = 0.9  # of the moving average of tokens a second
+
+
+@dataclass(eq=False, slots=True)
+class Work:
+    """One request on its way through the scheduler.
+
+    Attributes:
+        encode: makes the rows; runs in a tokeniser thread.
+        outputs: one entry a row: what the engine gave, or the row's fault.
+        left: rows not computed yet.
+    """
+
+    model: Served
+    encode: Encode
+    deadline: float
+    future: asyncio.Future[None]
+    ticket: Ticket
+    rows: Sequence[Any] = ()
+    outputs: list[Any] = field(default_factory=list)
+    left: int = 0
+    over: bool = False  # answered, cancelled or failed: nothing of it is to be computed
+    arrived: float = 0.0
+    encoded: float = 0.0
+    started: float = 0.0
+    finished: float = 0.0
+    tokens: int = 0
+
+    @property
+    def lane(self) -> int:
+        """Rows of one loaded model (not of one name: a swap makes a new lane)."""
+        return id(self.model)
+
+    @property
+    def budget(self) -> int:
+        """Padded tokens in a batch."""
+        return self.model.budget
+
+    @property
+    def seconds_per_token(self) -> float:
+        """What the warm-up measured."""
+        return self.model.seconds_per_token
+
+
+class Scheduler:
+    """Owns the queue, the tokeniser threads and the worker.
+
+    Args:
+        limits: what is admitted.
+        metrics: where to count.
+        tokenizer_threads: threads that encode and decode.
+        on_fatal: called (on the event loop) when the worker keeps dying.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        metrics: Metrics,
+        *,
+        tokenizer_threads: int = 2,
+        on_fatal: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.metrics = metrics
+        self.lock = threading.Condition()
+        self.lanes = Lanes()
+        self.admission = Admission(limits)
+        self.pool = ThreadPoolExecutor(tokenizer_threads, thread_name_prefix="xlt-text")
+        self.worker = Worker(self._next, self._done, metrics, on_fatal=on_fatal)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.closed = False
+
+    def start(self) -> None:
+        """Start the worker; call on the event loop."""
+        self.loop = asyncio.get_running_loop()
+        self.worker.start(self.loop, on_death=self._failed)
+
+    def close(self) -> None:
+        """Stop the threads; what still waits is cancelled."""
+        with self.lock:
+            self.closed = True
+            self.lock.notify_all()
+        self.worker.close(CLOSE_SECONDS)
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    async def in_thread(self, function: Callable[[], Any]) -> Any:
+        """Run something that takes long (decoding, matching) in a tokeniser thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, function)
+
+    @contextlib.contextmanager
+    def admit(self, n_bytes: int) -> Any:
+        """Hold a place for a request as long as the block lasts.
+
+        Raises:
+            Problem: 429 when the server is full.
+        """
+        try:
+            with self.lock:
+                ticket = self.admission.enter(n_bytes)
+        except Problem as problem:
+            self.metrics.rejected(problem.code)
+            raise
+        self.metrics.queue_requests.inc()
+        try:
+            yield ticket
+        finally:
+            with self.lock:
+                self.admission.leave(ticket)
+                self.metrics.queue_tokens.set(self.admission.tokens)
+            self.metrics.queue_requests.dec()
+
+    async def compute(self, model: Served, encode: Encode, ticket: Ticket, deadline: float) -> Work:
+        """Tokenise, admit, queue and compute a request.
+
+        Cancelling the caller (its client has gone) drops what is not computed yet.
+
+        Args:
+            model: who computes.
+            encode: makes the rows of the request; runs in a tokeniser thread.
+            ticket: of the admission.
+            deadline: `time.monotonic()` after which nothing of the request is computed.
+
+        Returns:
+            The finished work: rows, outputs and times.
+
+        Raises:
+            Problem: 413 or 429 when its tokens do not fit, 504 past the deadline, 500 when the
+                worker died under it.
+        """
+        loop = asyncio.get_running_loop()
+        work = Work(model, encode, deadline, loop.create_future(), ticket)
+        work.arrived = time.monotonic()
+        self.pool.submit(self._prepare, work)
+        try:
+            async with asyncio.timeout(max(0.0, deadline - work.arrived)):
+                await work.future
+        except TimeoutError:
+            self._abandon(work)
+            self.metrics.cancelled(model, "deadline")
+            raise _late(work) from None
+        except asyncio.CancelledError:
+            self._abandon(work)
+            self.metrics.cancelled(model, "disconnect")
+            raise
+        work.finished = time.monotonic()
+        return work
+
+    # tokeniser threads
+
+    def _prepare(self, work: Work) -> None:
+        if work.over:
+            return
+        try:
+            rows = work.encode()
+            sizes = [_size(row.ids) for row in rows]
+            tokens = sum(length * shape for length, shape in sizes)
+            work.rows, work.outputs, work.left = rows, [None] * len(rows), len(rows)
+            work.tokens = tokens
+            work.encoded = time.monotonic()
+            with self.lock:
+                if work.over or self.closed:
+                    return
+                self.admission.weigh(work.ticket, tokens)
+                self.metrics.queue_tokens.set(self.admission.tokens)
+                if rows:
+                    self.lanes.push(work, sizes, work.encoded)
+                    self.lock.notify()
+            if not rows:
+                self._settle(work, None)
+        except Problem as problem:
+            if problem.status == 429:
+                self.metrics.rejected(problem.code)
+            self._settle(work, problem)
+        except Exception as error:
+            self._settle(work, error)
+
+    # worker thread
+
+    def _next(self) -> Batch | None:
+        """Wait for work; None when the server closes."""
+        with self.lock:
+            while not self.closed:
+                for late in self.lanes.expired(time.monotonic()):
+                    late.over = True  # type: ignore[attr-defined]
+                    self._settle(late, _late(late))  # type: ignore[arg-type]
+                batch = self.lanes.take()
+                if batch is not None:
+                    now = time.monotonic()
+                    for piece in batch.pieces:
+                        work: Work = piece.work  # type: ignore[assignment]
+                        work.started = work.started or now
+                    return batch
+                self.lock.wait()
+        return None
+
+    def _done(self, batch: Batch, outputs: Sequence[Any], seconds: float) -> None:
+        """Hand the outputs of a batch to its requests."""
+        finished = []
+        with self.lock:
+            for piece, output in zip(batch.pieces, outputs, strict=True):
+                work: Work = piece.work  # type: ignore[assignment]
+                self.admission.computed(work.ticket, piece.cost)
+                work.outputs[piece.index] = output
+                work.left -= 1
+                if not work.left and not work.over:
+                    finished.append(work)
+            if seconds > 0:
+                rate = batch.tokens / seconds
+                old = self.admission.rate
+                self.admission.rate = RATE_MEMORY * old + (1 - RATE_MEMORY) * rate if old else rate
+            tokens = self.admission.tokens
+        self.metrics.queue_tokens.set(tokens)
+        self._call(_resolve, finished)
+
+    # event loop
+
+    def _failed(self, batch: Batch | None) -> None:
+        """The worker died: what it was computing fails, the rest waits for its successor."""
+        if batch is None:
+            return
+        works: set[Work] = {piece.work for piece in batch.pieces}  # type: ignore[misc]
+        for work in works:
+            self._abandon(work)
+            _resolve_one(
+                work,
+                Problem(
+                    500,
+                    "worker_died",
+                    "the worker died under this request and is started again",
+                    retry_after=1.0,
+                ),
+            )
+
+    def _abandon(self, work: Work) -> None:
+        with self.lock:
+            work.over = True
+            self.lanes.drop(work)
+
+    def _settle(self, work: Work, error: Exception | None) -> None:
+        work.over = True
+        self._call(_resolve_one, work, error)
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        if self.loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self.loop.call_soon_threadsafe(function, *arguments)
+
+
+def _resolve(works: Sequence[Work]) -> None:
+    for work in works:
+        _resolve_one(work, None)
+
+
+def _resolve_one(work: Work, error: Exception | None) -> None:
+    if work.future.done():
+        return
+    if error is None:
+        work.future.set_result(None)
+    else:
+        work.future.set_exception(error)
+
+
+def _late(work: Work) -> Problem:
+    waited = time.monotonic() - work.arrived
+    return Problem(
+        504,
+        "deadline",
+        f"not computed within the {waited:.1f} s of its deadline (x-request-timeout-ms, "
+        "--request-seconds)",
+        retry_after=1.0,
+    )
+
+
+def _size(ids: Any) -> tuple[int, int]:
+    """(length, shape) of a row: (L,) has shape 1, (n_choices, L) has n_choices."""
+    return (ids.shape[-1], ids.shape[0] if ids.ndim == 2 else 1)

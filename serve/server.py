@@ -1,0 +1,183 @@
+"""uvicorn with our signals: the first drains, the second ends at once, a deadline ends both."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from xlt.errors import UsageError
+from xlt.serve.app import App
+from xlt.serve.models import Source
+from xlt.serve.protocol import protocol_class
+
+__all__ = ["Bind", "Server", "config_of", "serve_app"]
+
+log = logging.getLogger("xlt.serve")
+BACKLOG = 2048
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bind:
+    """Where to listen.
+
+    Attributes:
+        uds: path of a Unix socket, in place of host and port.
+        certificate, key: PEM files for TLS.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    uds: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def open(self) -> socket.socket:
+        """The listening socket.
+
+        Raises:
+            UsageError: the address is taken, not ours, or not allowed.
+        """
+        where = self.uds or f"{self.host}:{self.port}"
+        try:
+            if self.uds is not None:
+                if self.uds.is_socket():
+                    self.uds.unlink()  # left by a dead server
+                found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                found.bind(str(self.uds))
+            else:
+                family, _, _, _, address = socket.getaddrinfo(
+                    self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                )[0]
+                found = socket.create_server(address[:2], family=family)
+            found.listen(BACKLOG)
+        except OSError as error:
+            raise UsageError(
+                f"cannot listen on {where}: {error.strerror or error}",
+                "choose another --port (0 takes a free one), --host or --uds",
+            ) from error
+        return found
+
+
+class Server(uvicorn.Server):
+    """A server whose first signal begins a graceful end.
+
+    Args:
+        config: of uvicorn.
+        app: what it serves.
+        sources: models to load.
+        on_open: called with the address once the socket is open.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: App,
+        sources: list[Source],
+        on_open: Callable[[str], None],
+    ) -> None:
+        super().__init__(config)
+        self.app, self.sources, self.on_open = app, sources, on_open
+        self.signals = 0
+        app.on_fatal = self.end_now
+
+    def end_now(self) -> None:
+        """End without a delay."""
+        self.app.draining = self.app.refusing = True
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer probes, then begin to load."""
+        await super().startup(sockets)
+        await self.app.start(self.sources)
+        self.on_open(self.address())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what is in flight, within the deadline, then stop the threads."""
+        await super().shutdown(sockets)
+        await self.app.stop()
+
+    def address(self) -> str:
+        """The URL that clients use."""
+        listening = self.servers[0].sockets[0]
+        if listening.family == socket.AF_UNIX:
+            return f"unix:{listening.getsockname()}"
+        host, port = listening.getsockname()[:2]
+        scheme = "https" if self.config.ssl else "http"
+        name = f"[{host}]" if ":" in host else host
+        return f"{scheme}://{name}:{port}{self.config.root_path}"
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle our signals while the server runs; they are not raised again afterwards."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # only the main thread gets signals
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """First signal: not ready, then drain. Second: out."""
+        self.signals += 1
+        if self.signals > 1:
+            os._exit(130 if sig == signal.SIGINT else 143)
+        self.app.draining = True
+        delay = self.app.settings.drain_delay
+        log.info("shutting down", extra={"fields": {"signal": sig, "drain_delay": delay}})
+        loop = self.app.scheduler.loop
+        if delay > 0 and loop is not None:
+            loop.call_soon_threadsafe(loop.call_later, delay, self.end_now)
+        else:
+            self.end_now()
+
+
+def config_of(app: App, bind: Bind) -> uvicorn.Config:
+    """Uvicorn's settings: our protocol, our log, no features we do not use."""
+    limits = app.settings.limits
+    return uvicorn.Config(
+        app,
+        ssl_certfile=bind.certificate,
+        ssl_keyfile=bind.key,
+        root_path=app.settings.root_path,
+        http=protocol_class(limits),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=max(1, round(limits.keep_alive_seconds)),
+        timeout_graceful_shutdown=max(1, round(limits.drain_seconds)),
+    )
+
+
+def serve_app(app: App, sources: list[Source], bind: Bind, on_open: Callable[[str], None]) -> bool:
+    """Serve until a signal.
+
+    Returns:
+        Whether everything in flight was answered in time.
+
+    Raises:
+        XltError: a model could not be loaded, the worker kept dying, or the address is taken.
+    """
+    server = Server(config_of(app, bind), app, sources, on_open)
+    server.run(sockets=[bind.open()])
+    if bind.uds is not None:
+        bind.uds.unlink(missing_ok=True)
+    if app.fatal is not None:
+        raise app.fatal
+    return not app.busy

@@ -1,0 +1,279 @@
+"""The routes of Hugging Face's text-embeddings-inference, for its clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from xlt._version import __version__
+from xlt.examples import Pair
+from xlt.serve import schemas
+from xlt.serve.call import Call, Result
+from xlt.serve.errors import Problem
+from xlt.serve.http import Reply
+from xlt.serve.limits import MAX_ITEMS
+from xlt.serve.models import Served
+from xlt.serve.native import cosines, stacked
+from xlt.serve.openai import check_ids, cut, inputs_of, rows_of_ids
+from xlt.serve.routes import Operation
+from xlt.serve.schemas import decode, decoder
+
+__all__ = ["OPERATIONS"]
+
+EMBED = decoder(schemas.TeiEmbedRequest)
+PREDICT = decoder(schemas.TeiPredictRequest)
+RERANK = decoder(schemas.TeiRerankRequest)
+SIMILARITY = decoder(schemas.TeiSimilarityRequest)
+TOKENIZE = decoder(schemas.TeiTokenizeRequest)
+DECODE = decoder(schemas.TeiDecodeRequest)
+ALL_KINDS = ("embed", "pair", "tag", "span", "choice")
+
+
+async def embed(call: Call) -> Reply:
+    """Vectors; always a list of them, also for one text."""
+    request = decode(EMBED, await call.body())
+    _no_prompt(request.prompt_name)
+    model = call.app.models.pick(request.model, "embed")
+    texts, ids = inputs_of(request.inputs)
+    truncate = _truncate(request.truncate, request.truncation_direction)
+    if ids is None:
+        result = await call.compute(model, texts, truncate=truncate)
+    else:
+        check_ids(ids, model, "inputs")
+        rows = rows_of_ids(model, ids, truncate)
+        result = await call.compute(model, ids, truncate=truncate, encode=rows)
+    allowed = [*model.cut_to, model.dimensions]
+    if request.dimensions is not None and request.dimensions not in allowed:
+        raise _invalid(f"dimensions {request.dimensions}: this model has {allowed}", "dimensions")
+
+    def body() -> bytes:
+        vectors = cut(stacked(result), request.dimensions)
+        return orjson.dumps(list(vectors), option=orjson.OPT_SERIALIZE_NUMPY)
+
+    return Reply(body=await call.render(body, len(result.predictions)))
+
+
+async def predict(call: Call) -> Reply:
+    """Class scores. A list of two strings is one pair, not two texts."""
+    request = decode(PREDICT, await call.body())
+    model = call.app.models.pick(request.model, "pair")
+    pairs, single = _pairs_of(request.inputs)
+    truncate = _truncate(request.truncate, request.truncation_direction)
+    result = await call.compute(model, pairs, truncate=truncate)
+    result.whole()
+    labels = model.bundle.task.labels
+
+    def scores(index: int) -> list[dict[str, Any]]:
+        if request.raw_scores:
+            values = _logits(result, index)
+        else:
+            values = result.predictions[index].probabilities.tolist()
+        found = [{"score": s, "label": n} for s, n in zip(values, labels, strict=True)]
+        return sorted(found, key=lambda entry: -entry["score"])
+
+    answers = [scores(index) for index in range(len(pairs))]
+    return Reply(body=orjson.dumps(answers[0] if single else answers))
+
+
+async def rerank(call: Call) -> Reply:
+    """Texts by their cosine with a query."""
+    request = decode(RERANK, await call.body())
+    model = call.app.models.pick(request.model, "embed")
+    truncate = _truncate(request.truncate, request.truncation_direction)
+    result = await call.compute(model, [request.query, *request.texts], truncate=truncate)
+    vectors = stacked(result)
+    scores = cosines(vectors[:1], vectors[1:])[0]
+    answer: list[dict[str, Any]] = []
+    for index in np.argsort(-scores, kind="stable").tolist():
+        answer.append({"index": index, "score": float(scores[index])})
+        if request.return_text:
+            answer[-1]["text"] = request.texts[index]
+    return Reply(body=orjson.dumps(answer))
+
+
+async def similarity(call: Call) -> Reply:
+    """Cosines of one sentence with others."""
+    request = decode(SIMILARITY, await call.body())
+    model = call.app.models.pick(request.model, "embed")
+    texts = [request.inputs.source_sentence, *request.inputs.sentences]
+    parameters = request.parameters or schemas.TeiSimilarityParameters()
+    truncate = _truncate(parameters.truncate, parameters.truncation_direction)
+    result = await call.compute(model, texts, truncate=truncate)
+    vectors = stacked(result)
+    scores = cosines(vectors[:1], vectors[1:])[0]
+    return Reply(body=orjson.dumps(scores.tolist()))
+
+
+async def tokenize(call: Call) -> Reply:
+    """Tokens with their places in the text."""
+    request = decode(TOKENIZE, await call.body())
+    tokenizer = _any_model(call, request.model).engine.encoder.tokenizer
+    texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
+
+    def body() -> bytes:
+        return orjson.dumps(
+            [_tokens(tokenizer, text, add=request.add_special_tokens) for text in texts]
+        )
+
+    return Reply(body=await call.app.scheduler.in_thread(body))
+
+
+async def detokenize(call: Call) -> Reply:
+    """Texts of token ids."""
+    request = decode(DECODE, await call.body())
+    model = _any_model(call, request.model)
+    values = request.ids
+    if not values:
+        raise Problem(400, "empty_input", "ids: the list is empty", "ids")
+    lists: list[Any] = list(values) if isinstance(values[0], list) else [values]
+    if any(not isinstance(ids, list) or any(isinstance(t, list) for t in ids) for ids in lists):
+        raise _invalid("ids are token ids, or lists of token ids, not a mixture", "ids")
+    check_ids(lists, model, "ids")
+    tokenizer = model.engine.encoder.tokenizer
+    skip = request.skip_special_tokens
+
+    def body() -> bytes:
+        return orjson.dumps([tokenizer.decode(ids, skip_special_tokens=skip) for ids in lists])
+
+    return Reply(body=await call.app.scheduler.in_thread(body))
+
+
+async def info(call: Call) -> Reply:
+    """What is served, in TEI's words."""
+    model = _any_model(call, call.query("model"))
+    limits = call.app.settings.limits
+    answer = {
+        "model_id": model.name,
+        "model_sha": model.bundle.key,
+        "model_dtype": {"fp32": "float32", "fp16": "float16"}.get(
+            model.bundle.precision, model.bundle.precision
+        ),
+        "served_model_name": model.name,
+        "model_type": _model_type(model),
+        "max_concurrent_requests": limits.queue_requests,
+        "max_input_length": model.engine.encoder.max_length,
+        "max_batch_tokens": model.budget,
+        "max_batch_requests": None,
+        "max_client_batch_size": MAX_ITEMS,
+        "auto_truncate": True,
+        "tokenization_workers": call.app.settings.tokenizer_threads,
+        "version": __version__,
+        "sha": None,
+        "docker_label": None,
+    }
+    return Reply(body=orjson.dumps(answer))
+
+
+def _model_type(model: Served) -> dict[str, Any]:
+    if model.kind == "embed":
+        return {"embedding": {"pooling": model.bundle.pooling or "mean"}}
+    labels = model.bundle.task.labels
+    return {
+        "classifier": {
+            "id2label": {str(index): label for index, label in enumerate(labels)},
+            "label2id": {label: index for index, label in enumerate(labels)},
+        }
+    }
+
+
+def _any_model(call: Call, name: str | None) -> Served:
+    """The model of a name; without one the embedder, or the only model."""
+    models = call.app.models
+    if name is None and sum(m.kind == "embed" for m in models.table.values()) == 1:
+        return models.pick(None, "embed")
+    return models.pick(name, *ALL_KINDS)
+
+
+def _pairs_of(value: str | list[Any]) -> tuple[list[Pair], bool]:
+    """Pairs, and whether the request was for a single one."""
+    if isinstance(value, str):
+        return [_pair([value])], True
+    if not value:
+        raise Problem(400, "empty_input", "inputs: the list is empty", "inputs")
+    if all(isinstance(part, str) for part in value):
+        return [_pair(value)], True
+    if not all(isinstance(part, list) for part in value):
+        raise _invalid("inputs is a text, a pair, or a list of one- or two-text lists", "inputs")
+    if len(value) > MAX_ITEMS:
+        raise _invalid(f"{len(value)} inputs; at most {MAX_ITEMS} are taken", "inputs")
+    return [_pair(part) for part in value], False
+
+
+def _pair(texts: Sequence[str]) -> Pair:
+    if not 1 <= len(texts) <= 2:
+        raise _invalid(
+            f"an input has {len(texts)} texts, not one or two; a batch is a list of lists", "inputs"
+        )
+    if not all(texts):
+        raise Problem(400, "empty_input", "an input is an empty text", "inputs")
+    return Pair(id="", text_a=texts[0], text_b=texts[1] if len(texts) == 2 else None)
+
+
+def _truncate(truncate: bool | None, direction: str) -> str | None:
+    """TEI's two fields as our one: cut by default, at the right."""
+    if truncate is False:
+        return "error"
+    return "left" if direction.lower() == "left" else None
+
+
+def _no_prompt(name: str | None) -> None:
+    if name is not None:
+        raise _invalid(f"prompt_name {name!r}: this model has no prompts", "prompt_name")
+
+
+def _invalid(message: str, param: str) -> Problem:
+    return Problem(400, "invalid_field", message, param)
+
+
+def _logits(result: Result, index: int) -> list[float]:
+    logits: list[float] = result.outputs[index]["logits"].tolist()
+    return logits
+
+
+def _tokens(tokenizer: Any, text: str, *, add: bool) -> list[dict[str, Any]]:
+    encoding = tokenizer.encode(text, add_special_tokens=add)
+    found: list[dict[str, Any]] = []
+    for token, name, (start, stop), special in zip(
+        encoding.ids, encoding.tokens, encoding.offsets, encoding.special_tokens_mask, strict=True
+    ):
+        if special:
+            found.append({"id": token, "text": name, "special": True, "start": None, "stop": None})
+        else:
+            part = {"text": text[start:stop], "special": False, "start": start, "stop": stop}
+            found.append({"id": token, **part})
+    return found
+
+
+def _tei(path: str, handler: Any, name: str, summary: str, **more: Any) -> Operation:
+    method = "GET" if path == "/info" else "POST"
+    return Operation(
+        method=method, path=path, handler=handler, name=name, summary=summary, group="TEI",
+        dialect="tei", **more,
+    )  # fmt: skip
+
+
+OPERATIONS = [
+    _tei("/embed", embed, "tei_embed", "Embeddings as plain lists.", kinds=("embed",),
+         request=schemas.TeiEmbedRequest, response=list[list[float]],
+         example={"inputs": ["Good morning."]}),
+    _tei("/predict", predict, "tei_predict", "Class scores of a text or a pair.", kinds=("pair",),
+         request=schemas.TeiPredictRequest,
+         response=list[schemas.TeiScore | list[schemas.TeiScore]],
+         example={"inputs": [["The cat sleeps.", "An animal rests."]]}),
+    _tei("/rerank", rerank, "tei_rerank", "Texts by their cosine with a query.", kinds=("embed",),
+         request=schemas.TeiRerankRequest, response=list[schemas.TeiRank],
+         example={"query": "pets", "texts": ["A cat sleeps.", "Taxes rose."]}),
+    _tei("/similarity", similarity, "tei_similarity", "Cosines of a sentence with others.",
+         kinds=("embed",), request=schemas.TeiSimilarityRequest, response=list[float],
+         example={"inputs": {"source_sentence": "Good morning.", "sentences": ["Guten Morgen."]}}),
+    _tei("/tokenize", tokenize, "tei_tokenize", "Tokens of texts.", kinds=ALL_KINDS,
+         request=schemas.TeiTokenizeRequest, response=list[list[schemas.TeiToken]],
+         example={"inputs": "Good morning."}),
+    _tei("/decode", detokenize, "tei_decode", "Texts of token ids.", kinds=ALL_KINDS,
+         request=schemas.TeiDecodeRequest, response=list[str], example={"ids": [[5, 6, 7]]}),
+    _tei("/info", info, "tei_info", "What is served; ?model=NAME where there are several.",
+         response=schemas.TeiInfo),
+]  # fmt: skip

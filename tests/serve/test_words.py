@@ -1,0 +1,63 @@
+"""Splitting texts into words with their places, and entities from tags."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xlt.serve.entities import entities_of
+from xlt.serve.words import split_words
+
+
+@given(st.text())
+def test_words_are_slices_in_order_and_nothing_visible_is_lost(text):
+    words = split_words(text)
+    end = 0
+    for word, start, stop in words:
+        assert text[start:stop] == word
+        assert start >= end
+        end = stop
+    covered = {place for _, start, stop in words for place in range(start, stop)}
+    for place, char in enumerate(text):
+        if char.isalnum():
+            assert place in covered
+
+
+def test_scripts_punctuation_and_marks():
+    def words(text):
+        return [word for word, _, _ in split_words(text)]
+
+    assert words("Don't stop, (now)!") == ["Don't", "stop", ",", "(", "now", ")", "!"]
+    assert words("3.14 and 1,000: e-mail") == ["3.14", "and", "1,000", ":", "e-mail"]
+    assert words("हिन्दी में") == ["हिन्दी", "में"]
+    assert words("北京 is 大") == ["北", "京", "is", "大"]
+    assert words("cafe\u0301 ") == ["cafe\u0301"]
+    assert words("ab。") == ["ab", "。"]
+
+
+def word(text, tag, score=0.5, start=None):
+    found = {"word": text, "tag": tag, "score": score}
+    if start is not None:
+        found.update(start=start, end=start + len(text))
+    return found
+
+
+def test_entities_begin_with_b_or_a_change_of_type():
+    words = [
+        word("Ada", "B-PER", 0.9, 0),
+        word("Lovelace", "I-PER", 0.7, 4),
+        word("London", "I-LOC", 0.8, 13),
+        word("is", "O", 0.9, 20),
+        word("big", "NOUN", 0.9, 23),
+    ]
+    first, second = entities_of(words, "Ada Lovelace London is big", "first")
+    assert (first["type"], first["text"], first["start"], first["end"]) == (
+        "PER", "Ada Lovelace", 0, 12,
+    )  # fmt: skip
+    assert first["score"] == 0.8
+    assert (second["type"], second["first_word"], second["last_word"]) == ("LOC", 2, 2)
+
+
+def test_max_takes_the_type_of_the_surest_word():
+    words = [word("New", "B-PER", 0.4), word("York", "I-LOC", 0.9)]
+    assert [e["type"] for e in entities_of(words, None, "first")] == ["PER", "LOC"]
+    (joined,) = entities_of(words, None, "max")
+    assert (joined["type"], joined["text"]) == ("LOC", "New York")
