@@ -36,7 +36,7 @@ def tasks(as_json: bool) -> None:
         for task in TASKS.values()
     ]
     header = ["task", "kind", "role", "group", "metric", "trained on", "langs"]
-    click.echo(show.table(header, rows))
+    click.echo(left_table(header, rows))
     show.note("languages of a task: xlt tasks --json; add your own: docs/data.md, task files")
 
 
