@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 
 from xlt.errors import XltError
-from xlt.serve import schemas
+from xlt.serve import schemas_openai as schemas
 from xlt.serve.call import Call
 from xlt.serve.errors import Problem
 from xlt.serve.http import Reply

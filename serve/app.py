@@ -13,8 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
@@ -23,11 +21,10 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from xlt.errors import XltError
-from xlt.serve.auth import Keys
 from xlt.serve.call import Call
+from xlt.serve.endpoint import Catch, Endpoint, http_problem
 from xlt.serve.errors import Problem, body_of, headers_of, status_of
 from xlt.serve.http import (
-    Disconnected,
     Reader,
     Receive,
     Reply,
@@ -36,43 +33,18 @@ from xlt.serve.http import (
     send_and_linger,
     send_reply,
 )
-from xlt.serve.limits import Limits
 from xlt.serve.metrics import Metrics
 from xlt.serve.models import Models, Served, Source
-from xlt.serve.routes import Operation, operations
+from xlt.serve.routes import operations
 from xlt.serve.scheduler import Scheduler
+from xlt.serve.settings import Settings
 from xlt.serve.tracing import NoSpans, Spans
 
-__all__ = ["App", "Settings"]
+__all__ = ["App"]
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 log = logging.getLogger("xlt.serve")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a user can set, besides the models.
-
-    Attributes:
-        keys: that clients need; none means everybody may ask.
-        admin_keys: for loading and unloading models; none switches those routes off.
-        repository: folder of bundles that may be loaded by name.
-        cors: origins whose pages may call the server.
-        metrics, docs: whether `/metrics`, and `/docs`, `/openapi.json` and `/` are there.
-        drain_delay: seconds between "not ready" and refusing, after SIGTERM.
-    """
-
-    limits: Limits = field(default_factory=Limits)
-    keys: Keys = field(default_factory=lambda: Keys([]))
-    admin_keys: Keys = field(default_factory=lambda: Keys([]))
-    repository: Path | None = None
-    cors: tuple[str, ...] = ()
-    metrics: bool = True
-    docs: bool = True
-    root_path: str = ""
-    drain_delay: float = 0.0
-    tokenizer_threads: int = 2
 
 
 class App:
@@ -178,12 +150,14 @@ class App:
             return "the worker is down or stuck"
         return None
 
-    @property
-    def busy(self) -> bool:
-        """Whether a thread of ours is still at work after `stop`; it would hold up the exit."""
-        return any(
-            thread.name.startswith("xlt-") and thread.is_alive() for thread in threading.enumerate()
-        )
+    @staticmethod
+    def busy(seconds: float) -> bool:
+        """Whether a thread of ours is still at work some time after `stop`: it is stuck."""
+        deadline = time.monotonic() + seconds
+        ours = [thread for thread in threading.enumerate() if thread.name.startswith("xlt-")]
+        for thread in ours:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return any(thread.is_alive() for thread in ours)
 
     def check_open(self) -> None:
         """Refuse work while the server shuts down.
@@ -213,7 +187,7 @@ class App:
                 try:
                     await self.inner(scope, receive, send)
                 except HTTPException as error:
-                    await self.refuse(call, send, _http_problem(error, scope))
+                    await self.refuse(call, send, http_problem(error))
         finally:
             self._close(call)
 
@@ -298,65 +272,6 @@ class App:
         if call.error:
             fields["error"] = call.error
         log.info("request", extra={"fields": fields})
-
-
-class Endpoint:
-    """One route as an ASGI application."""
-
-    def __init__(self, app: App, operation: Operation) -> None:
-        self.app, self.operation = app, operation
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check the key, run the handler, answer."""
-        call: Call = scope["xlt.call"]
-        call.operation = self.operation
-        app = self.app
-        try:
-            if self.operation.access == "key" and app.settings.keys:
-                app.settings.keys.check(call.headers)
-            elif self.operation.access == "admin":
-                app.settings.admin_keys.check(call.headers)
-            reply = await self.operation.handler(call)
-        except Problem as problem:
-            await app.refuse(call, send, problem)
-        except Disconnected:
-            call.gone = True
-        except asyncio.CancelledError:  # the time for draining is over
-            late = Problem(503, "draining", "the server has shut down", retry_after=1.0)
-            await app.refuse(call, send, late)
-        except Exception as error:
-            log.error("a handler failed: %s", type(error).__name__, exc_info=error)
-            text = f"an error of the server; its log has it under request {call.request_id}"
-            await app.refuse(call, send, Problem(500, "internal_error", text))
-        else:
-            await app.reply(call, send, reply)
-
-
-class Catch:
-    """Answers unknown paths and methods inside the CORS layer, so that pages can read why."""
-
-    def __init__(self, inner: ASGIApp) -> None:
-        self.inner = inner
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, and answer what the router raises."""
-        try:
-            await self.inner(scope, receive, send)
-        except HTTPException as error:
-            call: Call = scope["xlt.call"]
-            await call.app.refuse(call, send, _http_problem(error, scope))
-
-
-def _http_problem(error: HTTPException, scope: Scope) -> Problem:
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        return Problem(
-            405,
-            "method_not_allowed",
-            f"this path takes {allowed}",
-            headers=(("allow", allowed),),
-        )
-    return Problem(error.status_code, "not_found", "no such path; GET /openapi.json lists them")
 
 
 def _server_timing(stages: dict[str, float]) -> bytes:

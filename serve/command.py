@@ -181,11 +181,12 @@ def serve(
         import uvicorn  # noqa: F401
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from xlt.serve import logs
-    from xlt.serve.app import App, Settings
+    from xlt.serve.app import App
     from xlt.serve.auth import read_keys
     from xlt.serve.metrics import Metrics
     from xlt.serve.models import Loading, Models, find_sources
     from xlt.serve.server import Bind, serve_app
+    from xlt.serve.settings import Settings
     from xlt.serve.tracing import NoSpans, OtelSpans
 
     if (tls_key is not None) and tls_cert is None:

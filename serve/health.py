@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from xlt.serve import schemas
+from xlt.serve import schemas_openai as schemas
 from xlt.serve.call import Call
 from xlt.serve.errors import Problem
 from xlt.serve.http import Reply

@@ -13,7 +13,7 @@ import orjson
 
 from xlt import mining
 from xlt.examples import Choice, Pair, Question, Tagged
-from xlt.serve import schemas
+from xlt.serve import schemas_tasks as schemas
 from xlt.serve.call import Call, Result, fault_fields
 from xlt.serve.entities import entities_of
 from xlt.serve.http import Reply

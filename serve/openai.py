@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from xlt.encode import Row
-from xlt.serve import schemas
+from xlt.serve import schemas_openai as schemas
 from xlt.serve.call import Call
 from xlt.serve.errors import Problem
 from xlt.serve.http import Reply

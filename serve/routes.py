@@ -10,8 +10,8 @@ from xlt.serve.errors import Dialect
 from xlt.serve.http import Reply
 
 if TYPE_CHECKING:
-    from xlt.serve.app import Settings
     from xlt.serve.call import Call
+    from xlt.serve.settings import Settings
 
 __all__ = ["Operation", "operations"]
 

@@ -10,7 +10,7 @@ import orjson
 
 from xlt._version import __version__
 from xlt.examples import Pair
-from xlt.serve import schemas
+from xlt.serve import schemas_tei as schemas
 from xlt.serve.call import Call, Result
 from xlt.serve.errors import Problem
 from xlt.serve.http import Reply

@@ -19,7 +19,15 @@ import orjson
 from xlt.serve.errors import Problem
 from xlt.serve.limits import MAX_ITEMS
 
-__all__ = ["Head", "InferResponse", "TextTensor", "encode_reply", "read_request", "texts_of"]
+__all__ = [
+    "Head",
+    "InferResponse",
+    "TextTensor",
+    "bad_tensor",
+    "encode_reply",
+    "read_request",
+    "texts_of",
+]
 
 DTYPES = {"FP32": "<f4", "INT64": "<i8"}
 
@@ -94,18 +102,22 @@ def read_request(body: bytes, head_length: str | None, names: Sequence[str]) -> 
     """
     if head_length == "0":
         if len(names) != 1:
-            raise _bad(f"a body without a head needs a model of one input, this one has {names}")
+            raise bad_tensor(
+                f"a body without a head needs a model of one input, this one has {names}"
+            )
         raw = Input(name=names[0], shape=[1], datatype="BYTES", data=[_utf8(body, names[0])])
         return Head(inputs=[raw], parameters={"binary_data_output": True}), b""
     size = len(body)
     if head_length is not None:
         if not head_length.isdigit() or int(head_length) > len(body):
-            raise _bad(f"inference-header-content-length {head_length[:20]!r} is not a size inside")
+            raise bad_tensor(
+                f"inference-header-content-length {head_length[:20]!r} is not a size inside"
+            )
         size = int(head_length)
     try:
         return HEAD.decode(body[:size]), body[size:]
     except msgspec.ValidationError as error:
-        raise _bad(str(error)) from None
+        raise bad_tensor(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "invalid_json", f"not JSON: {type(error).__name__}") from None
 
@@ -124,11 +136,11 @@ def texts_of(head: Head, rest: bytes, known: dict[str, bool]) -> dict[str, TextT
     found: dict[str, TextTensor] = {}
     for tensor in head.inputs:
         if tensor.name not in known:
-            raise _bad(f"no input {tensor.name[:100]!r}; this model has {', '.join(known)}")
+            raise bad_tensor(f"no input {tensor.name[:100]!r}; this model has {', '.join(known)}")
         if tensor.name in found:
-            raise _bad(f"input {tensor.name!r} is given twice")
+            raise bad_tensor(f"input {tensor.name!r} is given twice")
         if tensor.datatype != "BYTES":
-            raise _bad(f"input {tensor.name!r} is {tensor.datatype[:20]}; BYTES is needed")
+            raise bad_tensor(f"input {tensor.name!r} is {tensor.datatype[:20]}; BYTES is needed")
         count = _count(tensor)
         size = tensor.parameters.get("binary_data_size")
         if size is None:
@@ -137,15 +149,19 @@ def texts_of(head: Head, rest: bytes, known: dict[str, bool]) -> dict[str, TextT
             values = _elements(rest[:size], tensor.name, count)
             rest = rest[size:]
         else:
-            raise _bad(f"input {tensor.name!r}: binary_data_size {size!r} is not what has come")
+            raise bad_tensor(
+                f"input {tensor.name!r}: binary_data_size {size!r} is not what has come"
+            )
         if len(values) != count:
-            raise _bad(f"input {tensor.name!r}: {len(values)} values for the shape {tensor.shape}")
+            raise bad_tensor(
+                f"input {tensor.name!r}: {len(values)} values for the shape {tensor.shape}"
+            )
         found[tensor.name] = TextTensor(shape=tuple(tensor.shape), values=values)
     if rest:
-        raise _bad(f"{len(rest)} bytes are left after the last binary tensor")
+        raise bad_tensor(f"{len(rest)} bytes are left after the last binary tensor")
     missing = [name for name, needed in known.items() if needed and name not in found]
     if missing:
-        raise _bad(f"input {', '.join(missing)} is missing")
+        raise bad_tensor(f"input {', '.join(missing)} is missing")
     return found
 
 
@@ -163,7 +179,9 @@ def encode_reply(
     tail: list[bytes] = []
     for output in asked:
         if output.name not in tensors:
-            raise _bad(f"no output {output.name[:100]!r}; this model has {', '.join(tensors)}")
+            raise bad_tensor(
+                f"no output {output.name[:100]!r}; this model has {', '.join(tensors)}"
+            )
         array = tensors[output.name]
         entry: dict[str, Any] = {
             "name": output.name,
@@ -188,12 +206,14 @@ def _count(tensor: Input) -> int:
     """Elements of a tensor; a shape is one or two sizes, and bounded."""
     shape = tensor.shape
     if not 1 <= len(shape) <= 2 or any(size < 0 for size in shape):
-        raise _bad(f"input {tensor.name!r}: the shape {shape[:8]} is not one or two sizes")
+        raise bad_tensor(f"input {tensor.name!r}: the shape {shape[:8]} is not one or two sizes")
     count = 1
     for size in shape:
         count *= size
     if shape[0] > MAX_ITEMS or count > MAX_ITEMS * 64:
-        raise _bad(f"input {tensor.name!r}: the shape {shape} holds more than {MAX_ITEMS} items")
+        raise bad_tensor(
+            f"input {tensor.name!r}: the shape {shape} holds more than {MAX_ITEMS} items"
+        )
     return count
 
 
@@ -208,10 +228,10 @@ def _flat(tensor: Input) -> list[str]:
             elif isinstance(value, str):
                 values.append(value)
             else:
-                raise _bad(f"input {tensor.name!r}: data holds something that is no string")
+                raise bad_tensor(f"input {tensor.name!r}: data holds something that is no string")
 
     if tensor.data is None:
-        raise _bad(f"input {tensor.name!r} has neither data nor a binary_data_size")
+        raise bad_tensor(f"input {tensor.name!r} has neither data nor a binary_data_size")
     walk(tensor.data, 1)
     return values
 
@@ -222,11 +242,11 @@ def _elements(raw: bytes, name: str, count: int) -> list[str]:
     place = 0
     while place < len(raw) and len(values) <= count:
         if place + 4 > len(raw):
-            raise _bad(f"input {name!r}: an element's length is cut off")
+            raise bad_tensor(f"input {name!r}: an element's length is cut off")
         (size,) = struct.unpack_from("<I", raw, place)
         place += 4
         if place + size > len(raw):
-            raise _bad(f"input {name!r}: an element of {size} bytes does not fit")
+            raise bad_tensor(f"input {name!r}: an element of {size} bytes does not fit")
         values.append(_utf8(raw[place : place + size], name))
         place += size
     return values
@@ -236,7 +256,7 @@ def _utf8(raw: bytes, name: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _bad(f"input {name!r}: not UTF-8 at byte {error.start}") from None
+        raise bad_tensor(f"input {name!r}: not UTF-8 at byte {error.start}") from None
 
 
 def _datatype(array: np.ndarray[Any, Any]) -> str:
@@ -252,5 +272,6 @@ def _raw(array: np.ndarray[Any, Any]) -> bytes:
     return array.astype(DTYPES[_datatype(array)]).tobytes()
 
 
-def _bad(message: str) -> Problem:
+def bad_tensor(message: str) -> Problem:
+    """A request whose tensors break a rule."""
     return Problem(400, "invalid_tensor", message, "inputs")

@@ -20,11 +20,12 @@ from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors
 
 from xlt.bundle import write_manifest
 from xlt.engine import Engine
-from xlt.serve.app import App, Settings
+from xlt.serve.app import App
 from xlt.serve.limits import Limits
 from xlt.serve.metrics import Metrics
 from xlt.serve.models import Loading, Models, Source
 from xlt.serve.server import Bind, Server, config_of
+from xlt.serve.settings import Settings
 from xlt.tasks import TASKS
 
 WIDTH = 16

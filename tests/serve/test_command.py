@@ -137,7 +137,7 @@ def test_a_damaged_bundle_ends_the_server_with_4(run_xlt, bundles, tmp_path):
 def test_torch_and_transformers_are_never_imported():
     code = (
         "import sys, xlt.serve.command, xlt.serve.server, xlt.serve.routes\n"
-        "from xlt.serve.app import Settings\n"
+        "from xlt.serve.settings import Settings\n"
         "xlt.serve.routes.operations(Settings())\n"
         "print(sorted({'torch', 'transformers', 'ray', 'faiss'} & set(sys.modules)))"
     )

@@ -1,0 +1,115 @@
+"""Requests and answers of OpenAI's routes, of probes and of loading models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from xlt.serve.schemas import Answer, ModelName, Strict, Truncate, Usage
+
+__all__ = [
+    "Embedding",
+    "EmbeddingsRequest",
+    "EmbeddingsResponse",
+    "Live",
+    "LoadRequest",
+    "ModelList",
+    "ModelObject",
+    "Ready",
+    "Unloaded",
+]
+
+
+class EmbeddingsRequest(Strict):
+    """OpenAI's embeddings request."""
+
+    input: Annotated[
+        str | list[str | int | list[int]],
+        Meta(description="A text, texts, token ids, or lists of token ids of the model itself."),
+    ]
+    model: ModelName = None
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[
+        int | None, Meta(description="Only where the model declares that it can be cut.")
+    ] = None
+    user: str | None = None
+    truncate: Truncate = None
+
+
+class Embedding(Answer):
+    """One vector of length 1: numbers, or base64 of little-endian float32."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+    truncated: bool = False
+
+
+class EmbeddingsResponse(Struct, kw_only=True):
+    """Vectors in the order of the inputs."""
+
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: Usage
+
+
+# probes and models
+
+
+class Live(Struct, kw_only=True):
+    """The process answers."""
+
+    live: bool
+
+
+class Ready(Struct, kw_only=True):
+    """The models that answer."""
+
+    ready: bool
+    models: list[str]
+
+
+class ModelObject(Struct, kw_only=True):
+    """OpenAI's model object, and what we know besides."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    task: str
+    kind: str
+    answers: list[str]
+    labels: list[str]
+    precision: str
+    device: str
+    max_length: int
+    dimensions: int | None
+    routes: list[str]
+
+
+class ModelList(Struct, kw_only=True):
+    """All loaded models."""
+
+    object: Literal["list"]
+    data: list[ModelObject]
+
+
+# admin
+
+
+class LoadRequest(Strict):
+    """What to load: a folder of the repository, or again what the name stands for."""
+
+    name: str
+    bundle: str | None = None
+    precision: Literal["fp32", "fp16", "int8"] | None = None
+
+
+class Unloaded(Struct, kw_only=True):
+    """OpenAI's answer to a deletion."""
+
+    id: str
+    object: Literal["model"]
+    deleted: bool

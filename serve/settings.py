@@ -1,0 +1,36 @@
+"""What a user can set on a server, besides its models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xlt.serve.auth import Keys
+from xlt.serve.limits import Limits
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a user can set, besides the models.
+
+    Attributes:
+        keys: that clients need; none means everybody may ask.
+        admin_keys: for loading and unloading models; none switches those routes off.
+        repository: folder of bundles that may be loaded by name.
+        cors: origins whose pages may call the server.
+        metrics, docs: whether `/metrics`, and `/docs`, `/openapi.json` and `/` are there.
+        drain_delay: seconds between "not ready" and refusing, after SIGTERM.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    keys: Keys = field(default_factory=lambda: Keys([]))
+    admin_keys: Keys = field(default_factory=lambda: Keys([]))
+    repository: Path | None = None
+    cors: tuple[str, ...] = ()
+    metrics: bool = True
+    docs: bool = True
+    root_path: str = ""
+    drain_delay: float = 0.0
+    tokenizer_threads: int = 2
