@@ -51,7 +51,7 @@ def closed_form(
         across = _ppmi(_pair_counts(aligned, vocabulary), vocabulary)
         matrix = (matrix + PARALLEL_WEIGHT * across).coalesce()
     values_D, vectors_VD = _top(matrix, width, rng)
-    table_VD = vectors_VD * np.abs(values_D) ** POWER
+    table_VD = vectors_VD * values_D**POWER
     table_VD -= _language_means(table_VD, texts)
     rotation_DD, _ = np.linalg.qr(rng.standard_normal((width, width)))
     table_VD = table_VD @ rotation_DD
@@ -111,19 +111,23 @@ def _ppmi(counted: tuple[NDArray[np.int64], Floats], vocabulary: int) -> torch.T
 
 
 def _top(matrix: torch.Tensor, width: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Largest eigenvalues by size and their vectors, of a symmetric sparse matrix."""
-    columns = min(width + OVERSAMPLING, matrix.shape[0])
+    """Largest eigenvalues, none below zero, and their vectors, of a symmetric sparse matrix.
+
+    Negative ones are left out: along their vectors a token and its translation are opposite.
+    """
+    columns = min(2 * width + OVERSAMPLING, matrix.shape[0])
     basis = torch.from_numpy(rng.standard_normal((matrix.shape[0], columns)))
     for _ in range(ITERATIONS):
         basis, _ = torch.linalg.qr(torch.sparse.mm(matrix, basis))
     small = basis.T @ torch.sparse.mm(matrix, basis)
     values, vectors = np.linalg.eigh(((small + small.T) / 2).numpy())
-    kept = np.argsort(-np.abs(values), kind="stable")[:width]
+    kept = np.argsort(-values, kind="stable")[:width]
+    largest = np.maximum(values[kept], 0.0)
     table = basis.numpy() @ vectors[:, kept]
     if len(kept) < width:
         table = np.pad(table, ((0, 0), (0, width - len(kept))))
-        return np.pad(values[kept], (0, width - len(kept))), table
-    return values[kept], table
+        return np.pad(largest, (0, width - len(kept))), table
+    return largest, table
 
 
 def _language_means(table_VD: Floats, texts: Mapping[str, Sequence[Ids]]) -> Floats:
