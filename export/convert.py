@@ -222,6 +222,8 @@ def _checked(path: Path, exporter: str) -> Graph:
             f"{path.name}: onnx.checker refuses the graph: {_one_line(error)}",
             "this is a fault of the exporter; please report the architecture",
         ) from error
+    for part in path.parent.iterdir():
+        part.chmod(0o644)  # onnx writes external data for its owner only
     model = onnx.load(str(path), load_external_data=False)
     opset = next(item.version for item in model.opset_import if item.domain in {"", "ai.onnx"})
     return Graph(

@@ -141,6 +141,19 @@ def test_damaged_bundle_of_a_run_is_made_again(run_folder):
     Bundle.open(run_folder / "bundles/udpos")
 
 
+def test_weights_beside_the_graph_are_part_of_the_bundle(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.setenv("FORCE_ONNX_EXTERNAL_DATA", "1")  # as if the weights were above 2 GB
+    export(checkpoints(), out=tmp_path / "b")
+    assert names(tmp_path / "b/onnx") == ["model.onnx", "model.onnx_data"]
+    assert (tmp_path / "b/onnx/model.onnx_data").stat().st_mode & 0o777 == 0o644
+    manifest = Bundle.open(tmp_path / "b").manifest
+    files = ["onnx/model.onnx", "onnx/model.onnx_data"]
+    assert manifest["variants"]["fp32"]["files"] == files
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "b").rename(tmp_path / "moved" / "b")
+    assert xlt.open(tmp_path / "moved" / "b", threads=1).predict(["A boat."])
+
+
 def test_dry_run_writes_nothing(run_folder):
     done = export(run_folder, dry_run=True)
     assert [i.status for i in done] == ["planned"] * 3
