@@ -17,6 +17,10 @@ from xlt.tasks import Task
 
 __all__ = ["UNLABELLED", "majority_scores", "predict_and_score"]
 
+# Items given to the engine together: enough for full batches of equal lengths, few enough to
+# bound the memory of rows and outputs and to let progress move. Predictions do not depend on it.
+ITEMS_AT_ONCE = 4096
+QUESTIONS_AT_ONCE = 128
 UNLABELLED = "unlabelled: predictions written, no score"
 
 
@@ -29,7 +33,10 @@ def predict_and_score(task: Task, data: DataSet, engine: Engine, tick: Tick) -> 
         engine: opened on a bundle of that kind.
         tick: told the number of items done.
     """
-    answers = engine.predict(data.examples, tick=tick)
+    answers: list[Prediction] = []
+    at_once = QUESTIONS_AT_ONCE if task.kind == "span" else ITEMS_AT_ONCE
+    for start in range(0, len(data.examples), at_once):
+        answers += engine.predict(data.examples[start : start + at_once], tick=tick)
     predicted = _arrange(data.examples, answers)
     n = len(data.examples)
     if not data.labelled:

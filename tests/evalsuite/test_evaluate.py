@@ -315,3 +315,12 @@ def test_a_users_task_is_evaluated_like_ours(bundles, make, tmp_path):
     again = evaluate(bundles, root, "mine", use={"mine": "xnli"}, out=tmp_path / "r")
     assert again.status == {"mine/sw": "redone: data changed"}
     assert again.score("mine") == 0
+
+
+def test_how_many_items_are_given_at_once_changes_no_prediction(
+    bundles, root, tmp_path, monkeypatch, whole
+):
+    monkeypatch.setattr("xlt.evalsuite.predict.ITEMS_AT_ONCE", 1)
+    monkeypatch.setattr("xlt.evalsuite.predict.QUESTIONS_AT_ONCE", 1)
+    results = evaluate(bundles, root, out=tmp_path / "r")
+    assert results.record == whole.record
