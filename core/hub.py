@@ -19,7 +19,8 @@ from xlt.data.root import DataRoot
 from xlt.errors import DataError, PartlyDone, UsageError
 from xlt.extras import needs
 from xlt.files import read_json, sha256_bytes, sha256_file, write_atomic, write_json
-from xlt.hubsets import Unit, units_of
+from xlt.hubsets import units_of
+from xlt.hubunit import Unit
 from xlt.languages import parse_langs
 from xlt.tasks import INTERMEDIATE, TARGETS, Task, parse_tasks
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +10,15 @@ from xlt.data.columns import UserTask, map_row
 from xlt.data.root import DataRoot
 from xlt.data.rows import Row
 from xlt.data.spans import TYDIQA_NAMES
+from xlt.hubenglish import english_units
+from xlt.hubunit import SPLITS, XTREME, Record, Unit, clean, dump, question, unit_of_rows
 from xlt.languages import Language
-from xlt.tasks import NLI, UPOS, Task
+from xlt.tasks import UPOS, Task
 
-__all__ = ["Convert", "Unit", "units_of"]
+__all__ = ["units_of"]
 
-XTREME = "google/xtreme"
 PANX_TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
 NO_DEV = frozenset({"kk", "th", "tl", "yo"})
-SPLITS = {"train": "train", "dev": "validation", "test": "test"}
-Convert = Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
-    """One split of one hub config, and the files that it becomes.
-
-    Attributes:
-        tasks: names of the tasks that read the files.
-        files: paths in the data root that must come out of it.
-        convert: a hub row -> (path, line) pairs; lines for other paths are dropped.
-    """
-
-    tasks: tuple[str, ...]
-    dataset: str
-    config: str
-    split: str
-    files: tuple[str, ...]
-    convert: Convert
-
-    def __str__(self) -> str:
-        return f"{self.dataset} {self.config} {self.split}"
 
 
 def units_of(tasks: Sequence[Task], root: DataRoot, codes: set[str]) -> list[Unit]:
@@ -57,7 +33,7 @@ def units_of(tasks: Sequence[Task], root: DataRoot, codes: set[str]) -> list[Uni
             units = list(TARGET_SETS[task.name](task, languages))
         else:
             # English, whatever the languages: this is what trains
-            units = list(_intermediate(task.name))
+            units = list(english_units(task.name))
         for unit in units:
             key = (unit.dataset, unit.config, unit.split)
             known = found.get(key)
@@ -73,29 +49,13 @@ def units_of(tasks: Sequence[Task], root: DataRoot, codes: set[str]) -> list[Uni
     return list(found.values())
 
 
-def _dump(**fields: Any) -> str:
-    return json.dumps(fields, ensure_ascii=False)
-
-
-def _clean(text: Any) -> str:
-    """A text for a line-based file: one line, no tabs."""
-    return " ".join(str(text).split())
-
-
-def _class(value: Any, names: Sequence[str]) -> Any:
-    """A class index by name; undecided (-1) is `-`."""
-    if isinstance(value, int):
-        return names[value] if 0 <= value < len(names) else "-"
-    return value
-
-
 def _xnli(task: Task, languages: Sequence[Language]) -> Iterator[Unit]:
     for split in ("dev", "test"):
 
         def convert(row: Mapping[str, Any], split: str = split) -> Iterator[tuple[str, str]]:
             yield (
                 f"xnli/{split}-{row['language']}.jsonl",
-                _dump(
+                dump(
                     sentence1=row["sentence1"],
                     sentence2=row["sentence2"],
                     gold_label=row["gold_label"],
@@ -114,27 +74,6 @@ def _xnli(task: Task, languages: Sequence[Language]) -> Iterator[Unit]:
             )
 
 
-def _rows(
-    task: str,
-    config: str,
-    split: str,
-    path: str,
-    record: Callable[[Mapping[str, Any]], dict[str, Any]],
-    *,
-    dataset: str = XTREME,
-    hub_split: str | None = None,
-) -> Unit:
-    """One config's split as one file of JSON rows."""
-    return Unit(
-        tasks=(task,),
-        dataset=dataset,
-        config=config,
-        split=hub_split or SPLITS[split],
-        files=(path,),
-        convert=lambda row: [(path, _dump(**record(row)))],
-    )
-
-
 def _splits(lang: Language, *, dev: bool = True) -> tuple[str, ...]:
     """English has a train split to learn from, the others are only evaluated on."""
     return (*(("train",) if lang.code == "en" else ()), *(("dev",) if dev else ()), "test")
@@ -147,10 +86,10 @@ def _pawsx(task: Task, languages: Sequence[Language]) -> Iterator[Unit]:
     for lang in languages:
         for split in _splits(lang):
             path = f"pawsx/{split}-{lang.code}.jsonl"
-            yield _rows("pawsx", f"PAWS-X.{lang.code}", split, path, record)
+            yield unit_of_rows("pawsx", f"PAWS-X.{lang.code}", split, path, record)
 
 
-def _tagged(column: str, names: Sequence[str]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+def _tagged(column: str, names: Sequence[str]) -> Record:
     def record(row: Mapping[str, Any]) -> dict[str, Any]:
         tags = [names[tag] if isinstance(tag, int) else tag for tag in row[column]]
         return {"tokens": row["tokens"], "tags": tags}
@@ -162,24 +101,24 @@ def _udpos(task: Task, languages: Sequence[Language]) -> Iterator[Unit]:
     for lang in languages:
         for split in _splits(lang, dev=lang.code not in NO_DEV):
             path = f"udpos/{split}-{lang.code}.jsonl"
-            yield _rows("udpos", f"udpos.{lang.name}", split, path, _tagged("pos_tags", UPOS))
+            yield unit_of_rows(
+                "udpos", f"udpos.{lang.name}", split, path, _tagged("pos_tags", UPOS)
+            )
 
 
 def _panx(task: Task, languages: Sequence[Language]) -> Iterator[Unit]:
     for lang in languages:
         for split in _splits(lang):
             path = f"panx/{split}-{lang.code}.jsonl"
-            yield _rows("panx", f"PAN-X.{lang.code}", split, path, _tagged("ner_tags", PANX_TAGS))
-
-
-def _question(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: row[key] for key in ("id", "question", "context", "answers")}
+            yield unit_of_rows(
+                "panx", f"PAN-X.{lang.code}", split, path, _tagged("ner_tags", PANX_TAGS)
+            )
 
 
 def _xquad(task: Task, languages: Sequence[Language]) -> Iterator[Unit]:
     for lang in languages:
         path = f"xquad/xquad.{lang.code}.json"
-        yield _rows("xquad", f"XQuAD.{lang.code}", "dev", path, _question)
+        yield unit_of_rows("xquad", f"XQuAD.{lang.code}", "dev", path, question)
 
 
 def _mlqa(task: Task, languages: Sequence[Language]) -> Iterator[Unit]:
@@ -187,7 +126,7 @@ def _mlqa(task: Task, languages: Sequence[Language]) -> Iterator[Unit]:
         for split in ("dev", "test"):
             code = lang.code
             path = f"mlqa/MLQA_V1/{split}/{split}-context-{code}-question-{code}.json"
-            yield _rows("mlqa", f"MLQA.{code}.{code}", split, path, _question)
+            yield unit_of_rows("mlqa", f"MLQA.{code}.{code}", split, path, question)
 
 
 def _tydiqa(task: Task, languages: Sequence[Language]) -> Iterator[Unit]:
@@ -201,7 +140,7 @@ def _tydiqa(task: Task, languages: Sequence[Language]) -> Iterator[Unit]:
         ) -> Iterator[tuple[str, str]]:
             code = TYDIQA_NAMES.get(str(row["id"]).partition("-")[0])
             if code is not None:
-                yield path(code), _dump(**_question(row))
+                yield path(code), dump(**question(row))
 
         codes = [lang.code for lang in languages if split == "dev" or lang.code == "en"]
         if codes:
@@ -224,8 +163,8 @@ def _bucc(task: Task, languages: Sequence[Language]) -> Iterator[Unit]:
                 row: Mapping[str, Any], base: str = base, code: str = lang.code
             ) -> Iterator[tuple[str, str]]:
                 sides = [
-                    (str(row["source_lang"]), _clean(row["source_sentence"])),
-                    (str(row["target_lang"]), _clean(row["target_sentence"])),
+                    (str(row["source_lang"]), clean(row["source_sentence"])),
+                    (str(row["target_lang"]), clean(row["target_sentence"])),
                 ]
                 (english, english_text), (foreign, text) = sorted(
                     sides, key=lambda side: not side[0].startswith("en-")
@@ -251,8 +190,8 @@ def _tatoeba(task: Task, languages: Sequence[Language]) -> Iterator[Unit]:
         def convert(
             row: Mapping[str, Any], base: str = base, side: str = lang.tatoeba
         ) -> Iterator[tuple[str, str]]:
-            yield f"{base}.{side}", _clean(row["source_sentence"])
-            yield f"{base}.eng", _clean(row["target_sentence"])
+            yield f"{base}.{side}", clean(row["source_sentence"])
+            yield f"{base}.eng", clean(row["target_sentence"])
 
         yield Unit(
             tasks=("tatoeba",),
@@ -277,85 +216,6 @@ TARGET_SETS: dict[str, Callable[[Task, Sequence[Language]], Iterator[Unit]]] = {
 }
 
 
-def _nli(row: Mapping[str, Any]) -> dict[str, Any]:
-    label = _class(row["label"], NLI)
-    return {"sentence1": row["premise"], "sentence2": row["hypothesis"], "gold_label": label}
-
-
-def _qqp(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "question1": row["question1"],
-        "question2": row["question2"],
-        "is_duplicate": _class(row["label"], ("not_duplicate", "duplicate")),
-    }
-
-
-def _anli(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "uid": row["uid"],
-        "context": row["premise"],
-        "hypothesis": row["hypothesis"],
-        "label": _class(row["label"], NLI),
-    }
-
-
-def _only(*columns: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    return lambda row: {column: row[column] for column in columns}
-
-
-def _intermediate(name: str) -> Iterator[Unit]:
-    """The English sets of one intermediate task."""
-    glue = "nyu-mll/glue"
-    if name in {"mnli", "anli+"}:
-        for split, hub_split in (("train", "train"), ("dev", "validation_matched")):
-            path = f"mnli/{split}.jsonl"
-            yield _rows(name, "mnli", split, path, _nli, dataset=glue, hub_split=hub_split)
-    if name == "anli+":
-        for split in ("train", "dev"):
-            for k in (1, 2, 3):
-                path = f"anli/R{k}/{split}.jsonl"
-                yield _rows(
-                    name, "plain_text", split, path, _anli,
-                    dataset="facebook/anli", hub_split=f"{split}_r{k}",
-                )  # fmt: skip
-            path = f"snli/{split}.jsonl"
-            yield _rows(name, "plain_text", split, path, _nli, dataset="stanfordnlp/snli")
-    if name in ENGLISH_SETS:
-        dataset, config, record, paths = ENGLISH_SETS[name]
-        for split, path in paths.items():
-            yield _rows(name, config, split, path, record, dataset=dataset)
-
-
-Record = Callable[[Mapping[str, Any]], dict[str, Any]]
-ENGLISH_SETS: dict[str, tuple[str, str, Record, dict[str, str]]] = {
-    "qqp": (
-        "nyu-mll/glue", "qqp", _qqp, {"train": "qqp/train.jsonl", "dev": "qqp/dev.jsonl"},
-    ),
-    "squad": (
-        "rajpurkar/squad", "plain_text", _question,
-        {"train": "squad/train-v1.1.json", "dev": "squad/dev-v1.1.json"},
-    ),
-    "squad2": (
-        "rajpurkar/squad_v2", "squad_v2", _question,
-        {"train": "squad2/train-v2.0.json", "dev": "squad2/dev-v2.0.json"},
-    ),
-    "hellaswag": (
-        "Rowan/hellaswag", "default", _only("ind", "ctx_a", "ctx_b", "endings", "label"),
-        {"train": "hellaswag/hellaswag_train.jsonl", "dev": "hellaswag/hellaswag_val.jsonl"},
-    ),
-    "cosmosqa": (
-        "allenai/cosmos_qa", "default",
-        _only("id", "context", "question", "answer0", "answer1", "answer2", "answer3", "label"),
-        {"train": "cosmosqa/train.jsonl", "dev": "cosmosqa/valid.jsonl"},
-    ),
-    "csqa": (
-        "tau/commonsense_qa", "default", _only("id", "question", "choices", "answerKey"),
-        {"train": "commonsenseqa/train_rand_split.jsonl",
-         "dev": "commonsenseqa/dev_rand_split.jsonl"},
-    ),
-}  # fmt: skip
-
-
 def _user(user: UserTask, languages: Sequence[Language]) -> Iterator[Unit]:
     """A user task's hub data set: one config a language, or one with a language column."""
     if user.hub is None:
@@ -375,7 +235,7 @@ def _user(user: UserTask, languages: Sequence[Language]) -> Iterator[Unit]:
             ) -> Iterator[tuple[str, str]]:
                 fields = dict(map_row(Path(name), Row(0, row), user).fields)
                 lang = fields.pop("language", code)
-                yield f"{name}/{split}-{lang}.jsonl", _dump(**fields)
+                yield f"{name}/{split}-{lang}.jsonl", dump(**fields)
 
             yield Unit(
                 tasks=(name,),

@@ -1,6 +1,6 @@
 """Readers for every task of a data root, and what may be trained on."""
 
-from xlt.data.overlap import Overlap, overlap_table, overlaps, test_index
+from xlt.data.overlap import Overlap, overlap_table, overlaps, parallel_overlaps, test_index
 from xlt.data.records import DataSet, FileSet
 from xlt.data.root import SPLITS, DataRoot
 from xlt.data.texts import TextSource, allowed_text, text_sources
@@ -17,6 +17,7 @@ __all__ = [
     "allowed_text",
     "overlap_table",
     "overlaps",
+    "parallel_overlaps",
     "test_index",
     "text_sources",
     "training_sets",

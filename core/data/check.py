@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xlt.data.overlap import Overlap, TestKeys, index_of, overlap_table
+from xlt.data.overlap import (
+    Overlap,
+    TestKeys,
+    index_of,
+    overlap_table,
+    parallel_overlaps,
+    parallel_set,
+)
 from xlt.data.records import DataSet, FileSet
 from xlt.data.root import SPLITS, DataRoot
 from xlt.errors import DataError
@@ -136,11 +143,16 @@ def check_root(
         else:
             overlap = overlap_table(data, (keys for kind, keys in index if kind == task.kind))
         if listed:
-            found[files.task, files.lang, files.split] = _checked(root, files, data, overlap)
+            found[files.task, files.lang, files.split] = _checked(root, data, overlap)
+    mined = any(task.kind == "embed" for task in chosen)
+    parallel = [
+        _parallel(root, lang, errors) for lang in root.parallel_langs() if mined and lang in wanted
+    ]
     order = {task.name: number for number, task in enumerate(chosen)}
     return Report(
-        sets=tuple(
-            sorted(found.values(), key=lambda one: (order[one.task], SPLITS.index(one.split)))
+        sets=(
+            *sorted(found.values(), key=lambda one: (order[one.task], SPLITS.index(one.split))),
+            *(one for one in parallel if one is not None),
         ),
         errors=tuple(errors),
         missing=_missing(root, chosen, wanted),
@@ -160,18 +172,25 @@ def _sets(
     ]
 
 
-def _checked(
-    root: DataRoot, files: FileSet, data: DataSet, overlap: Sequence[Overlap]
-) -> CheckedSet:
+def _parallel(root: DataRoot, lang: str, errors: list[DataError]) -> CheckedSet | None:
+    """Parallel text, which must not hold the gold pairs of a retrieval test."""
+    try:
+        return _checked(root, parallel_set(root, lang), parallel_overlaps(root, lang))
+    except DataError as error:
+        errors.append(error)
+        return None
+
+
+def _checked(root: DataRoot, data: DataSet, overlap: Sequence[Overlap]) -> CheckedSet:
     return CheckedSet(
-        task=files.task,
-        lang=files.lang,
-        split=files.split,
+        task=data.task,
+        lang=data.lang,
+        split=data.split,
         n=len(data),
         labelled=data.labelled,
         paths=tuple(_relative(root, path) for path in data.paths),
         sha256=data.sha256,
-        size=files.size(),
+        size=sum(path.stat().st_size for path in data.paths),
         notes=data.notes,
         overlap=tuple(overlap),
     )

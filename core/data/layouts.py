@@ -59,11 +59,13 @@ def _english(pattern: str, names: str = SAME) -> Layout:
     return Layout(patterns=(pattern,), names=names, english=True)
 
 
+_ANLI = "<anli/anli_v0.1|anli/anli_v1.0|anli|anli_v0.1|anli_v1.0>"
+
 # The data sets that anli+ joins, by the name of the part.
 PARTS: dict[str, tuple[Layout, ...]] = {
     **{
         f"anli-r{k}": (
-            _english(f"<anli/|><anli_v0.1/|anli_v1.0/|>R{k}/{{split}}.jsonl"),
+            _english(f"{_ANLI}/R{k}/{{split}}.jsonl"),
             _english(f"<anli/|><anli_annot_v0.2/|>ANLI_analysis_r{k}_{{split}}.csv"),
         )
         for k in (1, 2, 3)
@@ -94,7 +96,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
     ),
     "pawsx": (
         _one(
-            "<pawsx/|paws-x/|><x-final/|>{lang}/{split}.tsv",
+            "<pawsx/x-final|paws-x/x-final|x-final|pawsx|paws-x>/{lang}/{split}.tsv",
             "train=<train|translated_train> dev=dev_2k test=test_2k",
         ),
         _one("<pawsx|paws-x>/{split}-{lang}.<tsv|jsonl>"),

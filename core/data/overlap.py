@@ -13,18 +13,29 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from xlt.data.records import DataSet, is_row_number
+from xlt.data.layouts import matches
+from xlt.data.records import DataSet, file_digest, is_row_number
 from xlt.data.root import DataRoot
-from xlt.examples import Choice, Example, Pair, Question, Sentence, Tagged
+from xlt.examples import Bitext, Choice, Example, Pair, Question, Tagged
 from xlt.tasks import Task
 
-__all__ = ["Overlap", "keys_of", "overlap_table", "overlaps", "test_index"]
+__all__ = [
+    "Overlap",
+    "TestKeys",
+    "index_of",
+    "keys_of",
+    "overlap_table",
+    "overlaps",
+    "parallel_overlaps",
+    "parallel_set",
+    "test_index",
+]
 
 NOISE = re.compile(
     r"[\s!-/:-@\[-`{-~\u00a0-\u00bf\u200b-\u200f\u2010-\u206f\u3000-\u303f\uff00-\uff0f"
     r"\u060c\u061b\u061f\u06d4\u0964\u0965]+"
 )
-KIND_OF = {Pair: "pair", Choice: "choice", Tagged: "tag", Question: "span", Sentence: "embed"}
+KIND_OF = {Pair: "pair", Choice: "choice", Tagged: "tag", Question: "span"}
 LEAST_BYTES = 30
 INCIDENTAL_SHARE = 0.2
 
@@ -126,8 +137,9 @@ def test_index(root: DataRoot, kind: str) -> tuple[TestKeys, ...]:
 
 
 def index_of(task: Task, lang: str, data: DataSet) -> TestKeys:
-    """The keys of one test set."""
-    keys = [keys_of(example) for example in data.examples]
+    """The keys of one test set; of a bitext, those of its gold pairs."""
+    examples = data.examples if data.bitext is None else gold_pairs(data.bitext)
+    keys = [keys_of(example) for example in examples]
     return TestKeys(
         task=task.name,
         source=task.source,
@@ -141,7 +153,14 @@ def index_of(task: Task, lang: str, data: DataSet) -> TestKeys:
 
 def overlap_table(data: DataSet, tests: Iterable[TestKeys]) -> list[Overlap]:
     """Every overlap of a train or dev set with the test sets, incidental ones included."""
-    keys = [keys_of(example) for example in data.examples]
+    tests = list(tests)
+    names = frozenset[str]().union(*(test.names for test in tests))
+    hashes = frozenset[bytes]().union(*(test.texts | test.contexts for test in tests))
+    keys = [
+        key
+        for key in map(keys_of, data.examples)
+        if key.name in names or key.text in hashes or key.context in hashes
+    ]
     found: list[Overlap] = []
     for test in tests:
         by_id = by_text = by_context = items = 0
@@ -168,6 +187,38 @@ def overlap_table(data: DataSet, tests: Iterable[TestKeys]) -> list[Overlap]:
                 )
             )
     return found
+
+
+def gold_pairs(bitext: Bitext) -> tuple[Pair, ...]:
+    """The pairs of sentences that translate each other."""
+    foreign = {one.id: one.text for one in bitext.foreign}
+    english = {one.id: one.text for one in bitext.english}
+    return tuple(
+        Pair(id=str(number), text_a=english[right], text_b=foreign[left])
+        for number, (left, right) in enumerate(bitext.gold or ())
+    )
+
+
+def parallel_set(root: DataRoot, lang: str) -> DataSet:
+    """`parallel/en-<lang>.tsv` as a set of pairs, to compare it with retrieval test sets."""
+    paths = tuple(matches(root.path, f"parallel/en-{lang}.tsv"))
+    return DataSet(
+        task="parallel",
+        lang=lang,
+        split="train",
+        examples=tuple(
+            Pair(id=str(number), text_a=english, text_b=other)
+            for number, (english, other) in enumerate(root.parallel(lang))
+        ),
+        labelled=False,
+        paths=paths,
+        sha256=file_digest(paths),
+    )
+
+
+def parallel_overlaps(root: DataRoot, lang: str) -> list[Overlap]:
+    """Gold pairs of retrieval test sets that stand in `parallel/en-<lang>.tsv`."""
+    return overlap_table(parallel_set(root, lang), test_index(root, "embed"))
 
 
 def overlaps(root: DataRoot, train: DataSet) -> list[Overlap]:

@@ -51,10 +51,6 @@ class FileSet:
         """SHA-256 over the bytes of every file of the set."""
         return file_digest((*self.paths, self.labels) if self.labels else self.paths)
 
-    def size(self) -> int:
-        """Bytes on disk."""
-        return sum(path.stat().st_size for path in self.paths)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:

@@ -130,6 +130,16 @@ def test_check_compares_with_tests_that_are_not_listed(call, root):
     assert records[0]["overlap"][0]["test_task"] == "pawsx"
 
 
+def test_check_lists_parallel_text_beside_retrieval_tests(call, tmp_path):
+    put(tmp_path, "tatoeba/tatoeba.deu-eng.deu", "Zwei lange Worte hier\nEins\n")
+    put(tmp_path, "tatoeba/tatoeba.deu-eng.eng", "Two long words here\nOne\n")
+    put(tmp_path, "parallel/en-de.tsv", "Two long words here\tZwei lange Worte hier\n")
+    records = json.loads(call("data", "check", "--data", tmp_path, "--json").stdout)
+    assert [one["task"] for one in records] == ["tatoeba", "parallel"]
+    assert records[1]["path"] == "parallel/en-de.tsv"
+    assert records[1]["overlap"][0]["by_text"] == 1
+
+
 def test_check_of_chosen_tasks_and_languages(call, root):
     records = json.loads(
         call("data", "check", "--data", root, "--tasks", "pawsx", "--langs", "-en", "--json").stdout

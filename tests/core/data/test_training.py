@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlt.data import DataRoot, allowed_text, overlaps, text_sources, training_sets
+from xlt.data import (
+    DataRoot,
+    allowed_text,
+    overlaps,
+    parallel_overlaps,
+    text_sources,
+    training_sets,
+)
 from xlt.errors import DataError, UsageError
 from xlt.tasks import TASKS
 
@@ -145,6 +152,16 @@ def test_overlap_ignores_case_spaces_and_punctuation(tmp_path):
     root = DataRoot(tmp_path)
     (one,) = overlaps(root, root.read(TASKS["pawsx"], "en", "train"))
     assert (one.test_task, one.items, one.of) == ("pawsx", 1, 2)
+
+
+def test_gold_pairs_of_a_retrieval_test_inside_parallel_text(tmp_path):
+    put(tmp_path, "tatoeba/tatoeba.deu-eng.deu", "Zwei lange Worte hier\nEins\nDrei und mehr\n")
+    put(tmp_path, "tatoeba/tatoeba.deu-eng.eng", "Two long words here\nOne\nThree and more\n")
+    put(tmp_path, "parallel/en-de.tsv", "Two long words here .\tzwei lange Worte hier\n"
+        "One\tEins\nThree and more\tetwas ganz anderes als zuvor\n")  # fmt: skip
+    (one,) = parallel_overlaps(DataRoot(tmp_path), "de")
+    assert (one.test_task, one.items, one.by_text, one.of) == ("tatoeba", 1, 1, 3)
+    assert not one.incidental
 
 
 def test_without_a_dev_file_a_seeded_tenth_is_held_out_with_a_note(tmp_path):
