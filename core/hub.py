@@ -18,7 +18,7 @@ from xlt.data.check import FETCHED
 from xlt.data.root import DataRoot
 from xlt.errors import DataError, PartlyDone, UsageError
 from xlt.extras import needs
-from xlt.files import read_json, sha256_bytes, sha256_file, write_atomic, write_json
+from xlt.files import read_json, sha256_bytes, sha256_file, write_atomic, write_error, write_json
 from xlt.hubsets import units_of
 from xlt.hubunit import Unit
 from xlt.languages import parse_langs
@@ -72,7 +72,10 @@ def fetch(
         PartlyDone: some sets failed; the others are written and kept.
         MissingExtra: `datasets` is not installed.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from error
     root = DataRoot(path, task_files=task_files)
     user = {name: one.task for name, one in root.user_tasks.items()}
     every = [name for name in (*TARGETS, *INTERMEDIATE) if name != "ccg"]

@@ -122,7 +122,10 @@ class DataRoot:
                 )
             if not file.is_file():
                 raise DataError(f"{file}: no such file", "check the path")
-            found: FileSet | None = _file_set(task, lang, split, [file])
+            user = self.user_tasks.get(task.name)
+            found: FileSet | None = dataclasses.replace(
+                _file_set(task, lang, split, [file]), mapped=bool(user and user.columns)
+            )
         else:
             found = self.find(task, lang, split)
         if found is None:

@@ -226,6 +226,12 @@ def test_a_copy_with_other_columns(tmp_path):
         fetch(tmp_path / "root", tasks="qqp", hub=str(other))
 
 
+def test_a_file_in_the_place_of_the_root(tmp_path, hub):
+    (tmp_path / "root").write_text("")
+    with pytest.raises(UsageError, match="cannot write"):
+        fetch(tmp_path / "root", tasks="qqp", hub=str(hub))
+
+
 def test_ccg_is_not_on_the_hub(tmp_path, hub):
     with pytest.raises(UsageError, match=r"not on the hub.*ccg"):
         fetch(tmp_path / "root", tasks="ccg", hub=str(hub))

@@ -67,6 +67,14 @@ def test_a_pair_task_from_tsv_files(tmp_path, root):
     assert len(training_sets(data, task, seed=1).train) == 1
 
 
+def test_a_file_given_for_a_user_task_has_its_columns(tmp_path, root):
+    data = DataRoot(root, task_files=[put(tmp_path, "stance.yaml", PAIR)])
+    header = "number\tclaim\ttitle\tbody\tside\n"
+    file = put(tmp_path, "other.tsv", f"{header}a1\tIs it ?\tYes\tit is\t1\n")
+    train = data.read(data.tasks["stance"], "en", "train", file=file)
+    assert train.examples[0].label == "for"
+
+
 def test_a_single_text_task_needs_no_second_text(tmp_path, root):
     text = (
         "name: mood\nkind: pair\nlabels: [sad, glad]\nfiles: {train: 'm/{lang}.csv'}\n"
