@@ -246,10 +246,14 @@ def _layer(wanted: str | None, checkpoint: Checkpoint) -> int:
     if wanted is None:
         return XTREME_LAYER.get(depth, depth)
     layer = int(wanted)
-    if not 1 <= layer <= depth:
+    if not 0 <= layer <= depth:
         raise UsageError(
             f"--layer {layer}: {checkpoint.source} has blocks 1..{depth}",
-            "K counts hidden_states[K]; `last` is the last block",
+            "K counts hidden_states[K]; `last` is the last block, 0 the embeddings alone",
+        )
+    if layer == 0 and checkpoint.model_type.startswith("deberta"):
+        raise UsageError(
+            f"--layer 0: {checkpoint.model_type} cannot run without a block", "take 1 or more"
         )
     return layer
 
