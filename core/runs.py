@@ -132,7 +132,7 @@ class Run:
 
     def save(self, **changes: Any) -> None:
         """Change fields of the record and write it, whole."""
-        self.record = {**self.record, **changes}
+        self.record = json.loads(json.dumps({**self.record, **changes}))
         write_json(self.path / RECORD, self.record)
 
     def finish(self) -> None:

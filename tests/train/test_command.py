@@ -1,0 +1,71 @@
+"""`xlt train` as typed: plan, results, machine output, exit codes."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def flags(root, models_of):
+    return [
+        "train", "--model", models_of("bert"), "--data", root, "--max-length", 48, "--steps", 2,
+        "--threads", 1,
+    ]  # fmt: skip
+
+
+def test_run_ends_with_scores_baselines_and_the_next_command(flags, run_xlt, tmp_path):
+    done = run_xlt(*flags, "--target", "udpos,xquad")
+    assert done.returncode == 0, done.stderr
+    assert "plan: start from" in done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["trained", "English", "dev", "score", "baselines"]
+    accuracy = next(line for line in lines if line.split()[:2] == ["udpos", "token_accuracy"])
+    assert "majority" in accuracy and "per_word 100.0" in accuracy
+    assert lines[-1] == "run: xlt-run (done); next: xlt export xlt-run"
+    assert (tmp_path / "xlt-run/targets/xquad/config.json").is_file()
+    again = run_xlt(*flags, "--target", "udpos,xquad", "--resume")
+    assert (again.returncode, again.stdout) == (0, done.stdout)
+    other = run_xlt(*flags, "--target", "udpos", "--resume")
+    assert other.returncode == 2 and "target:" in other.stderr
+    taken = run_xlt(*flags, "--target", "udpos")
+    assert taken.returncode == 2 and "--resume" in taken.stderr
+
+
+def test_json_is_all_there_is_on_stdout(flags, run_xlt, tmp_path):
+    done = run_xlt("-q", *flags, "--target", "none", "--out", "r", "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["status"] == "done" and record["encoder"] == "encoder"
+    assert record["path"] == "r"
+
+
+def test_dry_run_shows_the_plan_and_writes_nothing(flags, run_xlt, tmp_path):
+    done = run_xlt(*flags, "--intermediate", "mnli", "--target", "udpos", "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert [phase["name"] for phase in plan["phases"]] == ["1-mnli", "udpos"]
+    assert plan["phases"][1]["examples"] == 90
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        (["--target", "tydiqa"], 3, "no train split of task tydiqa"),
+        (["--target", "udpos", "--lr", "7", "--epochs", "-1"], 2, "2 mistakes"),
+        (["--train-split", "mnli"], 2, "TASK=FILE"),
+        (["--target", "udpos", "--model", "./none"], 4, "no such folder"),
+        (["--target", "udpos", "--device", "cuda:9"], 4, "cuda:9"),
+    ],
+)
+def test_mistakes_are_two_lines_and_an_exit_code(more, code, words, flags, run_xlt, tmp_path):
+    done = run_xlt(*flags, *more)
+    assert done.returncode == code, done.stderr
+    error, hint = done.stderr.splitlines()[-2:]
+    assert error.startswith("error: ") and words in error and hint.startswith("hint: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_root_is_needed(run_xlt):
+    done = run_xlt("train", "--model", "compact")
+    assert done.returncode == 2 and "no data root" in done.stderr

@@ -1,0 +1,305 @@
+"""A run from start to end: folders that transformers opens, heads, labels, lineage, resume."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import (
+    AutoModel,
+    AutoModelForMultipleChoice,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+)
+
+from xlt.errors import CheckFailed, DataError, ModelError, UsageError
+from xlt.runs import Run
+from xlt.train import TrainConfig, fit
+
+FAST = {"epochs": 1.0, "lr": 1e-3, "batch_size": 8, "max_length": 48, "threads": 1}
+
+
+@pytest.fixture(autouse=True)
+def silent(monkeypatch):
+    monkeypatch.setattr("xlt.show.QUIET", True)
+
+
+def config(root, model, out, **changes):
+    return TrainConfig(model=str(model), data=root, out=out, **{**FAST, **changes})
+
+
+def tensors(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def same(one, other):
+    a, b = tensors(one), tensors(other)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+KINDS = {
+    "pawsx": AutoModelForSequenceClassification,
+    "udpos": AutoModelForTokenClassification,
+    "xquad": AutoModelForQuestionAnswering,
+}
+
+
+@pytest.mark.parametrize("family", ["xlm-roberta", "bert", "distilbert"])
+def test_every_kind_trains_and_transformers_opens_what_is_written(
+    family, root, models_of, tmp_path
+):
+    run = fit(
+        config(
+            root, models_of(family), tmp_path, intermediate=("mnli", "hellaswag"),
+            target=tuple(KINDS), precision="fp32",
+        )
+    )  # fmt: skip
+    assert run.status == "done" and Run.open(tmp_path).record == run.record
+    assert set(run.targets) == set(KINDS)
+    for name, auto in KINDS.items():
+        model, report = auto.from_pretrained(run.targets[name], output_loading_info=True)
+        assert not report["missing_keys"] and not report["unexpected_keys"]
+        assert AutoTokenizer.from_pretrained(run.targets[name])("la fisa").input_ids
+        del model
+    tagger = AutoModelForTokenClassification.from_pretrained(run.targets["udpos"])
+    assert tagger.config.id2label[7] == "NOUN" and tagger.config.label2id["NOUN"] == 7
+    AutoModelForMultipleChoice.from_pretrained(tmp_path / "phases/2-hellaswag")
+    _, report = AutoModel.from_pretrained(run.encoder, output_loading_info=True)
+    assert all("pooler" in name for name in report["missing_keys"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "encoder", "log.jsonl", "measured.json", "phases", "run.json", "targets",
+    ]  # fmt: skip
+
+
+def test_encoder_is_that_of_the_last_phase_and_its_head_is_dropped(root, models_of, tmp_path):
+    run = fit(config(root, models_of("xlm-roberta"), tmp_path, intermediate=("mnli",)))
+    phase, encoder = tensors(tmp_path / "phases/1-mnli"), tensors(run.encoder)
+    assert not run.targets, "no target by default when a phase is asked for"
+    assert all(torch.equal(encoder[n], phase[f"roberta.{n}"]) for n in encoder)
+    assert not any("classifier" in name for name in encoder)
+
+
+def test_encoder_without_phases_is_the_base_model(root, models_of, tmp_path):
+    base = models_of("xlm-roberta")
+    run = fit(config(root, base, tmp_path, target=()))
+    given = tensors(base)
+    assert all(torch.equal(given[n], t) for n, t in tensors(run.encoder).items())
+
+
+def test_two_phases_of_one_kind_do_not_share_a_head(root, models_of, tmp_path):
+    model = models_of("bert")
+    fit(config(root, model, tmp_path / "a", intermediate=("mnli", "mnli"), steps=1, lr=1e-9))
+    first, second = (tensors(tmp_path / "a/phases" / n) for n in ("1-mnli", "2-mnli"))
+    assert not torch.allclose(first["classifier.weight"], second["classifier.weight"], atol=1e-3)
+
+
+def test_targets_with_the_same_training_data_are_trained_once(root, models_of, tmp_path):
+    run = fit(config(root, models_of("bert"), tmp_path, target=("mlqa", "xquad"), steps=2))
+    assert list(run.record["targets"]) == ["mlqa"]
+    assert run.record["targets"]["mlqa"]["serves"] == ["mlqa", "xquad"]
+
+
+def test_all_targets_are_those_with_training_data(root, models_of, tmp_path):
+    run = fit(config(root, models_of("bert"), tmp_path, target=("all",), steps=1))
+    assert set(run.record["targets"]) == {"xnli", "pawsx", "udpos", "xquad"}
+
+
+def test_learns_what_can_be_learnt_and_stores_baselines_beside(root, models_of, tmp_path):
+    run = fit(
+        config(root, models_of("xlm-roberta"), tmp_path, target=("udpos",), epochs=15.0, lr=5e-3)
+    )
+    entry = run.record["targets"]["udpos"]
+    assert entry["dev"]["token_accuracy"] > 90
+    assert entry["baseline"]["label"] == "DET"  # as frequent as NOUN, first by name
+    assert 20 < entry["baseline"]["majority"]["token_accuracy"] < 40
+    assert entry["baseline"]["per_word"]["token_accuracy"] == 100.0
+    assert entry["best_step"] <= entry["steps"]
+
+
+def test_lineage_names_data_versions_and_seed(root, models_of, tmp_path):
+    file = tmp_path / "other.tsv"
+    file.write_text((root / "xnli/train-en.tsv").read_text()[:-1])
+    run = fit(
+        config(
+            root, models_of("bert"), tmp_path / "run", intermediate=("mnli",), steps=1,
+            train_split=(("mnli", file),), seed=5,
+        )
+    )  # fmt: skip
+    lineage = json.loads((tmp_path / "run/run.json").read_text())["lineage"]
+    assert lineage == run.record["lineage"]
+    assert lineage["data"][0]["paths"] == [str(file)]
+    assert lineage["non_standard"] == {"mnli": str(file)}
+    assert lineage["seed"] == 5 and {"torch", "transformers", "xlt"} <= lineage["versions"].keys()
+    assert lineage["phases"][0]["tasks"] == ["mnli"]
+    assert lineage["overlaps"] == []
+
+
+def test_run_as_base_carries_its_lineage_on(root, models_of, tmp_path):
+    fit(config(root, models_of("bert"), tmp_path / "a", intermediate=("mnli",), steps=1))
+    run = fit(config(root, tmp_path / "a", tmp_path / "b", target=("udpos",), steps=1))
+    phases = run.record["lineage"]["phases"]
+    assert [(p["name"], p.get("inherited")) for p in phases] == [("1-mnli", True)]
+    assert {d["task"] for d in run.record["lineage"]["data"]} >= {"mnli", "udpos"}
+    assert run.record["lineage"]["base_model"] == str(models_of("bert"))
+
+
+def test_smaller_training_sets_lie_inside_larger_ones(root, models_of):
+    from xlt.train.plan import make_plan
+
+    def examples(amount):
+        plan = make_plan(
+            config(root, models_of("bert"), root / "x", target=("udpos",), train_examples=amount)
+        )
+        return {e.id for e in plan.targets[0].train.examples}
+
+    assert len(examples("10%")) == 9
+    assert examples("10%") < examples("20") < examples("50%")
+
+
+def test_same_seed_same_bits_other_seed_other_bits(root, models_of, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        fit(
+            config(
+                root, models_of("xlm-roberta"), tmp_path / name, target=("udpos", "xquad"),
+                seed=seed, steps=6,
+            )
+        )  # fmt: skip
+    for target in ("targets/udpos", "targets/xquad"):
+        assert same(tmp_path / "a" / target, tmp_path / "b" / target)
+        assert not same(tmp_path / "a" / target, tmp_path / "c" / target)
+    assert (tmp_path / "a/log.jsonl").read_bytes() == (tmp_path / "b/log.jsonl").read_bytes()
+
+
+def test_finished_run_is_returned_and_other_flags_are_refused(root, models_of, tmp_path):
+    first = config(root, models_of("bert"), tmp_path, target=("udpos",), steps=1)
+    fit(first)
+    before = (tmp_path / "targets/udpos/model.safetensors").stat().st_mtime_ns
+    assert fit(replace(first, resume=True)).status == "done"
+    assert (tmp_path / "targets/udpos/model.safetensors").stat().st_mtime_ns == before
+    with pytest.raises(UsageError, match="steps: 1 -> 2"):
+        fit(replace(first, resume=True, steps=2))
+    with pytest.raises(UsageError, match="not empty"):
+        fit(first)
+    assert fit(replace(first, force=True)).status == "done"
+
+
+def test_best_weights_on_dev_are_kept_and_patience_stops(root, models_of, tmp_path):
+    run = fit(
+        config(
+            root, models_of("xlm-roberta"), tmp_path, target=("udpos",), epochs=30.0, lr=5e-3,
+            eval_every=4, patience=2,
+        )
+    )  # fmt: skip
+    entry = run.record["targets"]["udpos"]
+    looks = [
+        line for line in map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+        if "dev" in line
+    ]  # fmt: skip
+    best = max(looks, key=lambda line: line["dev"]["selection"])
+    assert entry["best_step"] == best["step"]
+    assert entry["steps"] == looks[-1]["step"] == best["step"] + 8 < 30 * 12
+
+
+def test_loss_that_is_not_finite_stops_with_step_and_checkpoint(
+    root, models_of, tmp_path, monkeypatch
+):
+    import xlt.train.phase as phase
+
+    true, calls = phase.task_loss, []
+
+    def broken(model, micro):
+        calls.append(1)
+        return true(model, micro) * (float("nan") if len(calls) == 5 else 1.0)
+
+    monkeypatch.setattr(phase, "task_loss", broken)
+    with pytest.raises(CheckFailed, match=r"loss nan.* in step 5 of udpos") as caught:
+        fit(config(root, models_of("bert"), tmp_path, target=("udpos",), save_every=2))
+    assert "step-000000004" in caught.value.hint
+    assert Run.open(tmp_path).status == "running"
+    monkeypatch.setattr(phase, "task_loss", true)
+    again = config(root, models_of("bert"), tmp_path, target=("udpos",), resume=True)
+    assert fit(again).status == "done"
+
+
+def test_changed_data_are_not_trained_on_by_resume(root, models_of, tmp_path):
+    import shutil
+
+    data = tmp_path / "data"
+    shutil.copytree(root, data)
+    first = config(data, models_of("bert"), tmp_path / "run", target=("udpos",), steps=1)
+    fit(first)
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    (tmp_path / "run/run.json").write_text(json.dumps({**record, "status": "running"}))
+    with (data / "udpos/train-en.tsv").open("a") as stream:
+        stream.write("\nla\tDET\n")
+    with pytest.raises(DataError, match="changed since"):
+        fit(replace(first, resume=True))
+
+
+def test_training_on_test_items_needs_consent_and_is_named(root, models_of, tmp_path):
+    import shutil
+
+    data = tmp_path / "data"
+    shutil.copytree(root, data)
+    shutil.copy(data / "squad/train-v1.1.json", data / "xquad/xquad.en.json")
+    wanted = config(data, models_of("bert"), tmp_path / "run", target=("xquad",), steps=1)
+    with pytest.raises(DataError, match="xquad en test") as caught:
+        fit(wanted)
+    assert "--allow-overlap" in caught.value.hint and not (tmp_path / "run").exists()
+    run = fit(replace(wanted, allow_overlap=True))
+    assert run.record["lineage"]["overlaps"][0]["test_task"] == "xquad"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"target": ("tydiqa",)}, DataError, ["tydiqa", "train", ".en.train.json"]),
+        ({"target": ("udpso",)}, UsageError, ["udpso", "udpos"]),
+        ({"intermediate": ("tatoeba", "mlm", "x")}, UsageError, ["3 mistakes", "tatoeba", "mlm"]),
+        ({"target": ("mnli",)}, UsageError, ["mnli", "intermediate"]),
+        ({"train_split": (("qqp", "f"),)}, UsageError, ["qqp", "no phase or target"]),
+        ({"target": ("udpos",), "train_examples": "1000"}, UsageError, ["1000", "90"]),
+        ({"device": "cuda:7"}, ModelError, ["cuda:7"]),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_written(
+    changes, error, words, root, models_of, tmp_path
+):
+    with pytest.raises(error) as caught:
+        fit(config(root, models_of("bert"), tmp_path / "run", **changes))
+    said = f"{caught.value.message} {caught.value.hint}"
+    assert all(word in said for word in words), said
+    assert not (tmp_path / "run").exists()
+
+
+def test_model_that_is_not_there_is_a_model_error(root, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for model, words in (
+        ("./nowhere", "no such folder"),
+        (str(tmp_path / "empty"), "no config.json"),
+        ("nobody/has-this-model", "cannot load"),
+    ):
+        with pytest.raises(ModelError, match=words):
+            fit(config(root, model, tmp_path / "run", target=("udpos",)))
+        assert not (tmp_path / "run/targets").exists()
+
+
+def test_unfinished_run_is_no_base_model(root, models_of, tmp_path):
+    Run.create(tmp_path / "a", {}, force=False, resume=False).close()
+    with pytest.raises(ModelError, match="not finished"):
+        fit(config(root, tmp_path / "a", tmp_path / "b", target=("udpos",)))
+
+
+def test_tokenizer_larger_than_the_model_is_refused(root, models_of, tmp_path):
+    import shutil
+
+    shutil.copytree(models_of("bert"), tmp_path / "model")
+    path = tmp_path / "model/tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    tokenizer["model"]["vocab"].update({f"new{k}": 1000 + k for k in range(300)})
+    path.write_text(json.dumps(tokenizer))
+    with pytest.raises(ModelError, match="the tokenizer has"):
+        fit(config(root, tmp_path / "model", tmp_path / "run", target=("udpos",)))
