@@ -63,7 +63,7 @@ def langs(langs: str, data: Path | None, as_json: bool) -> None:
             lang.code,
             lang.iso639_3,
             lang.tatoeba,
-            lang.name + (" *" if lang.constructed else ""),
+            _shown_name(lang),
             lang.family,
             lang.branch,
             lang.script,
@@ -73,8 +73,14 @@ def langs(langs: str, data: Path | None, as_json: bool) -> None:
     ]
     header = ["code", "iso3", "tatoeba", "name", "family", "branch", "script", "tasks"]
     click.echo(left_table(header, rows))
-    if any(lang.constructed for lang in chosen):
+    if any(_shown_name(lang) != lang.name for lang in chosen):
         click.echo("* constructed language, spoken by nobody")
+
+
+def _shown_name(language: Language) -> str:
+    """The name; a constructed language that does not say so gets a star."""
+    marked = not language.constructed or "constructed" in language.name
+    return language.name if marked else f"{language.name} *"
 
 
 def left_table(header: list[str], rows: list[list[str]]) -> str:

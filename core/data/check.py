@@ -201,7 +201,10 @@ def _relative(root: DataRoot, path: Path) -> str:
 
 
 def _missing(root: DataRoot, tasks: Sequence[Task], langs: set[str]) -> dict[str, tuple[str, ...]]:
-    missing = {}
+    """Official languages without a test set; none in a root whose languages are invented."""
+    missing: dict[str, tuple[str, ...]] = {}
+    if root.languages["en"].constructed:
+        return missing
     for task in tasks:
         there = set(root.langs(task, "test"))
         if task.role == "target" and there:
