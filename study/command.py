@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from xlt.files import read_json
 from xlt.languages import Language, load_languages
 from xlt.options import command, json_option, out_option, seed_option, threads_option
 from xlt.page import write_page
@@ -72,7 +73,7 @@ def demo(
     )  # fmt: skip
     seconds = run(wanted)
     results = load_results(out)
-    rows = compare(results)
+    rows = compare(results, read_json(out / "world" / "references.json")["uniform_pick"])
     page = out / "report.html"
     serve = f"xlt serve {out / 'intermediate'}"
     languages = load_languages(out / "world")
@@ -123,7 +124,6 @@ def page_values(
         "families": sorted({group for _, group, _, _ in changes}),
         "changes": {(task, group): change for task, group, change, _ in changes},
         "cards": cards,
-        "cuts": wanted.cuts,
         "limits": LIMITS,
         "seconds": seconds,
         "longest": max(seconds.values(), default=1.0),

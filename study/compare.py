@@ -19,8 +19,8 @@ __all__ = ["HEADLINE", "Row", "compare", "text_table", "transfer_rows"]
 HEADLINE = {
     "accuracy": "accuracy",
     "tag_f1": "f1",
-    "squad": "f1",
-    "mlqa": "f1",
+    "squad": "exact_match",
+    "mlqa": "exact_match",
     "bucc": "f1",
     "tatoeba": "accuracy",
 }
@@ -55,11 +55,16 @@ class Row:
         return self.direct if arm == "direct" else self.intermediate
 
 
-def compare(results: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+def compare(
+    results: Mapping[str, Mapping[str, Any]],
+    references: Mapping[str, Mapping[str, float]] | None = None,
+) -> list[Row]:
     """One row for each target that any arm has.
 
     Args:
         results: results.json of "direct", "intermediate" and, for retrieval's baseline, "static".
+        references: exact match of a uniform pick among the candidates, by task and language (the
+            world's references.json).
     """
     rows = []
     for name in TARGETS:
@@ -74,7 +79,7 @@ def compare(results: Mapping[str, Mapping[str, Any]]) -> list[Row]:
             Row(
                 task=name,
                 metric=metric,
-                baseline=_baseline(results, name, metric),
+                baseline=_baseline(results, references or {}, name, metric),
                 direct=scores["direct"],
                 intermediate=scores["intermediate"],
             )
@@ -125,16 +130,23 @@ def _one(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def _baseline(results: Mapping[str, Mapping[str, Any]], task: str, metric: str) -> float | None:
+def _baseline(
+    results: Mapping[str, Mapping[str, Any]],
+    references: Mapping[str, Mapping[str, float]],
+    task: str,
+    metric: str,
+) -> float | None:
     """Mean over the other languages of the task's simplest baseline, where there is one."""
-    if TASKS[task].kind == "embed":
-        static = results.get("static", {}).get("tasks", {}).get(task, {}).get(metric, {})
-        values = [value for lang, value in static.items() if lang != "en"]
+    kind = TASKS[task].kind
+    if kind == "embed":
+        by_lang = results.get("static", {}).get("tasks", {}).get(task, {}).get(metric, {})
+    elif kind == "span":
+        by_lang = references.get(task, {})
     else:
-        cells = results["direct"].get("cells", [])
-        values = [
-            cell["baseline"][metric]
-            for cell in cells
-            if cell["task"] == task and cell["lang"] != "en" and metric in cell.get("baseline", {})
-        ]
+        by_lang = {
+            cell["lang"]: cell["baseline"][metric]
+            for cell in results["direct"].get("cells", [])
+            if cell["task"] == task and metric in cell.get("baseline", {})
+        }
+    values = [value for lang, value in by_lang.items() if lang != "en"]
     return sum(values) / len(values) if values else None

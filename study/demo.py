@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from xlt.errors import Interrupted, UsageError, XltError
 from xlt.files import read_json, write_json
 from xlt.show import note
 
-__all__ = ["ARMS", "Demo", "Step", "plan", "run"]
+__all__ = ["ARMS", "Demo", "Step", "plan", "run", "run_steps"]
 
 ARMS = ("direct", "intermediate")
 
@@ -48,7 +48,6 @@ class Demo:
     pretrain_steps: int | None = None
     intermediate: str = "mnli"
     threads: int | None = None
-    cuts: tuple[str, ...] = field(default=())
 
     def settings(self) -> dict[str, Any]:
         """What identifies the demo's results; another value needs another folder."""
@@ -136,8 +135,12 @@ def run(demo: Demo) -> dict[str, float]:
         UsageError: the folder holds a demo with other settings.
         XltError: a step failed; the class and exit code are the step's.
     """
+    return run_steps(demo, plan(demo))
+
+
+def run_steps(demo: Demo, steps: Sequence[Step]) -> dict[str, float]:
+    """Run some of the demo's steps, in order; what is done already is kept."""
     check_settings(demo)
-    steps = plan(demo)
     measured = demo.out / "measured.json"
     seconds: dict[str, float] = read_json(measured)["seconds"] if measured.is_file() else {}
     for number, step in enumerate(steps, 1):

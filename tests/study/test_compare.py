@@ -42,6 +42,14 @@ def test_means_leave_english_out_and_keep_the_sign(arms):
     assert tatoeba.change == pytest.approx(-15.0)
 
 
+def test_a_uniform_pick_is_the_baseline_of_questions(arms):
+    arms["direct"]["tasks"]["xquad"] = {"exact_match": {"en": 90.0, "de": 50.0}}
+    rows = compare(arms, {"xquad": {"en": 20.0, "de": 26.0}})
+    assert [(row.task, row.metric, row.baseline) for row in rows if row.task == "xquad"] == [
+        ("xquad", "exact_match", 26.0)
+    ]
+
+
 def test_changes_by_family_average_over_its_languages_only(arms):
     families = {code: language.family for code, language in LANGUAGES.items()}
     found = {(task, group): (change, n) for task, group, change, n in
