@@ -15,6 +15,8 @@ from xlt.tasks import TASKS, Task
 
 __all__ = ["langs", "tasks"]
 
+WIDTH = 80
+
 
 @command("xlt tasks", "xlt tasks --json")
 @json_option
@@ -72,6 +74,10 @@ def langs(langs: str, data: Path | None, as_json: bool) -> None:
         for lang in chosen
     ]
     header = ["code", "iso3", "tatoeba", "name", "family", "branch", "script", "tasks"]
+    for column in ("tatoeba", "iso3"):  # --json has them all
+        if len(left_table(header, rows).partition("\n")[0]) > WIDTH:
+            place = header.index(column)
+            header, *rows = [line[:place] + line[place + 1 :] for line in (header, *rows)]
     click.echo(left_table(header, rows))
     if any(_shown_name(lang) != lang.name for lang in chosen):
         click.echo("* constructed language, spoken by nobody")

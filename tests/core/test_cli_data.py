@@ -68,6 +68,16 @@ def test_langs_fit_on_a_screen(call):
     assert len(lines) == 52
 
 
+def test_langs_with_long_names_leave_codes_out_rather_than_run_over(call, tmp_path):
+    record = {"code": "qaa", "name": "A rather long name indeed", "family": "Aldic",
+              "branch": "North", "script": "Latn", "constructed": True}  # fmt: skip
+    put(tmp_path, "languages.json", [record])
+    lines = call("langs", "--data", tmp_path).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "tatoeba" not in lines[0]
+    assert len(lines) == 54
+
+
 def test_langs_as_json_and_by_selection(call):
     records = json.loads(call("langs", "--langs", "family:Uralic", "--json").stdout)
     assert [record["code"] for record in records] == ["et", "fi", "hu"]
