@@ -61,6 +61,7 @@ class Worker:
         self.since = 0.0
         self.deaths: list[float] = []
         self.closed = False
+        self.rest_seconds = REST_SECONDS
         self.watch: asyncio.Task[None] | None = None
 
     @property
@@ -122,7 +123,7 @@ class Worker:
                 log.critical("the worker died %d times in a minute: giving up", len(self.deaths))
                 self.on_fatal()
                 return
-            await asyncio.sleep(REST_SECONDS * 2 ** (len(self.deaths) - 1))
+            await asyncio.sleep(self.rest_seconds * 2 ** (len(self.deaths) - 1))
             self._spawn()
 
 

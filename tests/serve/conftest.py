@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from prometheus_client.parser import text_string_to_metric_families
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors, trainers
 
 from xlt.bundle import write_manifest
@@ -207,6 +208,39 @@ class Running:
             assert time.monotonic() < deadline, self.app.ready
             time.sleep(0.005)
         return self
+
+    def total(self, name, **labels):
+        """The sum of a metric's samples with these labels."""
+        _, _, text = self.call("GET", "/metrics")
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text.decode())
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    @property
+    def waiting(self):
+        """Requests that are admitted and not answered."""
+        return len(self.app.scheduler.admission.tickets)
+
+    @property
+    def queued(self):
+        """Rows that wait for the worker."""
+        return len(self.app.scheduler.lanes)
+
+    @property
+    def computing(self):
+        """Whether the worker has a batch in hand."""
+        return self.app.scheduler.worker.batch is not None
+
+    @staticmethod
+    def wait(condition, seconds=10):
+        """Wait until something holds."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
 
     def slow(self, seconds):
         """Let every batch take some time; returns the number of rows of each batch, as it grows."""

@@ -1,0 +1,150 @@
+"""The queue of rows: every row once, even batches within the budget, turns, no starvation."""
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xlt.serve.lanes import SLACK, STRETCH, Lanes
+
+
+@dataclass(eq=False)
+class Request:
+    lane: str = "a"
+    deadline: float = 1e9
+    budget: int = 64
+    seconds_per_token: float = 0.01
+
+
+def drain(lanes):
+    batches = []
+    while (batch := lanes.take()) is not None:
+        batches.append(batch)
+    return batches
+
+
+requests = st.lists(
+    st.tuples(
+        st.sampled_from("ab"),
+        st.lists(st.tuples(st.integers(1, 300), st.integers(1, 3)), min_size=1, max_size=20),
+        st.floats(0, 5),
+    ),
+    max_size=15,
+)
+
+
+@given(requests, st.integers(1, 400), st.integers(1, 9))
+def test_every_row_comes_once_in_batches_that_are_even_and_within_the_budget(
+    found, budget, max_rows
+):
+    lanes = Lanes(max_rows=max_rows)
+    expected = set()
+    for name, sizes, now in found:
+        work = Request(lane=name, budget=budget)
+        lanes.push(work, sizes, now)
+        expected |= {(id(work), index) for index in range(len(sizes))}
+    assert len(lanes) == len(expected)
+    seen = []
+    for batch in drain(lanes):
+        lengths = [piece.length for piece in batch.pieces]
+        assert len({(piece.work.lane, piece.shape) for piece in batch.pieces}) == 1
+        assert len(batch.pieces) == 1 or batch.padded_tokens <= budget
+        assert len(batch.pieces) <= max_rows
+        assert max(lengths) <= max(STRETCH * min(lengths), min(lengths) + SLACK)
+        assert batch.tokens == sum(piece.cost for piece in batch.pieces)
+        seen += [(id(piece.work), piece.index) for piece in batch.pieces]
+    assert sorted(seen) == sorted(expected)
+    assert len(lanes) == 0
+    assert lanes.lanes == {}
+
+
+@given(requests)
+def test_the_row_that_is_due_first_is_in_the_next_batch(found):
+    lanes = Lanes()
+    for name, sizes, now in found:
+        lanes.push(Request(lane=name), sizes, now)
+    while len(lanes):
+        first = min(piece.due for queue in lanes.lanes.values() for piece in queue)
+        assert first in [piece.due for piece in lanes.take().pieces]
+
+
+@given(requests, st.data())
+def test_dropped_requests_leave_nothing_behind_and_the_others_are_whole(found, data):
+    lanes = Lanes()
+    works = []
+    for name, sizes, now in found:
+        work = Request(lane=name)
+        lanes.push(work, sizes, now)
+        works.append((work, sizes))
+    if works and data.draw(st.booleans()):
+        lanes.take()
+    gone = data.draw(st.sets(st.sampled_from(range(len(works))))) if works else set()
+    before = len(lanes)
+    waiting = {id(w): n for w, n in lanes.waiting.values()}
+    for index in gone:
+        work, _ = works[index]
+        lanes.drop(work)
+        assert lanes.drop(work) == 0
+    rest = before - sum(waiting.get(id(works[index][0]), 0) for index in gone)
+    assert len(lanes) == rest
+    left = [piece for batch in drain(lanes) for piece in batch.pieces]
+    assert len(left) == rest
+    assert not {id(piece.work) for piece in left} & {id(works[index][0]) for index in gone}
+
+
+def test_expired_requests_are_named_once_and_never_computed():
+    lanes = Lanes()
+    early, late = Request(deadline=1.0), Request(deadline=3.0)
+    lanes.push(early, [(5, 1)] * 3, 0.0)
+    lanes.push(late, [(5, 1)] * 2, 0.0)
+    assert lanes.expired(0.5) == []
+    assert lanes.expired(1.0) == [early]
+    assert lanes.expired(2.0) == []
+    assert [piece.work for batch in drain(lanes) for piece in batch.pieces] == [late, late]
+    assert lanes.expired(9.0) == []
+
+
+def test_a_short_request_passes_between_the_rows_of_a_long_one():
+    lanes = Lanes()
+    long = Request(budget=100)
+    lanes.push(long, [(100, 1)] * 50, now=0.0)
+    for _ in range(3):
+        assert lanes.take().pieces[0].work is long
+    short = Request(budget=100)
+    lanes.push(short, [(8, 1)], now=3.0)
+    assert lanes.take().pieces[0].work is short or lanes.take().pieces[0].work is short
+
+
+def test_a_long_row_is_not_starved_by_short_ones_that_keep_coming():
+    lanes = Lanes()
+    long = Request()
+    lanes.push(long, [(300, 1)], now=0.0)
+    for step in range(1, 10):
+        lanes.push(Request(), [(8, 1)], now=step / 10)
+        if any(piece.work is long for piece in lanes.take().pieces):
+            break
+    assert step == 1
+
+
+def test_similar_lengths_join_the_anchor_and_others_wait():
+    lanes = Lanes()
+    lanes.push(Request(budget=200), [(20, 1)], now=0.0)
+    for length in (200, 22, 60, 19, 24, 21):
+        lanes.push(Request(budget=200), [(length, 1)], now=1.0)
+    batch = lanes.take()
+    assert sorted(piece.length for piece in batch.pieces) == [19, 20, 21, 22]
+
+
+def test_equal_lengths_go_by_age():
+    lanes = Lanes(max_rows=2)
+    works = [Request() for _ in range(4)]
+    for now, work in enumerate(works):
+        lanes.push(work, [(10, 1)], now=float(now))
+    order = [piece.work for batch in drain(lanes) for piece in batch.pieces]
+    assert order == works
+
+
+def test_a_request_without_rows_is_a_mistake():
+    with pytest.raises(ValueError, match="without rows"):
+        Lanes().push(Request(), [], 0.0)
