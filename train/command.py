@@ -129,6 +129,7 @@ def train(
         train_split=_splits(train_split),
         **flags,
     )
+    config.check()
     with needs("train", "training"):
         from xlt.train.plan import make_plan
         from xlt.train.run import fit

@@ -1,8 +1,26 @@
 """`xlt train` as typed: plan, results, machine output, exit codes."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
+
+from xlt.cli import main
+
+
+@pytest.fixture
+def xlt(tmp_path, monkeypatch, capsys):
+    """The command line in this process (PyTorch is loaded once), in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("xlt.show.QUIET", False)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return SimpleNamespace(returncode=caught.value.code, stdout=out, stderr=err)
+
+    return run
 
 
 @pytest.fixture
@@ -13,8 +31,8 @@ def flags(root, models_of):
     ]  # fmt: skip
 
 
-def test_run_ends_with_scores_baselines_and_the_next_command(flags, run_xlt, tmp_path):
-    done = run_xlt(*flags, "--target", "udpos,xquad")
+def test_run_ends_with_scores_baselines_and_the_next_command(flags, xlt, tmp_path):
+    done = xlt(*flags, "--target", "udpos,xquad")
     assert done.returncode == 0, done.stderr
     assert "plan: start from" in done.stderr
     lines = done.stdout.splitlines()
@@ -23,24 +41,24 @@ def test_run_ends_with_scores_baselines_and_the_next_command(flags, run_xlt, tmp
     assert "majority" in accuracy and "per_word 100.0" in accuracy
     assert lines[-1] == "run: xlt-run (done); next: xlt export xlt-run"
     assert (tmp_path / "xlt-run/targets/xquad/config.json").is_file()
-    again = run_xlt(*flags, "--target", "udpos,xquad", "--resume")
+    again = xlt(*flags, "--target", "udpos,xquad", "--resume")
     assert (again.returncode, again.stdout) == (0, done.stdout)
-    other = run_xlt(*flags, "--target", "udpos", "--resume")
+    other = xlt(*flags, "--target", "udpos", "--resume")
     assert other.returncode == 2 and "target:" in other.stderr
-    taken = run_xlt(*flags, "--target", "udpos")
+    taken = xlt(*flags, "--target", "udpos")
     assert taken.returncode == 2 and "--resume" in taken.stderr
 
 
-def test_json_is_all_there_is_on_stdout(flags, run_xlt, tmp_path):
-    done = run_xlt("-q", *flags, "--target", "none", "--out", "r", "--json")
+def test_json_is_all_there_is_on_stdout(flags, xlt, tmp_path):
+    done = xlt("-q", *flags, "--target", "none", "--out", "r", "--json")
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["status"] == "done" and record["encoder"] == "encoder"
     assert record["path"] == "r"
 
 
-def test_dry_run_shows_the_plan_and_writes_nothing(flags, run_xlt, tmp_path):
-    done = run_xlt(*flags, "--intermediate", "mnli", "--target", "udpos", "--dry-run", "--json")
+def test_dry_run_shows_the_plan_and_writes_nothing(flags, xlt, tmp_path):
+    done = xlt(*flags, "--intermediate", "mnli", "--target", "udpos", "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
     plan = json.loads(done.stdout)
     assert [phase["name"] for phase in plan["phases"]] == ["1-mnli", "udpos"]
@@ -58,14 +76,20 @@ def test_dry_run_shows_the_plan_and_writes_nothing(flags, run_xlt, tmp_path):
         (["--target", "udpos", "--device", "cuda:9"], 4, "cuda:9"),
     ],
 )
-def test_mistakes_are_two_lines_and_an_exit_code(more, code, words, flags, run_xlt, tmp_path):
-    done = run_xlt(*flags, *more)
+def test_mistakes_are_two_lines_and_an_exit_code(more, code, words, flags, xlt, tmp_path):
+    done = xlt(*flags, *more)
     assert done.returncode == code, done.stderr
     error, hint = done.stderr.splitlines()[-2:]
     assert error.startswith("error: ") and words in error and hint.startswith("hint: ")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_data_root_is_needed(run_xlt):
-    done = run_xlt("train", "--model", "compact")
+def test_data_root_is_needed(xlt):
+    done = xlt("train", "--model", "compact")
     assert done.returncode == 2 and "no data root" in done.stderr
+
+
+def test_as_a_process(flags, run_xlt, tmp_path):
+    done = run_xlt(*flags, "--target", "udpos")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "xlt-run/targets/udpos/config.json").is_file()
