@@ -95,11 +95,11 @@ def _prepare(plan: Plan, cell: Planned, store: CellStore, options: Options) -> _
 def identify(cell: Planned, inputs: Inputs, options: Options) -> Identity:
     """The content key of a cell."""
     duty = cell.duty
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {"metric": duty.task.metric}
     if duty.task.metric == "bucc":
-        settings = {"margin": MARGIN, "neighbours": NEIGHBOURS}
+        settings |= {"margin": MARGIN, "neighbours": NEIGHBOURS}
     if duty.task.metric == "tatoeba" and options.both_directions:
-        settings = {"both_directions": True}
+        settings["both_directions"] = True
     majority = majority_label(duty)
     if majority is not None:
         settings["majority"] = majority
