@@ -1,4 +1,4 @@
-"""Bitext mining by margins, and Tatoeba's retrieval, as XTREME's scripts mean them.
+"""Bitext mining by margins, as XTREME's scripts mean it.
 
 Texts that occur more than once on a side are mined as one item with the embedding of their last
 occurrence; a candidate names lines by their first occurrence. Source: XTREME's utils_retrieve.py
@@ -25,11 +25,8 @@ __all__ = [
     "Threshold",
     "best_threshold",
     "candidates",
-    "english_order",
     "extract",
     "pair_scores",
-    "tatoeba",
-    "tatoeba_reverse",
 ]
 
 Array = NDArray[Any]
@@ -290,50 +287,3 @@ def best_threshold(scores: Mapping[Pair, float], gold: Collection[Pair]) -> Thre
 def extract(scores: Mapping[Pair, float], threshold: float) -> list[Pair]:
     """The pairs that score at least `threshold`, in their order."""
     return [pair for pair, score in scores.items() if score >= threshold]
-
-
-def english_order(texts: Sequence[str]) -> list[int]:
-    """Line numbers of the English side sorted by code point: Tatoeba's gold, query by query."""
-    return sorted(range(len(texts)), key=texts.__getitem__)
-
-
-def tatoeba(
-    foreign_ND: Array,
-    english_ND: Array,
-    english_texts: Sequence[str],
-    *,
-    distance: str = "cosine",
-) -> list[int]:
-    """For each English sentence, in the order of `english_order`, the nearest foreign line.
-
-    Line i of one side translates line i of the other; lines count from 0, ties go to the lower.
-    `distance`: cosine (official), or l2 on the embeddings as they are.
-
-    Raises:
-        DataError: the sides have different numbers of lines, or an embedding is not finite.
-    """
-    _check_names(margin="ratio", retrieval="max", distance=distance)
-    if not len(foreign_ND) == len(english_ND) == len(english_texts):
-        raise DataError(
-            f"{len(foreign_ND)} foreign and {len(english_ND)} English embeddings for "
-            f"{len(english_texts)} English texts",
-            "line i of one file translates line i of the other",
-        )
-    order = english_order(english_texts)
-    return _nearest_lines(english_ND[order], foreign_ND, distance)
-
-
-def tatoeba_reverse(foreign_ND: Array, english_ND: Array, *, distance: str = "cosine") -> list[int]:
-    """For each foreign line, the nearest English line; the right answer is its own number.
-
-    Not XTREME's direction: a second view, reported under its own name.
-    """
-    return _nearest_lines(foreign_ND, english_ND, distance)
-
-
-def _nearest_lines(x_ND: Array, y_MD: Array, distance: str) -> list[int]:
-    if distance == "l2":
-        _, index_N1 = nearest_l2(x_ND, y_MD, 1)
-    else:
-        _, index_N1 = nearest(unit_rows(x_ND), unit_rows(y_MD), 1)
-    return [int(line) for line in index_N1[:, 0]]

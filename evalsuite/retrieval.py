@@ -10,6 +10,7 @@ from xlt.evalsuite.vectors import TextVectors
 from xlt.examples import Bitext
 from xlt.metrics import measure
 from xlt.show import Tick
+from xlt.tatoeba import english_order, tatoeba, tatoeba_reverse
 
 __all__ = ["MARGIN", "NEIGHBOURS", "NO_THRESHOLD", "mine_and_score", "search_and_score"]
 
@@ -70,15 +71,15 @@ def search_and_score(
     english = [sentence.text for sentence in bitext.english]
     foreign_ND = vectors.embed([sentence.text for sentence in bitext.foreign], tick)
     english_ND = vectors.embed(english, tick)
-    lines = mining.tatoeba(foreign_ND, english_ND, english)
+    lines = tatoeba(foreign_ND, english_ND, english)
     predictions = [bitext.foreign[line].id for line in lines]
     if bitext.gold is None:
         return Outcome(n=len(data), metrics={}, flags=(UNLABELLED,), predictions=predictions)
     right = {english_id: foreign_id for foreign_id, english_id in bitext.gold}
-    gold = [right[bitext.english[line].id] for line in mining.english_order(english)]
+    gold = [right[bitext.english[line].id] for line in english_order(english)]
     metrics = measure("tatoeba", gold, predictions, data.lang)
     if both_directions:
-        back = [bitext.english[j].id for j in mining.tatoeba_reverse(foreign_ND, english_ND)]
+        back = [bitext.english[j].id for j in tatoeba_reverse(foreign_ND, english_ND)]
         wanted = dict(bitext.gold)
         gold = [wanted[sentence.id] for sentence in bitext.foreign]
         reverse = measure("tatoeba", gold, back, data.lang)

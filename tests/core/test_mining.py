@@ -14,12 +14,10 @@ from xlt.mining import (
     RETRIEVALS,
     best_threshold,
     candidates,
-    english_order,
     extract,
     pair_scores,
-    tatoeba,
-    tatoeba_reverse,
 )
+from xlt.tatoeba import english_order, tatoeba, tatoeba_reverse
 
 VARIANTS = {
     "cosine_ratio_max": {},
