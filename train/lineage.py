@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 from xlt._version import __version__
 from xlt.data import DataSet
 from xlt.files import sha256_json
+from xlt.runs import Run
 from xlt.train.compact import Corpus
 from xlt.train.config import TrainConfig
 from xlt.train.plan import Plan
 
-__all__ = ["lineage_of"]
+__all__ = ["add_phase", "has_phase", "lineage_of"]
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 
@@ -51,6 +53,19 @@ def lineage_of(config: TrainConfig, plan: Plan, corpus: Corpus | None) -> dict[s
             **{name: version(name) for name in PACKAGES},
         },
     }
+
+
+def has_phase(run: Run, name: str) -> bool:
+    """Whether the run itself (not its base) has finished a phase."""
+    phases = run.record["lineage"]["phases"]
+    return any(entry["name"] == name and not entry.get("inherited") for entry in phases)
+
+
+def add_phase(run: Run, entry: dict[str, Any]) -> None:
+    """Record a finished phase; its checkpoints are not needed any more."""
+    lineage = run.record["lineage"]
+    run.save(lineage={**lineage, "phases": [*lineage["phases"], entry]})
+    shutil.rmtree(run.state / entry["name"], ignore_errors=True)
 
 
 def _fingerprint(part: DataSet) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import Any
 
 import torch
 
@@ -18,7 +17,7 @@ from xlt.runs import CONTINUE, Run
 from xlt.show import note
 from xlt.train.compact import Corpus, read_corpus
 from xlt.train.config import TrainConfig
-from xlt.train.lineage import lineage_of
+from xlt.train.lineage import add_phase, has_phase, lineage_of
 from xlt.train.models import load_encoder, save_folder
 from xlt.train.phase import train_phase
 from xlt.train.plan import Plan, make_plan, say_overlap
@@ -111,9 +110,9 @@ def _work(
         )
     folder = start_folder(config, plan, corpus, run, device)
     for phase in plan.intermediate:
-        if not _has(run, phase.name):
+        if not has_phase(run, phase.name):
             entry = train_phase(phase, folder, run, config, device)
-            _add_phase(run, {"name": phase.name, "tasks": [phase.task.name], **entry})
+            add_phase(run, {"name": phase.name, "tasks": [phase.task.name], **entry})
         folder = run.path / phase.folder
     encoder = run.path / "encoder"
     if run.encoder is None:
@@ -126,16 +125,3 @@ def _work(
             run.save(targets={**run.record["targets"], phase.name: entry})
             shutil.rmtree(run.state / phase.name, ignore_errors=True)
     run.finish()
-
-
-def _has(run: Run, name: str) -> bool:
-    return any(
-        entry["name"] == name and not entry.get("inherited")
-        for entry in run.record["lineage"]["phases"]
-    )
-
-
-def _add_phase(run: Run, entry: dict[str, Any]) -> None:
-    lineage = run.record["lineage"]
-    run.save(lineage={**lineage, "phases": [*lineage["phases"], entry]})
-    shutil.rmtree(run.state / entry["name"], ignore_errors=True)

@@ -22,6 +22,7 @@ from xlt.train.compact import (
     vocabulary_size,
 )
 from xlt.train.config import TrainConfig
+from xlt.train.lineage import add_phase, has_phase
 from xlt.train.loop import run_job
 from xlt.train.models import load_encoder, quiet, save_folder, tokenizer_files
 from xlt.train.plan import Plan
@@ -38,7 +39,7 @@ def start_folder(
 ) -> Path:
     """A Hugging Face folder with the encoder that the first phase, or the run, starts from."""
     target = run.path / "phases" / PHASE
-    if any(entry["name"] == PHASE for entry in run.record["lineage"]["phases"]):
+    if has_phase(run, PHASE):
         return target
     base = run.state / "base"
     if not base.is_dir():
@@ -75,9 +76,7 @@ def start_folder(
         "steps": outcome.steps if outcome else 0,
         "loss": outcome.loss if outcome else None,
     }
-    lineage = run.record["lineage"]
-    run.save(lineage={**lineage, "phases": [*lineage["phases"], entry]})
-    shutil.rmtree(run.state, ignore_errors=True)
+    add_phase(run, entry)
     return target
 
 
