@@ -19,7 +19,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 LINGER_BYTES = 8 << 20  # of a refused body that are still read, so that the client sees why
-LINGER_SECONDS = 2.0
+LINGER_SECONDS = 1.0
 JSON = "application/json"
 
 

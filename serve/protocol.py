@@ -16,6 +16,7 @@ __all__ = ["protocol_class"]
 
 HEAD_BYTES = 64 << 10
 ENDING_SECONDS = 0.5
+LINGER_SECONDS = 1.0
 
 
 def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio.Protocol]:
@@ -29,6 +30,7 @@ def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio
             super().connection_made(transport)
             self.head_bytes = 0
             self.ending = False
+            self.refused = False  # an error was said; what still comes is thrown away
             self.head_timer: asyncio.TimerHandle | None = None
             self.write_timer: asyncio.TimerHandle | None = None
             self.wait_for_head()
@@ -38,6 +40,8 @@ def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
+            if self.refused:
+                return
             if self.between_requests:
                 self.head_bytes += len(data)
             super().data_received(data)
@@ -80,20 +84,23 @@ def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio
                         f"no whole request within {limits.read_seconds:g} s (--read-seconds)",
                     )
                 )
-            self.transport.close()
+            else:
+                self.transport.close()
 
         def send_400_response(self, msg: str) -> None:
             self.stop_timers()
-            if not self.between_requests:  # an answer is under way: nothing can be put into it
-                self.transport.close()
-                return
+            if not self.between_requests:
+                if self.cycle.response_started:  # nothing can be put into the answer
+                    self.transport.close()
+                    return
+                self.cycle.disconnected = True  # the handler sees its client leave
+                self.cycle.message_event.set()
             if self.head_bytes > HEAD_BYTES:
                 self.say(
                     Problem(431, "head_too_large", f"the head has more than {HEAD_BYTES} bytes")
                 )
             else:
                 self.say(Problem(400, "invalid_http", "this is not a valid HTTP request"))
-            self.transport.close()
 
         def say(self, problem: Problem) -> None:
             body = body_of(problem, "openai")
@@ -105,6 +112,10 @@ def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio
                 *(f"{name}: {value}" for name, value in headers_of(problem)),
             ]
             self.transport.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
+            self.refused = True
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            self.loop.call_later(LINGER_SECONDS, self.transport.close)  # else it would be a reset
 
         def pause_writing(self) -> None:
             super().pause_writing()

@@ -267,7 +267,7 @@ class Running:
             connection.request(method, path, body, headers or {})
             reply = connection.getresponse()
             data = reply.read()
-            if reply.headers.get_content_type() == "application/json":
+            if data and reply.headers.get_content_type() == "application/json":
                 data = json.loads(data)
             return reply.status, reply.headers, data
         finally:
