@@ -1,0 +1,38 @@
+"""ONNX Runtime must not call home: its wheels do, and leave an identifier in the home folder."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+onnx = pytest.importorskip("onnx")
+
+
+def test_a_session_leaves_no_identifier_behind(tmp_path):
+    helper = onnx.helper
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        "same",
+        [value("x", onnx.TensorProto.FLOAT, ["n"])],
+        [value("y", onnx.TensorProto.FLOAT, ["n"])],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "m.onnx")
+    home = tmp_path / "home"
+    home.mkdir()
+    code = (
+        "import sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from xlt.session import Session\n"
+        "session = Session(Path(sys.argv[1]), device='cpu', threads=1)\n"
+        "session.run({'x': np.ones(3, np.float32)}, ['y'])\n"
+    )
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ORT_", "XDG_"))}
+    command = [sys.executable, "-c", code, str(tmp_path / "m.onnx")]
+    done = subprocess.run(
+        command, env={**kept, "HOME": str(home)}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert [str(path) for path in home.rglob("*")] == []
