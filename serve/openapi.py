@@ -35,11 +35,18 @@ READING = ("400", "408", "413", "415")
 COMPUTING = ("404", "429", "500", "503", "504")
 
 
-def document(operations: Sequence[Operation], *, keys: bool, server: str = "/") -> dict[str, Any]:
+def document(
+    operations: Sequence[Operation],
+    *,
+    models: Sequence[str],
+    keys: bool,
+    server: str = "/",
+) -> dict[str, Any]:
     """The whole document.
 
     Args:
         operations: that the server has.
+        models: names of the loaded models.
         keys: whether clients need a key.
         server: path prefix of all routes.
     """
@@ -49,7 +56,7 @@ def document(operations: Sequence[Operation], *, keys: bool, server: str = "/") 
     schema_of = {repr(kind): schema for kind, schema in zip(types, found, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        entry = _entry(operation, schema_of, keys=keys)
+        entry = _entry(operation, schema_of, models, keys=keys)
         paths.setdefault(operation.path, {})[operation.method.lower()] = entry
     security = {"bearer": {"type": "http", "scheme": "bearer"}}
     return {
@@ -66,7 +73,9 @@ def document(operations: Sequence[Operation], *, keys: bool, server: str = "/") 
     }
 
 
-def _entry(operation: Operation, schema_of: dict[str, Any], *, keys: bool) -> dict[str, Any]:
+def _entry(
+    operation: Operation, schema_of: dict[str, Any], models: Sequence[str], *, keys: bool
+) -> dict[str, Any]:
     """One operation."""
     answer: dict[str, Any] = {"description": "Done."}
     if operation.response is not None:
@@ -85,8 +94,14 @@ def _entry(operation: Operation, schema_of: dict[str, Any], *, keys: bool) -> di
     }
     names = re.findall(r"{(\w+)}", operation.path)
     if names:
+        values = {"model": list(models), "version": ["1"]}
         entry["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "enum": values[name]},
+            }
             for name in names
         ]
     if operation.request is not None:

@@ -25,7 +25,12 @@ async def openapi(call: Call) -> Reply:
     """The OpenAPI document of this server."""
     app = call.app
     prefix = app.settings.root_path or "/"
-    value = document(app.operations, keys=bool(app.settings.keys), server=prefix)
+    value = document(
+        app.operations,
+        models=list(app.models.table),
+        keys=bool(app.settings.keys),
+        server=prefix,
+    )
     return Reply(body=orjson.dumps(value))
 
 

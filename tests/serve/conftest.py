@@ -184,10 +184,17 @@ class SlowSession:
 class Running:
     """A server in a thread, on a free port."""
 
-    def __init__(self, sources, *, bind=None, loading=None, metrics=None, **settings):
-        self.metrics = metrics or Metrics()
+    def __init__(
+        self, sources, *, bind=None, loading=None, spans=None, metrics_on=True, **settings
+    ):
         self.loading = loading or Loading(device="cpu", threads=1, batch_tokens=256)
-        self.app = App(Settings(**settings), Models(self.loading, self.metrics), self.metrics)
+        metrics = Metrics()
+        self.app = App(
+            Settings(metrics=metrics_on, **settings),
+            Models(self.loading, metrics),
+            metrics,
+            spans=spans,
+        )
         self.bind = bind or Bind(port=0)
         self.sources = sources
         self.url = ""
