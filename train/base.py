@@ -23,12 +23,14 @@ class Base:
         name: what the user typed.
         source: hub id or folder; None for a new compact encoder.
         compact: whether it is, or descends from, a compact encoder.
+        aligned: whether that encoder has read parallel text.
         lineage: of the run it comes from; empty otherwise.
     """
 
     name: str
     source: str | Path | None
     compact: bool = False
+    aligned: bool = False
     lineage: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -55,7 +57,8 @@ def find_base(config: TrainConfig) -> Base:
         return Base(
             name=name,
             source=run.encoder,
-            compact=_is_compact(run.encoder),
+            compact=_mark(run.encoder, "compact"),
+            aligned=_mark(run.encoder, "aligned"),
             lineage=run.record["lineage"],
         )
     if not (path / "config.json").is_file():
@@ -63,8 +66,14 @@ def find_base(config: TrainConfig) -> Base:
             f"--model {name} is no model folder (no config.json)",
             f"--model takes a hub id, a folder, a run, or {COMPACT}",
         )
-    return Base(name=name, source=path, compact=_is_compact(path))
+    return Base(
+        name=name,
+        source=path,
+        compact=_mark(path, "compact"),
+        aligned=_mark(path, "aligned"),
+    )
 
 
-def _is_compact(folder: Path) -> bool:
-    return bool(read_json(folder / "config.json", ModelError).get("xlt_compact"))
+def _mark(folder: Path, name: str) -> bool:
+    """What the configuration of a model says about its descent."""
+    return bool(read_json(folder / "config.json", ModelError).get(f"xlt_{name}"))

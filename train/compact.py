@@ -182,7 +182,7 @@ def train_tokenizer(texts: Sequence[str], size: int, folder: Path, positions: in
     return tokenizer
 
 
-def new_model(vocabulary: int, size: Size, seed: int) -> Any:
+def new_model(vocabulary: int, size: Size, seed: int, *, aligned: bool) -> Any:
     """The encoder with a masked-LM head on tied embeddings, newly drawn; no dropout."""
     config = XLMRobertaConfig(
         vocab_size=vocabulary,
@@ -200,6 +200,7 @@ def new_model(vocabulary: int, size: Size, seed: int) -> Any:
         pad_token_id=SPECIAL.index("<pad>"),
         eos_token_id=SPECIAL.index("</s>"),
         xlt_compact=True,
+        xlt_aligned=aligned,
     )
     torch.manual_seed(seed)
     return AutoModelForMaskedLM.from_config(config).float()

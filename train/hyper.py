@@ -31,6 +31,7 @@ class Hyper:
         weight_decay: never on biases and norms.
         eval_every: steps between dev evaluations, None: once an epoch.
         patience: dev evaluations without improvement before stopping, None: never.
+        dropout: in the encoder and the head; None: what the model's configuration says.
         frozen: parameters (by part of their name) that are not trained.
     """
 
@@ -44,6 +45,7 @@ class Hyper:
     weight_decay: float = 0.0
     eval_every: int | None = None
     patience: int | None = None
+    dropout: float | None = None
     frozen: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -64,17 +66,31 @@ EPOCHS = {
     "cosmosqa": 15, "csqa": 10,
 }  # fmt: skip
 EMBEDDINGS = ("embeddings.word_embeddings",)
-COMPACT = {
-    "pair": Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
-    "choice": Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
-    "tag": Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
-    "span": Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
+# The compact encoder after translation LM: its token embeddings are aligned between languages,
+# and stay so only while they are frozen.
+ALIGNED = {
+    kind: Hyper(lr=1e-3, epochs=epochs, batch_tokens=768, frozen=EMBEDDINGS)
+    for kind, epochs in (("pair", 4), ("choice", 4), ("tag", 4), ("span", 4))
+}
+# Without parallel text there is nothing to lose, and words have to be learnt from few examples.
+UNALIGNED = {
+    "pair": Hyper(lr=1e-3, epochs=4, batch_tokens=768, dropout=0.1),
+    "choice": Hyper(lr=1e-3, epochs=4, batch_tokens=768, dropout=0.1),
+    "tag": Hyper(lr=3e-3, epochs=8, batch_tokens=768, dropout=0.2),
+    "span": Hyper(lr=1e-3, epochs=3, batch_tokens=1536, dropout=0.1),
 }
 
 
-def resolve(config: TrainConfig, task: Task, *, compact: bool) -> Hyper:
-    """The defaults of the task for this size of encoder, overridden by the flags."""
-    default = (COMPACT if compact else PRETRAINED)[task.kind]
+def resolve(config: TrainConfig, task: Task, *, compact: bool, aligned: bool) -> Hyper:
+    """The defaults of the task for this encoder, overridden by the flags.
+
+    Args:
+        config: the flags.
+        task: what is trained.
+        compact: whether the encoder is, or descends from, `--model compact`.
+        aligned: whether its phase 0 read parallel text.
+    """
+    default = ((ALIGNED if aligned else UNALIGNED) if compact else PRETRAINED)[task.kind]
     if not compact:
         default = replace(default, epochs=EPOCHS.get(task.name, default.epochs))
     flags: dict[str, Any] = {

@@ -77,13 +77,14 @@ def load_encoder(source: str | Path) -> Any:
     return encoder.float()
 
 
-def fresh_head(folder: Path, task: Task, seed: int) -> Any:
+def fresh_head(folder: Path, task: Task, seed: int, dropout: float | None = None) -> Any:
     """A model of the task's kind: the folder's encoder under a newly drawn head.
 
     Args:
         folder: Hugging Face folder; a head in it is ignored.
         task: with its labels resolved.
         seed: decides the head.
+        dropout: in place of what the folder's configuration says.
 
     Raises:
         ModelError: the architecture has no head of this kind.
@@ -95,6 +96,8 @@ def fresh_head(folder: Path, task: Task, seed: int) -> Any:
         config.label2id = {label: index for index, label in enumerate(task.labels)}
     elif task.kind == "span":
         config.num_labels = 2
+    if dropout is not None:
+        config.hidden_dropout_prob = dropout
     torch.manual_seed(seed)
     try:
         with quiet():

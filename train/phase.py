@@ -56,7 +56,8 @@ def train_phase(
         f"{phase.name}: {len(data.rows):,} rows, {tokens:,} tokens an epoch, {steps:,} steps of "
         f"{hyper.batch_size}" + (f", {cut:,} rows cut to {encoder.max_length} tokens" * bool(cut))
     )
-    model = fresh_head(folder, phase.task, derive(config.seed, phase.name, "head")).to(device)
+    seed = derive(config.seed, phase.name, "head")
+    model = fresh_head(folder, phase.task, seed, hyper.dropout).to(device)
     frozen = _freeze(model, hyper.frozen)
     dev = phase.dev.examples if phase.dev else ()
     dev_rows = encoder.encode(phase.task.kind, dev)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -128,15 +128,16 @@ def make_plan(config: TrainConfig) -> Plan:
     base = find_base(config)
     root = DataRoot(config.data, task_files=config.task_file)
     chosen = choose(config, root)
-    phases = []
-    for number, task in enumerate(chosen.intermediate, start=1):
-        name = f"{number}-{task.name}"
-        phases.append(_phase(config, root, base, task, name, f"phases/{name}", ()))
-    targets = []
-    for tasks in chosen.targets:
-        name, serves = tasks[0].name, tuple(task.name for task in tasks)
-        targets.append(_phase(config, root, base, tasks[0], name, f"targets/{name}", serves))
     pretrain = _pretraining(config, root)
+    base = replace(base, aligned=base.aligned or "tlm" in pretrain)
+    phases = [
+        _phase(config, root, base, task, name=f"{number}-{task.name}")
+        for number, task in enumerate(chosen.intermediate, start=1)
+    ]
+    targets = [
+        _phase(config, root, base, tasks[0], name=tasks[0].name, serves=tasks)
+        for tasks in chosen.targets
+    ]
     return Plan(
         root=root,
         base=base,
@@ -153,9 +154,9 @@ def _phase(
     root: DataRoot,
     base: Base,
     task: Task,
+    *,
     name: str,
-    folder: str,
-    serves: tuple[str, ...],
+    serves: Sequence[Task] = (),
 ) -> Phase:
     """Read the training data of a task and settle how it is trained."""
     files = dict(config.train_split)
@@ -169,10 +170,10 @@ def _phase(
         train = _subset(train, config.train_examples, derive(config.seed, "examples", task.name))
     return Phase(
         name=name,
-        folder=folder,
+        folder=f"{'targets' if serves else 'phases'}/{name}",
         task=task,
-        serves=serves,
-        hyper=resolve(config, task, compact=base.compact),
+        serves=tuple(served.name for served in serves),
+        hyper=resolve(config, task, compact=base.compact, aligned=base.aligned),
         train=train,
         dev=training.dev,
         notes=notes,

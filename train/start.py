@@ -108,7 +108,12 @@ def _new_compact(config: TrainConfig, plan: Plan, corpus: Corpus, folder: Path) 
     wanted = config.vocab_size or vocabulary_size(corpus.texts.values())
     note(f"tokenizer: {len(texts):,} texts in {len(corpus.texts)} languages, {wanted:,} tokens")
     tokenizer = train_tokenizer(texts, wanted, folder, size.positions)
-    model = new_model(int(tokenizer.get_vocab_size()), size, derive(config.seed, "compact"))
+    model = new_model(
+        int(tokenizer.get_vocab_size()),
+        size,
+        derive(config.seed, "compact"),
+        aligned="tlm" in plan.pretrain,
+    )
     if plan.pretrain:
         tokens = tokenise(corpus, tokenizer)
         start_bias(model, tokens)

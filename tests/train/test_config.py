@@ -96,10 +96,19 @@ def test_how_a_run_goes_is_not_part_of_what_resume_compares(tmp_path):
     assert value["data"] == str(Path("d").resolve())
 
 
-def test_flags_override_the_defaults_of_kind_and_size():
+def test_flags_override_the_defaults_of_kind_and_encoder():
+    large = {"compact": False, "aligned": False}
+    small = {"compact": True, "aligned": False}
     task = TASKS["udpos"]
-    assert resolve(config(), task, compact=False).epochs == 10
-    assert resolve(config(), task, compact=False).frozen == ()
-    assert resolve(config(), TASKS["xquad"], compact=False).max_length == 384
-    assert resolve(config(batch_size=5), task, compact=True).batch_size == 5
-    assert resolve(config(lr=0.5, epochs=0.5), task, compact=True).lr == 0.5
+    assert resolve(config(), task, **large).epochs == 10
+    assert resolve(config(), TASKS["xquad"], **large).max_length == 384
+    assert resolve(config(batch_size=5), task, **small).batch_size == 5
+    assert resolve(config(lr=0.5, epochs=0.5), task, **small).lr == 0.5
+
+
+def test_only_aligned_embeddings_are_frozen():
+    for kind in ("xnli", "udpos", "xquad", "hellaswag"):
+        task = TASKS[kind]
+        assert not resolve(config(), task, compact=False, aligned=False).frozen
+        assert not resolve(config(), task, compact=True, aligned=False).frozen
+        assert resolve(config(), task, compact=True, aligned=True).frozen
