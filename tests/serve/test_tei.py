@@ -1,0 +1,122 @@
+"""The routes of text-embeddings-inference, in its shapes, and with Hugging Face's own client."""
+
+import numpy as np
+import pytest
+import requests
+from huggingface_hub import InferenceClient
+from huggingface_hub.utils import configure_http_backend
+
+from xlt.examples import Pair
+
+TEXTS = ["the cat", "der Hund schläft ツ"]
+
+
+def predicted(engine, pairs):
+    found = engine.predict([Pair(id="", text_a=a, text_b=b) for a, b in pairs])
+    return [
+        sorted(
+            zip(label.probabilities.tolist(), engine.task.labels, strict=True), key=lambda x: -x[0]
+        )
+        for label in found
+    ]
+
+
+def as_pairs(answer):
+    return [(entry["score"], entry["label"]) for entry in answer]
+
+
+def test_embed_is_always_a_list_of_vectors(server, engines):
+    expected = engines["encoder"].embed(TEXTS)
+    assert np.array_equal(np.array(server.post("/embed", {"inputs": TEXTS}), np.float32), expected)
+    one = server.post("/embed", {"inputs": TEXTS[0], "normalize": True, "prompt_name": None})
+    assert np.array_equal(np.array(one, np.float32), expected[:1])
+    ids = engines["encoder"].encoder.tokenizer.encode(TEXTS[0]).ids
+    for form in (ids, [ids]):
+        found = np.array(server.post("/embed", {"inputs": form}), np.float32)
+        assert np.array_equal(found, expected[:1])
+    cut = np.array(server.post("/embed", {"inputs": TEXTS, "dimensions": 4}))
+    np.testing.assert_allclose(np.linalg.norm(cut, axis=1), 1, atol=1e-6)
+
+
+def test_hugging_face_s_client_works_by_address(server, engines):
+    configure_http_backend(requests.Session)  # the tests' default allows no connection at all
+    try:
+        found = InferenceClient().feature_extraction(TEXTS[0], model=f"{server.url}/embed")
+    finally:
+        configure_http_backend()
+    assert np.array_equal(found, engines["encoder"].embed(TEXTS[:1]))
+
+
+def test_two_strings_are_one_pair_and_lists_are_a_batch(server, engines):
+    single = server.post("/predict", {"inputs": "the cat"})
+    assert as_pairs(single) == predicted(engines["xnli"], [("the cat", None)])[0]
+    pair = server.post("/predict", {"inputs": TEXTS})
+    assert as_pairs(pair) == predicted(engines["xnli"], [tuple(TEXTS)])[0]
+    batch = server.post("/predict", {"inputs": [["the cat"], TEXTS]})
+    expected = predicted(engines["xnli"], [("the cat", None), tuple(TEXTS)])
+    assert [as_pairs(entry) for entry in batch] == expected
+
+
+def test_raw_scores_are_logits(server, engines):
+    answer = server.post("/predict", {"inputs": "the cat", "raw_scores": True})
+    engine = engines["xnli"]
+    (output,) = engine.run(engine.encode([Pair(id="", text_a="the cat")]))
+    logits = dict(zip(engine.task.labels, output["logits"].tolist(), strict=True))
+    assert {entry["label"]: entry["score"] for entry in answer} == logits
+    scores = [entry["score"] for entry in answer]
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("inputs", [["a", "b", "c"], [["a", "b", "c"]], [[]], [["a"], "b"]])
+def test_other_numbers_of_texts_are_refused(server, inputs):
+    status, _, answer = server.call("POST", "/predict", {"inputs": inputs})
+    assert status == 422
+    assert answer["error_type"] == "Validation"
+
+
+def test_rerank_and_similarity(server, engines):
+    texts = ["der Hund", "the cat", "under the table"]
+    ranked = server.post("/rerank", {"query": "the cat", "texts": texts, "return_text": True})
+    assert ranked[0]["index"] == 1
+    assert ranked[0]["text"] == "the cat"
+    assert sorted(entry["index"] for entry in ranked) == [0, 1, 2]
+    body = {"inputs": {"source_sentence": "the cat", "sentences": texts}}
+    scores = server.post("/similarity", body)
+    x, y = engines["encoder"].embed(["the cat"]), engines["encoder"].embed(texts)
+    np.testing.assert_allclose(scores, (y.astype(float) @ x[0].astype(float)), atol=1e-7)
+
+
+def test_tokenize_and_decode_are_each_other_s_inverse(server):
+    text = "der Hund, schläft ツ!"
+    (tokens,) = server.post("/tokenize", {"inputs": text})
+    assert [t["special"] for t in tokens] == [True, *[False] * (len(tokens) - 2), True]
+    assert tokens[0]["start"] is None
+    for token in tokens[1:-1]:
+        assert text[token["start"] : token["stop"]] == token["text"]
+    assert server.post("/decode", {"ids": [t["id"] for t in tokens]}) == [text]
+    plain = server.post("/tokenize", {"inputs": [text], "add_special_tokens": False})
+    assert plain == [tokens[1:-1]]
+    kept = server.post("/decode", {"ids": [[0, 2]], "skip_special_tokens": False})
+    assert kept == ["<s></s>"]
+
+
+def test_truncation_follows_tei_s_two_fields(server):
+    long = " ".join(["the cat"] * 400)
+    assert len(server.post("/embed", {"inputs": long})) == 1
+    left = server.post("/embed", {"inputs": long + " x", "truncation_direction": "left"})
+    right = server.post("/embed", {"inputs": long + " x", "truncation_direction": "Right"})
+    assert left != right
+    status, _, answer = server.call("POST", "/embed", {"inputs": long, "truncate": False})
+    assert (status, answer["error_type"]) == (422, "Validation")
+
+
+def test_info_and_the_model_s_own_failures(server):
+    info = server.call("GET", "/info")[2]
+    assert info["model_type"] == {"embedding": {"pooling": "mean"}}
+    assert info["max_client_batch_size"] == 2048
+    other = server.call("GET", "/info?model=xnli")[2]
+    assert other["model_type"]["classifier"]["label2id"]["neutral"] == 1
+    status, _, answer = server.call("POST", "/embed", {"inputs": "nanbomb"})
+    assert (status, answer["error_type"]) == (424, "Backend")
+    status, _, answer = server.call("POST", "/embed", {"inputs": "a", "prompt_name": "query"})
+    assert status == 422
