@@ -1,9 +1,9 @@
 """The queue of rows: which of them are computed next, together.
 
 Rows of one model and shape form a lane. The row that is due first is the anchor of a batch; rows
-of similar length from its lane fill the batch up to a budget of padded tokens. A request's rows
-fall due one after another, as if it had a share of the machine, so short requests pass between
-the rows of a long one; and since due times only depend on the arrival, nothing waits for ever.
+of similar length from its lane fill the batch up to a budget of padded tokens. A row falls due
+when it would be done if all waiting requests shared the machine evenly (processor sharing), so
+short ones pass between the rows of long ones; a due time never moves, so nothing waits for ever.
 Pure data structure: no clock, no threads (callers hold the scheduler's lock).
 """
 
@@ -20,7 +20,7 @@ __all__ = ["Batch", "Lanes", "Piece", "Workload"]
 
 STRETCH = 1.25  # a batch's longest row is at most this many times its shortest ...
 SLACK = 4  # ... or this many tokens longer
-SHARE = 4  # a request's rows fall due as if a quarter of the machine were its own
+LEAST_SHARE = 4  # requests among which the machine is taken to be divided, at least
 
 
 class Workload(Protocol):
@@ -107,13 +107,14 @@ class Lanes:
         """
         if not sizes:
             raise ValueError("a request without rows has nothing to wait for")
+        share = work.seconds_per_token * max(LEAST_SHARE, len(self.waiting) + 1)
         due = now
         new: dict[tuple[Hashable, int], list[Piece]] = {}
         for index, (length, shape) in enumerate(sizes):
             self.serial += 1
+            due += length * shape * share
             piece = Piece(work, index, length, length * shape, shape, due, self.serial)
             piece.key = (length, due, self.serial)
-            due += piece.cost * work.seconds_per_token * SHARE
             new.setdefault((work.lane, shape), []).append(piece)
             heapq.heappush(self.by_due, (piece.due, piece.serial, piece))
         for lane, pieces in new.items():
