@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TYPING ?= build/typing
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup check lint types test test-full bench clean help
+.PHONY: setup lint types test test-full light demo bench clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,27 @@ types: setup ## mypy strict, on a link tree that mirrors the installed layout
 
 test: setup lint types ## what CI runs
 	$(BIN)/python -m pytest -n 2 -q
+
+demo: setup ## the whole path on the embedded benchmark (about ten minutes)
+	$(BIN)/xlt demo --out xlt-demo
+
+test-full: test light ## everything that is slow as well
+	$(BIN)/python -m pytest -q -m "slow or browser" --timeout 1800
+
+light: ## the light install: below 250 MB, no torch, eval and serve tests
+	rm -rf build/light
+	$(PYTHON) -m venv build/light
+	build/light/bin/python -m pip install -q -c constraints-serve.txt ".[cpu,serve]"
+	du -sm build/light | awk '{ print "light install: " $$1 " MB"; exit $$1 > 250 }'
+	build/light/bin/python -m pip install -q -c constraints.txt pytest pytest-timeout hypothesis onnx
+	! build/light/bin/python -c "import torch" 2>/dev/null
+	! build/light/bin/python -c "import transformers" 2>/dev/null
+	build/light/bin/python -m pytest -q tests/evalsuite tests/serve -p no:cacheprovider
+
+bench: setup ## the figures of benchmarks/README.md: real files, real encoder, floors of the demo
+	benchmarks/real_data.sh
+	benchmarks/real_encoder.sh
+	$(BIN)/python benchmarks/demo_floors.py
 
 clean: ## remove what is built
 	rm -rf build dist .venv *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from xlt.languages import load_languages
-from xlt.study.demo import Demo, Step, plan, run_steps
+from xlt.study.demo import Demo, plan, run_steps
+from xlt.study.steps import Step
 
 Scores = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> metric -> language -> score
 
@@ -89,7 +90,7 @@ FLOORS = [
 
 def direct_steps(demo: Demo) -> list[Step]:
     """The demo's steps without the intermediate arm."""
-    return [step for step in plan(demo) if not step.name.startswith("intermediate")]
+    return [step for step in plan(demo) if step.lane != "intermediate"]
 
 
 def results(demo: Demo, arm: str) -> dict[str, Any]:
@@ -127,13 +128,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("build/floors"))
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--size", default="small")
-    parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
     seeds = [int(seed) for seed in arguments.seeds.split(",")]
     demos = {
         f"seed {seed}": Demo(
             out=arguments.out / f"seed-{seed}", seed=seed, size=arguments.size,
-            threads=arguments.threads,
         )
         for seed in seeds
     }  # fmt: skip

@@ -10,7 +10,7 @@ import click
 
 from xlt.files import read_json
 from xlt.languages import Language, load_languages
-from xlt.options import command, json_option, out_option, seed_option, threads_option
+from xlt.options import command, json_option, out_option, seed_option
 from xlt.page import write_page
 from xlt.show import note
 from xlt.study.compare import compare, text_table, transfer_rows
@@ -49,7 +49,10 @@ LIMITS = (
     help="Intermediate task of the second arm.",
 )  # fmt: skip
 @seed_option()
-@threads_option
+@click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True,
+    help="CPU threads of each of the two arms, which run side by side.",
+)  # fmt: skip
 @json_option
 def demo(
     out: Path,
@@ -58,7 +61,7 @@ def demo(
     pretrain_steps: int | None,
     intermediate: str,
     seed: int,
-    threads: int | None,
+    threads: int,
     as_json: bool,
 ) -> None:
     """Run the whole path on the embedded benchmark.

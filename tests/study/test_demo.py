@@ -1,13 +1,19 @@
 """The demo's driver: its plan, what it refuses, how a failing or stopped step ends."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from xlt.cli import VERBS
 from xlt.errors import Interrupted, UsageError, XltError
-from xlt.study import demo as module
+from xlt.study import steps as module
 from xlt.study.demo import Demo, plan, run
+from xlt.study.steps import Step, run_lanes
 
 
 def test_every_step_is_a_verb_and_both_arms_share_one_pretraining(tmp_path):
@@ -15,32 +21,32 @@ def test_every_step_is_a_verb_and_both_arms_share_one_pretraining(tmp_path):
     assert {step.arguments[0] for step in steps} <= set(VERBS)
     pretraining = [step for step in steps if "compact" in step.arguments]
     assert len(pretraining) == 1
-    trained = [step for step in steps if step.name.endswith(": train")]
-    assert [step.arguments[2] for step in trained] == [str(tmp_path / "base")] * 2
-    assert ["--intermediate" in step.arguments for step in trained] == [False, True]
-    assert all("--resume" in step.arguments for step in trained + pretraining)
+    trained = {step.lane: step for step in steps if step.name.endswith(": train")}
+    assert {step.arguments[2] for step in trained.values()} == {str(tmp_path / "base")}
+    assert "--intermediate" in trained["intermediate"].arguments
+    assert "--intermediate" not in trained["direct"].arguments
+    assert all("--resume" in step.arguments for step in (*trained.values(), *pretraining))
 
 
-def test_a_second_run_reuses_and_times_are_kept(tmp_path, monkeypatch):
-    calls = []
+@pytest.fixture
+def calls(monkeypatch):
+    made = []
+    monkeypatch.setattr(module.Children, "run", lambda self, step: made.append(step.name))
+    return made
 
-    def pretend(name, arguments):
-        calls.append(name)
-        if name == "world":
-            (tmp_path / "d" / "world").mkdir(parents=True)
 
-    monkeypatch.setattr(module, "start_verb", pretend)
+def test_a_second_run_reuses_and_times_are_kept(tmp_path, calls):
     first = run(Demo(out=tmp_path / "d"))
-    assert calls[0] == "world"
-    before = len(calls)
+    assert calls[:2] == ["world", "pretraining"]
+    (tmp_path / "d" / "world").mkdir()
+    calls.clear()
     again = run(Demo(out=tmp_path / "d"))
-    assert "world" not in calls[before:]
+    assert "world" not in calls
     assert set(again) == set(first)
     assert json.loads((tmp_path / "d" / "demo.json").read_text())["seed"] == 1
 
 
-def test_other_settings_in_one_folder_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "start_verb", lambda name, arguments: None)
+def test_other_settings_in_one_folder_are_refused(tmp_path, calls):
     run(Demo(out=tmp_path / "d"))
     with pytest.raises(UsageError, match="seed 1"):
         run(Demo(out=tmp_path / "d", seed=2))
@@ -50,17 +56,44 @@ def test_other_settings_in_one_folder_are_refused(tmp_path, monkeypatch):
         run(Demo(out=tmp_path / "e"))
 
 
-def test_a_failing_step_keeps_its_exit_code(tmp_path):
-    with pytest.raises(XltError, match="exit code 3") as caught:
-        module.start_verb("check", ("data", "check", "--data", str(tmp_path / "absent")))
+def test_a_failing_step_keeps_its_exit_code_and_other_lanes_go_on(tmp_path):
+    steps = [
+        Step(name="bad", lane="a", arguments=("data", "check", "--data", str(tmp_path / "none"))),
+        Step(name="after bad", lane="a", arguments=("langs",)),
+        Step(name="good", lane="b", arguments=("tasks",)),
+    ]
+    ran = []
+    with pytest.raises(XltError, match="'bad' ended with exit code 3") as caught:
+        run_lanes(steps, lambda step, seconds: ran.append(step.name))
     assert caught.value.exit_code == 3
+    assert ran == ["good"]
 
 
-def test_an_interrupted_step_interrupts_the_demo(tmp_path, monkeypatch):
-    class Child:
-        def wait(self):
-            return 130
+def test_what_a_lane_says_carries_its_name(tmp_path, capfd):
+    step = Step(name="bad", lane="arm", arguments=("data", "check", "--data", str(tmp_path / "x")))
+    with pytest.raises(XltError):
+        run_lanes([step], lambda step, seconds: None)
+    assert "[arm] error: " in capfd.readouterr().err
 
-    monkeypatch.setattr(module.subprocess, "Popen", lambda *a, **k: Child())
+
+def test_after_a_stop_nothing_more_starts():
+    children = module.Children()
+    children.stop()
     with pytest.raises(Interrupted):
-        module.start_verb("x", ("tasks",))
+        children.run(Step(name="x", arguments=("tasks",)))
+
+
+def test_ctrl_c_stops_the_running_step_and_is_130(tmp_path):
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "xlt", "demo", "--out", str(tmp_path / "d"), "--size", "small"],
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+    while "writing" not in demo.stderr.readline():
+        pass
+    time.sleep(0.2)
+    os.killpg(demo.pid, signal.SIGINT)
+    with demo:
+        err = demo.stderr.read()
+    assert demo.returncode == 130, err
+    assert "run the same command again" in err
+    assert not (tmp_path / "d" / "world").exists()
