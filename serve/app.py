@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
+import random
 import re
 import threading
 import time
@@ -62,6 +62,7 @@ class App:
         self.settings, self.models, self.metrics = settings, models, metrics
         self.spans: Spans = spans or NoSpans()
         self.on_fatal = on_fatal
+        self.ids = random.Random()  # seeded by the system; ids are no secrets
         self.reader = Reader(settings.limits)
         self.scheduler = Scheduler(
             settings.limits,
@@ -199,8 +200,8 @@ class App:
             app=self,
             scope=scope,
             receive=receive,
-            request_id=given if REQUEST_ID.fullmatch(given) else os.urandom(12).hex(),
-            trace_id=parent.group(1) if parent else os.urandom(16).hex(),
+            request_id=given if REQUEST_ID.fullmatch(given) else f"{self.ids.getrandbits(96):024x}",
+            trace_id=parent.group(1) if parent else f"{self.ids.getrandbits(128):032x}",
             started=time.monotonic(),
             headers=headers,
         )
@@ -230,7 +231,7 @@ class App:
         if call.model is not None:
             extra.append((b"x-xlt-truncated", str(call.n_truncated).encode("ascii")))
         if b"traceparent" in call.headers:
-            span = os.urandom(8).hex()
+            span = f"{self.ids.getrandbits(64):016x}"
             extra.append((b"traceparent", f"00-{call.trace_id}-{span}-01".encode("ascii")))
         if linger:
             await send_and_linger(send, call.receive, reply, extra)

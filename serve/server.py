@@ -57,10 +57,13 @@ class Bind:
                 found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 found.bind(str(self.uds))
             else:
-                family, _, _, _, address = socket.getaddrinfo(
+                family, kind, protocol, _, address = socket.getaddrinfo(
                     self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
                 )[0]
-                found = socket.create_server(address[:2], family=family)
+                # asyncio sets TCP_NODELAY only where the protocol is named
+                found = socket.socket(family, kind, protocol)
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                found.bind(address)
             found.listen(BACKLOG)
         except OSError as error:
             raise UsageError(
