@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from xlt.extras import needs
 from xlt.train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -20,8 +22,10 @@ def fit(config: TrainConfig) -> Run:
     Raises:
         MissingExtra: PyTorch or transformers is not installed.
     """
-    from xlt.extras import needs
-
+    config.check()
+    # Threads that wait must not spin: on a busy machine spinning makes steps 20 times slower.
+    # OpenMP reads this once, when PyTorch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with needs("train", "training"):
         from xlt.train.run import fit as work
     return work(config)

@@ -10,7 +10,6 @@ import click
 
 from xlt import show
 from xlt.errors import UsageError
-from xlt.extras import needs
 from xlt.options import (
     PATH,
     command,
@@ -23,7 +22,8 @@ from xlt.options import (
     threads_option,
 )
 from xlt.runs import Run
-from xlt.train.config import TrainConfig
+from xlt.train import TrainConfig, fit
+from xlt.train.plan import make_plan
 
 __all__ = ["train"]
 
@@ -129,10 +129,6 @@ def train(
         train_split=_splits(train_split),
         **flags,
     )
-    config.check()
-    with needs("train", "training"):
-        from xlt.train.plan import make_plan
-        from xlt.train.run import fit
     if dry_run:
         plan = make_plan(config)
         click.echo(json.dumps(plan.to_json(), indent=1) if as_json else str(plan))

@@ -33,7 +33,7 @@ __all__ = ["Corpus", "Size", "new_model", "read_corpus", "train_tokenizer", "voc
 T = TypeVar("T", str, tuple[str, str])
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 MAX_CHARACTERS = 3_000_000  # per language; what such a small encoder can take in
-SMALL_TEXT, SMALL_VOCABULARY, LARGE_VOCABULARY = 2_500_000, 3_500, 12_000
+VOCABULARY_PER_WORD, SMALLEST_VOCABULARY, LARGEST_VOCABULARY = 1.4, 500, 12_000
 ALPHABET_SHARE = 0.4
 
 
@@ -126,10 +126,12 @@ def _up_to(items: Iterable[T]) -> Iterator[T]:
         yield item
 
 
-def vocabulary_size(texts: Iterable[Sequence[str]]) -> int:
-    """A default: small for little text, in one language or a closed vocabulary."""
-    amount = sum(len(text) for lines in texts for text in lines)
-    return SMALL_VOCABULARY if amount < SMALL_TEXT else LARGE_VOCABULARY
+def vocabulary_size(texts: Iterable[str]) -> int:
+    """A default that has room for every word seen twice and the pieces it is merged from."""
+    words = Counter(word for text in texts for word in text.split())
+    repeated = sum(count > 1 for count in words.values())
+    wanted = round(VOCABULARY_PER_WORD * repeated / 500) * 500
+    return min(max(wanted, SMALLEST_VOCABULARY), LARGEST_VOCABULARY)
 
 
 def train_tokenizer(texts: Sequence[str], size: int, folder: Path, positions: int) -> Tokenizer:

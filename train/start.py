@@ -105,7 +105,7 @@ def _new_compact(config: TrainConfig, plan: Plan, corpus: Corpus, folder: Path) 
     """A tokenizer learnt from the corpus and a new model, with closed-form embeddings or not."""
     size = Size()
     texts = [text for lines in corpus.texts.values() for text in lines]
-    wanted = config.vocab_size or vocabulary_size(corpus.texts.values())
+    wanted = config.vocab_size or vocabulary_size(texts)
     note(f"tokenizer: {len(texts):,} texts in {len(corpus.texts)} languages, {wanted:,} tokens")
     tokenizer = train_tokenizer(texts, wanted, folder, size.positions)
     model = new_model(
