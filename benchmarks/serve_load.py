@@ -1,324 +1,401 @@
-"""How fast `xlt serve` is, beside the bare model and beside infinity-emb, on the same cores.
+"""Speed of `xlt serve`: against the bare model on the same cores, and against another server.
 
-    python benchmarks/serve_load.py --model BUNDLE --out serve_load.json
-    python benchmarks/serve_load.py --model BUNDLE --peer VENV    # infinity-emb 0.0.78 in VENV
-    python benchmarks/serve_load.py --model BUNDLE --soak 15      # minutes of random lengths
+    python benchmarks/serve_load.py                 ours and the bare model
+    python benchmarks/serve_load.py --peer VENV     and infinity-emb 0.0.78
 
-The server runs on one core and the load on another (Linux, two cores). Rounds are interleaved, so
-that other work on the machine meets everybody alike. BUNDLE makes sentence embeddings.
+The other server gets the same ONNX weights, length cut and cores; the clients run on cores of
+their own; rounds are interleaved, so that other work on the machine meets everybody alike, and
+medians are compared. It wants an old transformers, so it has an environment of its own:
 
-Measured: sentences/s of 16 clients with one short sentence a request, against tokeniser and
-session alone; CPU a request besides the model's; short requests among 10 % of the longest ones;
-time from start to ready; memory beyond the model; growth over a soak.
+    python3 -m venv VENV
+    VENV/bin/pip install torch "infinity-emb[server,optimum,torch]==0.0.78"
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
+import base64
 import json
 import os
-import random
+import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
-SERVER_CORE, CLIENT_CORE = 0, 1
-CLIENTS = 16
-LONG_SHARE = 0.1
-WORDS = (
-    "river house mill road winter garden letter stone window morning teacher engine market bridge "
-    "island doctor silver paper kitchen forest harbour summer planet music number village basket"
-).split()
+import load
+import numpy as np
+from load import Measured, Running
 
-
-def sentence(rng, n_words=None):
-    return " ".join(rng.choices(WORDS, k=n_words or rng.randint(6, 12)))
-
-
-def long_text(rng, tokens):
-    return " ".join(rng.choices(WORDS, k=tokens))  # at least one token a word: it is cut
+SCENARIOS = {"short": 0.0, "mixed": 0.1}  # share of long texts
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "DO_NOT_TRACK": "1",
+    "INFINITY_ANONYMOUS_USAGE_STATS": "0", "ORT_DISABLE_TELEMETRY": "1",
+}  # fmt: skip
+MIB = 1 << 20
 
 
-# a client that costs little: raw sockets, one request after the other
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, help="an encoder bundle [default: MiniLM]")
+    parser.add_argument("--peer", type=Path, metavar="VENV", help="environment with infinity-emb")
+    parser.add_argument("--seconds", type=float, default=20, help="of one stretch [%(default)s]")
+    parser.add_argument("--rounds", type=int, default=3, help="[%(default)s]")
+    parser.add_argument("--clients", type=int, default=16, help="[%(default)s]")
+    parser.add_argument("--server-cpus", type=load.cores, default="0", help="[%(default)s]")
+    parser.add_argument("--client-cpus", type=load.cores, default="1", help="[%(default)s]")
+    parser.add_argument("--work", type=Path, default=load.ROOT / "build" / "bench")
+    parser.add_argument("--out", type=Path, help="JSON file for all figures")
+    parser.add_argument("--check", action="store_true", help="exit 5 when a claim does not hold")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    bundle = (options.model or load.minilm(options.work)).resolve()
+    os.sched_setaffinity(0, options.client_cpus)
+
+    ours = load.start_ours([f"model={bundle}"], cpus=options.server_cpus)
+    null = load.start_ours([f"model={null_bundle(bundle, options.work)}"], cpus=options.server_cpus)
+    servers = [ours]
+    if options.peer:
+        servers.append(start_infinity(options.peer, bundle, options))
+    raw = RawModel(bundle, options.server_cpus)
+    try:
+        if len(servers) > 1:
+            check_same_vectors(*servers)
+        idle = idle_share(ours)
+        found = run_rounds(servers, null, raw, options)
+        result = report(found, ours, servers, bundle, options, idle)
+    finally:
+        raw.stop()
+        for server in [*servers, null]:
+            server.stop()
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
+    show(result)
+    failed = [name for name, claim in result["claims"].items() if not claim["holds"]]
+    return 5 if options.check and failed else 0
 
 
-async def ask(reader, writer, path, body):
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n"
-    writer.write(head.encode() + b"content-type: application/json\r\n\r\n" + body)
-    answer = await reader.readuntil(b"\r\n\r\n")
-    status = int(answer.split(b" ", 2)[1])
-    length = next(
-        int(line.split(b":")[1])
-        for line in answer.lower().split(b"\r\n")
-        if line.startswith(b"content-length")
-    )
-    await reader.readexactly(length)
-    return status
-
-
-async def closed_loop(port, path, model, seconds, clients, texts, seed):
-    """Latencies by kind ("short" or "long") of clients that ask without a pause."""
-    times = {"short": [], "long": []}
-    failed = 0
-    end = time.monotonic() + seconds
-
-    async def client(number):
-        nonlocal failed
-        rng = random.Random(seed * 1000 + number)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
-        while time.monotonic() < end:
-            kind, text = texts(rng)
-            body = json.dumps({"model": model, "input": text}).encode()
-            started = time.monotonic()
-            status = await ask(reader, writer, path, body)
-            if status == 200:
-                times[kind].append(time.monotonic() - started)
-            else:
-                failed += 1
-        writer.close()
-
-    began = time.monotonic()
-    await asyncio.gather(*(client(number) for number in range(clients)))
-    return times, failed, time.monotonic() - began
-
-
-def load(server, seconds, *, long_tokens=None, clients=CLIENTS, seed=0):
-    def texts(rng):
-        if long_tokens and rng.random() < LONG_SHARE:
-            return "long", long_text(rng, long_tokens)
-        return "short", sentence(rng)
-
-    cpu = server.cpu_seconds()
-    times, failed, took = asyncio.run(
-        closed_loop(server.port, server.path, server.model, seconds, clients, texts, seed)
-    )
-    count = sum(map(len, times.values()))
-    found = {
-        "requests": count,
-        "failed": failed,
-        "per_second": count / took,
-        "cpu_us_per_request": (server.cpu_seconds() - cpu) / max(count, 1) * 1e6,
-    }
-    for kind, values in times.items():
-        if len(values) > 20:
-            cuts = statistics.quantiles(values, n=100)
-            found[f"{kind}_p50_ms"], found[f"{kind}_p99_ms"] = cuts[49] * 1e3, cuts[98] * 1e3
+def run_rounds(
+    servers: list[Running], null: Running, raw: RawModel, options: argparse.Namespace
+) -> dict[str, list[Any]]:
+    """One measurement a round of each server and kind of load, by name; servers take turns."""
+    found: dict[str, list[Any]] = {}
+    for number in range(-1, options.rounds):
+        seconds = options.seconds if number >= 0 else min(3.0, options.seconds)  # warm-up
+        for scenario, long_share in SCENARIOS.items():
+            turn = servers[number % len(servers) :] + servers[: number % len(servers)]
+            for server in turn:
+                source = load.texts(1000 * number + len(scenario), long_share=long_share)
+                measured = asyncio.run(
+                    load.closed_loop(server, clients=options.clients, seconds=seconds,
+                                     source=source, model="model")
+                )  # fmt: skip
+                note(found, f"{server.name} {scenario}", measured, number)
+        source = load.texts(1000 * number, long_share=0)
+        measured = asyncio.run(
+            load.closed_loop(null, clients=options.clients, seconds=seconds / 2, source=source,
+                             model="model")
+        )  # fmt: skip
+        note(found, "null short", measured, number)
+        note(found, "raw short", raw.run(seconds), number)
+        if number >= 0:
+            print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
     return found
 
 
-# servers
+def note(found: dict[str, list[Any]], name: str, measured: Any, number: int) -> None:
+    """Keep a measurement, unless it was the warm-up; any answer but 200 ends the benchmark."""
+    if isinstance(measured, Measured) and set(measured.statuses) != {200}:
+        sys.exit(f"{name}: statuses {measured.statuses}")
+    if number >= 0:
+        found.setdefault(name, []).append(measured)
 
 
-class Process:
-    """A server on its core."""
-
-    def __init__(self, command, *, port, path, model, env=None, cwd=None):
-        self.port, self.path, self.model = port, path, model
-        started = time.monotonic()
-        self.child = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *command],
-            env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
-            cwd=cwd,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        body = json.dumps({"model": model, "input": "warm"}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}{path}", body, {"content-type": "application/json"}
-        )
-        while True:
-            if self.child.poll() is not None:
-                raise SystemExit(f"the server ended with {self.child.returncode}: {command}")
-            with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=60):
-                break
-            time.sleep(0.02)
-        self.seconds_to_ready = time.monotonic() - started
-
-    def _stat(self):
-        return Path(f"/proc/{self.child.pid}/stat").read_text().rsplit(")", 1)[1].split()
-
-    def cpu_seconds(self):
-        """CPU time used so far."""
-        fields = self._stat()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def rss_mib(self):
-        """Resident memory."""
-        return int(self._stat()[21]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-    def open_files(self):
-        """Open descriptors."""
-        return sum(1 for _ in Path(f"/proc/{self.child.pid}/fd").iterdir())
-
-    def stop(self):
-        """End it, by force if need be."""
-        self.child.terminate()
-        try:
-            self.child.wait(20)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
-
-
-def start_xlt(model, port):
-    command = [sys.executable, "-m", "xlt", "-q", "serve", f"bench={model}", "--port", str(port)]
-    command += ["--threads", "1", "--log-level", "warning"]
-    return Process(command, port=port, path="/v1/embeddings", model="bench")
-
-
-def start_infinity(venv, onnx_folder, port):
-    """infinity-emb on the same weights; it wants a bare file name, so it runs in their folder."""
-    command = [str(venv / "bin/infinity_emb"), "v2", "--model-id", ".", "--served-model-name"]
-    command += ["bench", "--engine", "optimum", "--device", "cpu", "--pooling-method", "mean"]
-    command += ["--onnx-disable-optimize", "--no-bettertransformer", "--no-compile"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    env = {
-        "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "DO_NOT_TRACK": "1",
-        "INFINITY_ANONYMOUS_USAGE_STATS": "0", "MKL_NUM_THREADS": "1",
-    }  # fmt: skip
-    return Process(command, port=port, path="/embeddings", model="bench", env=env, cwd=onnx_folder)
-
-
-def raw_speed(model, seconds):
-    """Sentences/s of tokeniser and session alone, one thread: the best of several batch sizes."""
-    import xlt
-
-    engine = xlt.open(model, threads=1)
-    rng = random.Random(7)
-    best = 0.0
-    for size in (1, 2, 4, 8, 16, 32):
-        count, end, started = 0, time.monotonic() + seconds / 6, time.monotonic()
-        while time.monotonic() < end:
-            rows = engine.encode([sentence(rng) for _ in range(size)])
-            engine.run(rows)
-            count += size
-        best = max(best, count / (time.monotonic() - started))
-    return best
-
-
-def raw_process(model, seconds):
-    """`raw_speed` in a process of its own on the server's core."""
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import serve_load, pathlib; "
-    code += "print(serve_load.raw_speed(pathlib.Path(sys.argv[2]), float(sys.argv[3])))"
-    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-c", code]
-    found = subprocess.run(
-        [*command, str(Path(__file__).parent), str(model), str(seconds)],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return float(found.stdout)
-
-
-def compare(options, results):
-    """Interleaved rounds: bare model, our server, the peer."""
-    long_tokens = options.long_tokens
-    xlt_server = start_xlt(options.model, options.port)
-    results["xlt"] = {"seconds_to_ready": xlt_server.seconds_to_ready, "rounds": []}
-    results["raw_per_second"] = []
-    peer = (
-        start_infinity(options.peer, options.peer_model, options.port + 1) if options.peer else None
-    )
-    if peer:
-        results["peer"] = {"seconds_to_ready": peer.seconds_to_ready, "rounds": []}
-    names = [("xlt", xlt_server)] + ([("peer", peer)] if peer else [])
-    try:
-        for number in range(options.rounds):
-            results["raw_per_second"].append(raw_process(options.model, options.seconds))
-            for name, server in names:
-                found = {
-                    "short": load(server, options.seconds, seed=number),
-                    "mixed": load(server, options.seconds, long_tokens=long_tokens, seed=number),
-                }
-                results[name]["rounds"].append(found)
-                print(name, number, json.dumps(found), file=sys.stderr)
-        model_mib = sum(p.stat().st_size for p in (options.model / "onnx").iterdir()) / 2**20
-        results["xlt"]["rss_mib_beyond_model"] = xlt_server.rss_mib() - model_mib
-    finally:
-        for _, server in names:
-            server.stop()
-
-
-def soak(options, results):
-    """Random lengths for some minutes; memory and open files every 10 seconds."""
-    server = start_xlt(options.model, options.port)
-    samples = []
-
-    def texts(rng):
-        return "short", sentence(rng, rng.choice([1, 3, 8, 20, 60, 200, options.long_tokens]))
-
-    try:
-        end = time.monotonic() + options.soak * 60
-        while time.monotonic() < end:
-            _, failed, _ = asyncio.run(
-                closed_loop(server.port, server.path, "bench", 10, CLIENTS, texts, len(samples))
-            )
-            samples.append(
-                {"rss_mib": server.rss_mib(), "files": server.open_files(), "failed": failed}
-            )
-    finally:
-        server.stop()
-    results["soak"] = samples
-
-
-def summary(results):
-    """The figures that the claims are about, as medians over the rounds."""
-
-    def median(name, kind, key):
-        return statistics.median(r[kind][key] for r in results[name]["rounds"])
-
-    raw = statistics.median(results["raw_per_second"])
-    ours = median("xlt", "short", "per_second")
-    lines = {
-        "raw sentences/s": raw,
-        "xlt requests/s": ours,
-        "xlt share of raw": ours / raw,
-        "server CPU us/request besides the model": median("xlt", "short", "cpu_us_per_request")
-        - 1e6 / raw,
-        "short p99 ms alone": median("xlt", "short", "short_p99_ms"),
-        "short p99 ms among 10 % long": median("xlt", "mixed", "short_p99_ms"),
-        "xlt mixed requests/s": median("xlt", "mixed", "per_second"),
-        "seconds to ready": results["xlt"]["seconds_to_ready"],
-        "MiB beyond the model": results["xlt"]["rss_mib_beyond_model"],
+def report(
+    found: dict[str, list[Any]],
+    ours: Running,
+    servers: list[Running],
+    bundle: Path,
+    options: argparse.Namespace,
+    idle: float,
+) -> dict[str, Any]:
+    """All figures, and the claims they are held against."""
+    figures: dict[str, dict[str, float]] = {}
+    for name, rounds in found.items():
+        if name.startswith("raw"):
+            figures[name] = {key: median([r[key] for r in rounds]) for key in rounds[0]}
+            continue
+        row = {
+            "requests_per_second": median([r.per_second for r in rounds]),
+            "cpu_us_per_request": median([r.cpu_us for r in rounds]),
+        }
+        for kind in ("short", "long"):
+            values = [r.latencies[kind] for r in rounds if r.latencies[kind]]
+            if values:
+                row[f"{kind}_p50_ms"] = 1000 * median([load.percentile(v, 0.50) for v in values])
+                row[f"{kind}_p99_ms"] = 1000 * median([load.percentile(v, 0.99) for v in values])
+        figures[name] = row
+    model_bytes = sum(path.stat().st_size for path in (bundle / "onnx").rglob("*model.onnx*"))
+    padding = padding_ratio(ours)
+    short, mixed = figures["xlt short"], figures["xlt mixed"]
+    raw = figures["raw short"]
+    claims = {
+        "share of the bare model's speed": claim(
+            short["requests_per_second"] / raw["texts_per_second"], least=0.85
+        ),
+        "the same by CPU time": claim(
+            raw["cpu_us_per_text"] / short["cpu_us_per_request"], least=0.85
+        ),
+        "server overhead, us of CPU a request": claim(
+            figures["null short"]["cpu_us_per_request"] - raw["tokenize_us"], most=250
+        ),
+        "p99 of short texts among long ones over p99 of short texts alone": claim(
+            mixed["short_p99_ms"] / short["short_p99_ms"], most=3
+        ),
+        "padded tokens over tokens": claim(padding, most=1.3),
+        "start to ready, seconds": claim(ours.ready_seconds, most=3),
+        "memory above the model, MiB": claim((ours.peak_rss() - model_bytes) / MIB, most=250),
+        "idle, share of a core": claim(idle, most=0.01),
     }
-    if "peer" in results:
-        lines["times the peer, short"] = ours / median("peer", "short", "per_second")
-        lines["times the peer, mixed"] = lines["xlt mixed requests/s"] / median(
-            "peer", "mixed", "per_second"
+    if "infinity mixed" in figures:
+        for scenario, least in (("short", 1.5), ("mixed", 5.0)):
+            ratio = (
+                figures[f"xlt {scenario}"]["requests_per_second"]
+                / figures[f"infinity {scenario}"]["requests_per_second"]
+            )
+            claims[f"requests/s over infinity's, {scenario} texts"] = claim(ratio, least=least)
+    return {
+        "figures": figures,
+        "claims": claims,
+        "ready_seconds": {server.name: server.ready_seconds for server in servers},
+        "peak_mib": {server.name: server.peak_rss() / MIB for server in servers},
+        "model_mib": model_bytes / MIB,
+        "settings": {
+            "clients": options.clients, "seconds": options.seconds, "rounds": options.rounds,
+            "server_cpus": sorted(options.server_cpus), "client_cpus": sorted(options.client_cpus),
+            "cpu": cpu_name(), "load_average": os.getloadavg()[0],
+        },
+    }  # fmt: skip
+
+
+def claim(value: float, *, least: float | None = None, most: float | None = None) -> dict[str, Any]:
+    """A figure and the bound it is held against."""
+    holds = value >= least if least is not None else most is not None and value <= most
+    return {"value": value, "least": least, "most": most, "holds": holds}
+
+
+def show(result: dict[str, Any]) -> None:
+    """The tables for people."""
+    for name, row in result["figures"].items():
+        print(f"{name:16}", "  ".join(f"{key} {value:.1f}" for key, value in row.items()))
+    for name, claimed in result["claims"].items():
+        sign, bound = (">=", claimed["least"]) if claimed["least"] else ("<=", claimed["most"])
+        state = "holds" if claimed["holds"] else "MISSED"
+        print(f"{state:7} {name}: {claimed['value']:.3g} ({sign} {bound:g})")
+    for key in ("ready_seconds", "peak_mib"):
+        print(key, {name: round(value, 2) for name, value in result[key].items()})
+    print(f"model_mib {result['model_mib']:.1f}", result["settings"])
+
+
+class RawModel:
+    """Tokeniser and session without a server, in a process on the server's cores."""
+
+    def __init__(self, bundle: Path, cpus: set[int]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--raw-model", str(bundle), str(len(cpus))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, cpus),
         )
-    return lines
+
+    def run(self, seconds: float) -> dict[str, float]:
+        """The best speed within some seconds."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        figures: dict[str, float] = json.loads(self.process.stdout.readline())
+        return figures
+
+    def stop(self) -> None:
+        """End the process."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.process.stdout.close()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, required=True, help="bundle of sentence embeddings")
-    parser.add_argument("--peer", type=Path, help="virtual environment with infinity-emb")
-    parser.add_argument("--peer-model", type=Path, help="the same weights, as optimum exports them")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of one measurement")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--long-tokens", type=int, default=512, help="words of a long text")
-    parser.add_argument("--soak", type=float, default=0.0, help="minutes")
-    parser.add_argument("--port", type=int, default=8471)
-    parser.add_argument("--out", type=Path, help="JSON file for all figures")
-    options = parser.parse_args()
-    os.sched_setaffinity(0, {CLIENT_CORE})
-    results = {"machine": os.uname().machine, "clients": CLIENTS, "seconds": options.seconds}
-    if options.soak:
-        soak(options, results)
-    else:
-        compare(options, results)
-        results["summary"] = summary(results)
-        for name, value in results["summary"].items():
-            print(f"{name:42} {value:12.2f}")
-    if options.out:
-        options.out.write_text(json.dumps(results, indent=1) + "\n")
+def raw_model(bundle: Path, threads: int) -> None:
+    """Answer each line of stdin (seconds) with the best speed over some batch sizes."""
+    import onnxruntime
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
+    tokenizer.no_padding()
+    length = json.loads((bundle / "xlt.json").read_text())["max_length"]
+    tokenizer.enable_truncation(length)
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(
+        str(bundle / "onnx" / "model.onnx"), settings, providers=["CPUExecutionProvider"]
+    )
+    names = {node.name for node in session.get_inputs()}
+    for line in sys.stdin:
+        best = {"texts_per_second": 0.0}
+        for rows in (1, 8, 16, 32):
+            source = load.texts(rows, long_share=0)
+            pool = sorted((next(source)[1] for _ in range(256)), key=len)  # little padding
+            done, tokenizing = 0, 0.0
+            started, cpu = time.perf_counter(), time.process_time()
+            while time.perf_counter() - started < float(line) / 4:
+                chunk = [pool[(done + i) % len(pool)] for i in range(rows)]
+                before = time.perf_counter()
+                encoded = tokenizer.encode_batch_fast(chunk)
+                tokenizing += time.perf_counter() - before
+                width = max(len(each) for each in encoded)
+                ids = np.zeros((rows, width), np.int64)
+                mask = np.zeros((rows, width), np.int64)
+                for place, each in enumerate(encoded):
+                    ids[place, : len(each)] = each.ids
+                    mask[place, : len(each)] = 1
+                feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": ids * 0}
+                session.run(None, {name: feeds[name] for name in names})
+                done += rows
+            speed = done / (time.perf_counter() - started)
+            if speed > best["texts_per_second"]:
+                best = {
+                    "texts_per_second": speed,
+                    "batch": rows,
+                    "cpu_us_per_text": 1e6 * (time.process_time() - cpu) / done,
+                    "tokenize_us": 1e6 * tokenizing / done,
+                }
+        print(json.dumps(best), flush=True)
+
+
+def null_bundle(bundle: Path, work: Path) -> Path:
+    """A bundle with the same tokenizer and width whose model computes next to nothing."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    from xlt.bundle import write_manifest
+
+    folder = work / "null"
+    manifest = json.loads((bundle / "xlt.json").read_text())
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "onnx").mkdir(parents=True)
+    for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                 "config.json"):  # fmt: skip
+        shutil.copy(bundle / name, folder / name)
+    width = json.loads((bundle / "config.json").read_text()).get("hidden_size", 384)
+    table = np.random.default_rng(1).standard_normal((16, width)).astype(np.float32)
+    ids = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"])
+           for name in ("input_ids", "attention_mask")]  # fmt: skip
+    axes = ["batch", "length", width]
+    graph = helper.make_graph(
+        [
+            helper.make_node("Mod", ["input_ids", "sixteen"], ["row"]),
+            helper.make_node("Gather", ["table", "row"], ["last_hidden_state"]),
+        ],
+        "null",
+        ids,
+        [helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, axes)],
+        [numpy_helper.from_array(table, "table"), numpy_helper.from_array(np.array(16), "sixteen")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, str(folder / "onnx" / "model.onnx"))
+    kept = {key: manifest[key] for key in ("task", "answers", "max_length")}
+    write_manifest(folder, {
+        "name": "null", **kept, "pooling": "mean",
+        "variants": {"fp32": {"file": "onnx/model.onnx", "files": ["onnx/model.onnx"]}},
+    })  # fmt: skip
+    return folder
+
+
+def start_infinity(venv: Path, bundle: Path, options: argparse.Namespace) -> Running:
+    """infinity-emb on the same weights, cut to the same length.
+
+    Its ONNX engine wants the bare file in the working folder, and cuts at the configuration's
+    `max_position_embeddings`, which is therefore set to the bundle's length.
+    """
+    folder = options.work / "infinity"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for path in [*bundle.glob("*.json"), *(bundle / "onnx").glob("model.onnx*")]:
+        shutil.copy(path, folder / path.name)
+    config = json.loads((folder / "config.json").read_text())
+    config["max_position_embeddings"] = json.loads((bundle / "xlt.json").read_text())["max_length"]
+    (folder / "config.json").write_text(json.dumps(config))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    threads = str(len(options.server_cpus))
+    arguments = [
+        str(venv.absolute() / "bin" / "infinity_emb"), "v2",
+        "--model-id", ".", "--served-model-name", "model",
+        "--engine", "optimum", "--device", "cpu", "--pooling-method", "mean",
+        "--onnx-disable-optimize", "--no-bettertransformer", "--no-compile",
+        "--host", "127.0.0.1", "--port", str(port),
+    ]  # fmt: skip
+    return load.start(
+        "infinity", arguments, cpus=options.server_cpus, ready=lambda url: f"{url}/health",
+        route="/embeddings", url=f"http://127.0.0.1:{port}", cwd=folder,
+        env={**OFFLINE, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads,
+             "INFINITY_HOME": str(folder), "HF_HOME": str(folder)},
+    )  # fmt: skip
+
+
+def check_same_vectors(first: Running, second: Running) -> None:
+    """Both servers must do the same work: equal vectors for short and for cut texts."""
+    source = load.texts(7, long_share=0.5)
+    for _ in range(8):
+        _, text = next(source)
+        vectors = [embed_one(server, text) for server in (first, second)]
+        cosine = float(vectors[0] @ vectors[1] / np.prod([np.linalg.norm(v) for v in vectors]))
+        if cosine < 0.9999:
+            sys.exit(f"the servers disagree (cosine {cosine:.5f}) on a text of {len(text)} letters")
+
+
+def embed_one(server: Running, text: str) -> np.ndarray:
+    body = json.dumps({"model": "model", "input": [text], "encoding_format": "base64"}).encode()
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(server.url + server.route, body, headers)
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        value = json.load(reply)["data"][0]["embedding"]
+    return np.frombuffer(base64.b64decode(value), "<f4")
+
+
+def padding_ratio(server: Running) -> float:
+    """Padded tokens over tokens, from the server's own counters."""
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as reply:
+        lines = reply.read().decode().splitlines()
+    sums = {name: sum(float(line.split()[-1]) for line in lines if line.startswith(name + "{"))
+            for name in ("xlt_padded_tokens_total", "xlt_tokens_total")}  # fmt: skip
+    return sums["xlt_padded_tokens_total"] / sums["xlt_tokens_total"]
+
+
+def idle_share(server: Running, seconds: float = 3.0) -> float:
+    before = server.cpu_seconds()
+    time.sleep(seconds)
+    return (server.cpu_seconds() - before) / seconds
+
+
+def median(values: list[float]) -> float:
+    return float(statistics.median(values))
+
+
+def cpu_name() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown"
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--raw-model"]:
+        raw_model(Path(sys.argv[2]), int(sys.argv[3]))
+        sys.exit(0)
+    sys.exit(main())
