@@ -158,7 +158,7 @@ class Call:
             try:
                 work = await scheduler.compute(model, rows, ticket, deadline)
             except DataError as error:
-                raise Problem(400, "invalid_text", f"{error.message}", "input") from None
+                raise Problem(400, "invalid_text", error.message) from None
             except asyncio.CancelledError:
                 if self.gone:
                     raise Disconnected from None
@@ -171,6 +171,17 @@ class Call:
                 result = await scheduler.in_thread(lambda: gather(model, items, work))
         self._note(work, result)
         return result
+
+    async def in_thread(self, make: Callable[[], T]) -> T:
+        """Something that takes a tokeniser's time but no model's; admitted like all else.
+
+        Raises:
+            Problem: 429 when the server is full, 503 when it shuts down.
+        """
+        self.app.check_open()
+        with self.app.scheduler.admit(self.n_bytes):
+            result: T = await self.app.scheduler.in_thread(make)
+            return result
 
     async def render(self, make: Callable[[], T], n_items: int) -> T:
         """Build an answer, off the event loop when it is a long one."""

@@ -6,7 +6,11 @@ import json
 import logging
 import sys
 import time
+import traceback
+from pathlib import Path
 from typing import Any
+
+from xlt.errors import XltError
 
 __all__ = ["JsonFormatter", "set_up"]
 
@@ -24,8 +28,17 @@ class JsonFormatter(logging.Formatter):
         }
         line.update(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[1] is not None:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = _trace(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False)
+
+
+def _trace(error: BaseException) -> str:
+    """Where an error was raised. What it says is left out, it may quote a text; ours do not."""
+    places = traceback.extract_tb(error.__traceback__)
+    where = " > ".join(f"{Path(p.filename).name}:{p.lineno} {p.name}" for p in places)
+    says = f": {error.message}" if isinstance(error, XltError) else ""
+    cause = f" from {_trace(error.__cause__)}" if error.__cause__ is not None else ""
+    return f"{type(error).__name__}{says} at {where}{cause}"
 
 
 def set_up(level: str) -> None:

@@ -27,7 +27,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384, 65536)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 RATIOS = (1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0, 4.0)
-REFUSALS = ("overloaded", "too_many_tokens", "draining", "not_ready", "rate_limited")
+REFUSALS = ("overloaded", "too_many_tokens", "draining", "not_ready")
 FAULTS = ("exception", "non_finite")
 LOSSES = ("deadline", "disconnect")
 
@@ -98,7 +98,7 @@ class Metrics:
 
     def rejected(self, reason: str) -> None:
         """Count a refusal."""
-        self.refused.labels(reason if reason in REFUSALS else "overloaded").inc()
+        self.refused.labels(reason).inc()
 
     def cancelled(self, model: Served, reason: str) -> None:
         """Count a request whose deadline or client was gone before its answer."""

@@ -21,7 +21,7 @@ from xlt.serve.routes import Operation
 from xlt.serve.schemas import decode, decoder
 from xlt.tasks import KINDS
 
-__all__ = ["OPERATIONS", "check_ids", "rows_of_ids"]
+__all__ = ["OPERATIONS", "check_ids", "cut", "fragment", "inputs_of", "rows_of_ids"]
 
 EMBEDDINGS = decoder(schemas.EmbeddingsRequest)
 OWNER = "xlt"
@@ -46,11 +46,12 @@ async def embeddings(call: Call) -> Reply:
         data = []
         for index, vector in enumerate(vectors):
             form = base64.b64encode(vector.tobytes()).decode("ascii") if as_text else vector
-            data.append({"object": "embedding", "index": index, "embedding": form})
+            entry = {"object": "embedding", "index": index, "embedding": form}
             if result.truncated[index]:
-                data[-1]["truncated"] = True
+                entry["truncated"] = True
+            data.append(fragment(entry))
         answer = {"object": "list", "data": data, "model": model.name, "usage": result.usage}
-        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps(answer)
 
     return Reply(body=await call.render(body, len(result.predictions)))
 
@@ -91,15 +92,15 @@ def check_ids(lists: Sequence[Sequence[int]], model: Served, param: str) -> None
     """
     size = model.engine.encoder.vocab_size
     for ids in lists:
-        for token in ids:
-            if not 0 <= token < size:
-                raise Problem(
-                    400,
-                    "invalid_token",
-                    f"{param}: token id {token} is not below {size}, the size of the vocabulary of "
-                    f"{model.name!r}; ids of other tokenizers do not work, send text",
-                    param,
-                )
+        if ids and not 0 <= min(ids) <= max(ids) < size:
+            token = max(ids) if min(ids) >= 0 else min(ids)
+            raise Problem(
+                400,
+                "invalid_token",
+                f"{param}: token id {token} is not in 0..{size - 1}, the vocabulary of "
+                f"{model.name!r}; ids of other tokenizers do not work, send text",
+                param,
+            )
 
 
 def rows_of_ids(
@@ -129,6 +130,11 @@ def rows_of_ids(
         return made
 
     return rows
+
+
+def fragment(value: Any) -> orjson.Fragment:
+    """JSON of one vector. A long list made in one go would hold up every other thread."""
+    return orjson.Fragment(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 def cut(vectors: Vectors, width: int | None) -> Vectors:

@@ -197,7 +197,7 @@ class Scheduler:
             if not rows:
                 self._settle(work, None)
         except Problem as problem:
-            if problem.status == 429:
+            if problem.code in ("overloaded", "too_many_tokens"):
                 self.metrics.rejected(problem.code)
             self._settle(work, problem)
         except Exception as error:

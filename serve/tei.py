@@ -17,7 +17,7 @@ from xlt.serve.http import Reply
 from xlt.serve.limits import MAX_ITEMS
 from xlt.serve.models import Served
 from xlt.serve.native import cosines, stacked
-from xlt.serve.openai import check_ids, cut, inputs_of, rows_of_ids
+from xlt.serve.openai import check_ids, cut, fragment, inputs_of, rows_of_ids
 from xlt.serve.routes import Operation
 from xlt.serve.schemas import decode, decoder
 
@@ -51,7 +51,7 @@ async def embed(call: Call) -> Reply:
 
     def body() -> bytes:
         vectors = cut(stacked(result), request.dimensions)
-        return orjson.dumps(list(vectors), option=orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps([fragment(vector) for vector in vectors])
 
     return Reply(body=await call.render(body, len(result.predictions)))
 
@@ -118,7 +118,7 @@ async def tokenize(call: Call) -> Reply:
             [_tokens(tokenizer, text, add=request.add_special_tokens) for text in texts]
         )
 
-    return Reply(body=await call.app.scheduler.in_thread(body))
+    return Reply(body=await call.in_thread(body))
 
 
 async def detokenize(call: Call) -> Reply:
@@ -138,7 +138,7 @@ async def detokenize(call: Call) -> Reply:
     def body() -> bytes:
         return orjson.dumps([tokenizer.decode(ids, skip_special_tokens=skip) for ids in lists])
 
-    return Reply(body=await call.app.scheduler.in_thread(body))
+    return Reply(body=await call.in_thread(body))
 
 
 async def info(call: Call) -> Reply:
