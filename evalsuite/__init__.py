@@ -55,9 +55,9 @@ def evaluate(
         DataError: no data for a named task, or every cell's data are damaged.
         ModelError: a model is missing or damaged, or the device is not there.
     """
+    from xlt.evalsuite.engines import Options
     from xlt.evalsuite.plan import default_out, make_plan
     from xlt.evalsuite.run import run_plan
-    from xlt.evalsuite.workplace import Options
 
     given = [models] if isinstance(models, str | Path) else models
     paths = [Path(model) for model in given]

@@ -105,12 +105,12 @@ def evaluate(
     from xlt.errors import CheckFailed, PartlyDone, UsageError
     from xlt.evalsuite.checks import failed_drops, failed_floors, parse_floors
     from xlt.evalsuite.choose import parse_use
+    from xlt.evalsuite.engines import Options
     from xlt.evalsuite.plan import default_out, make_plan
     from xlt.evalsuite.results import Results
     from xlt.evalsuite.run import preview, run_plan
     from xlt.evalsuite.submission import check_target, write_submission
     from xlt.evalsuite.tables import render, render_comparison, render_plan
-    from xlt.evalsuite.workplace import Options
     from xlt.show import note
 
     if max_drop is not None and against is None:

@@ -12,6 +12,7 @@ from typing import Any
 from xlt import show
 from xlt.data import DataSet
 from xlt.evalsuite.cells import CellStore, Identity, Outcome, State
+from xlt.evalsuite.engines import Engines, Options
 from xlt.evalsuite.failures import Failures
 from xlt.evalsuite.inputs import Inputs, find_inputs
 from xlt.evalsuite.measured import Measured
@@ -21,7 +22,6 @@ from xlt.evalsuite.provenance import majority_label
 from xlt.evalsuite.record import build_record
 from xlt.evalsuite.results import Results, cell_score
 from xlt.evalsuite.retrieval import MARGIN, NEIGHBOURS, mine_and_score, search_and_score
-from xlt.evalsuite.workplace import Options, Workplace
 from xlt.files import write_json
 
 __all__ = ["identify", "preview", "run_plan"]
@@ -41,7 +41,7 @@ def run_plan(plan: Plan, out: Path, options: Options) -> Results:
     Raises:
         XltError: no cell could be evaluated; a bundle does not load; nothing can be written.
     """
-    store, measured, place = CellStore(out), Measured(out), Workplace(options)
+    store, measured, engines = CellStore(out), Measured(out), Engines(options)
     failures = Failures(out)
     done: dict[str, Mapping[str, Any]] = {}
     status: dict[str, str] = {}
@@ -52,13 +52,13 @@ def run_plan(plan: Plan, out: Path, options: Options) -> Results:
         stored = job.state.record
         if stored is None:
             (out / "results.json").unlink(missing_ok=True)
-            place.engine(cell.duty.bundle)
+            engines.engine(cell.duty.bundle)
             started = time.monotonic()
-            stored = failures.attempt(cell, partial(_compute, plan, job, place, store))
+            stored = failures.attempt(cell, partial(_compute, plan, job, engines, store))
             if stored is None:
                 continue
             seconds = time.monotonic() - started
-            measured.add(cell, stored["n"], seconds, place.setup)
+            measured.add(cell, stored["n"], seconds, engines.setup)
             _tell(number, plan, job, stored, seconds)
         failures.forget(cell)
         done[cell.name], status[cell.name] = stored, job.state.text
@@ -116,7 +116,7 @@ def identify(cell: Planned, inputs: Inputs, options: Options) -> Identity:
     )
 
 
-def _compute(plan: Plan, job: _Job, place: Workplace, store: CellStore) -> Mapping[str, Any]:
+def _compute(plan: Plan, job: _Job, engines: Engines, store: CellStore) -> Mapping[str, Any]:
     """Read, predict, score and save one cell."""
     cell = job.cell
     data = plan.root.read(cell.duty.task, cell.lang, cell.split)
@@ -125,31 +125,31 @@ def _compute(plan: Plan, job: _Job, place: Workplace, store: CellStore) -> Mappi
     if cell.duty.task.metric == "bucc":
         with_dev = job.inputs.tuning is not None
         tuning = plan.root.read(cell.duty.task, cell.lang, "dev") if with_dev else None
-        outcome = _mined(cell, data, tuning, place)
+        outcome = _mined(cell, data, tuning, engines)
     elif cell.duty.task.kind == "embed":
-        outcome = _searched(cell, data, place)
+        outcome = _searched(cell, data, engines)
     else:
-        outcome = _answered(cell, data, place)
+        outcome = _answered(cell, data, engines)
     return store.save(job.identity, outcome, cell.duty.task, cell.predictions)
 
 
-def _mined(cell: Planned, data: DataSet, tuning: DataSet | None, place: Workplace) -> Outcome:
+def _mined(cell: Planned, data: DataSet, tuning: DataSet | None, engines: Engines) -> Outcome:
     total = sum(_sentences(part) for part in (data, tuning))
     with show.progress(cell.name, total) as tick:
-        return mine_and_score(data, tuning, place.vectors(cell.duty.bundle), tick)
+        return mine_and_score(data, tuning, engines.vectors(cell.duty.bundle), tick)
 
 
-def _searched(cell: Planned, data: DataSet, place: Workplace) -> Outcome:
-    both = place.options.both_directions
+def _searched(cell: Planned, data: DataSet, engines: Engines) -> Outcome:
+    both = engines.options.both_directions
     with show.progress(cell.name, _sentences(data)) as tick:
-        vectors = place.vectors(cell.duty.bundle)
+        vectors = engines.vectors(cell.duty.bundle)
         return search_and_score(data, vectors, tick, both_directions=both)
 
 
-def _answered(cell: Planned, data: DataSet, place: Workplace) -> Outcome:
+def _answered(cell: Planned, data: DataSet, engines: Engines) -> Outcome:
     task, majority = cell.duty.task, majority_label(cell.duty)
     with show.progress(cell.name, len(data)) as tick:
-        outcome = predict_and_score(task, data, place.engine(cell.duty.bundle), tick)
+        outcome = predict_and_score(task, data, engines.engine(cell.duty.bundle), tick)
     if majority is None or not data.labelled:
         return outcome
     return replace(outcome, baseline=majority_scores(task, data, majority))

@@ -10,7 +10,7 @@ from xlt.engine import Engine
 from xlt.evalsuite.vectors import TextVectors
 from xlt.session import usable_cores
 
-__all__ = ["Options", "Workplace"]
+__all__ = ["Engines", "Options"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Options:
     force: bool = False
 
 
-class Workplace:
+class Engines:
     """Keeps the engine of one bundle open over all its tasks and languages."""
 
     def __init__(self, options: Options) -> None:

@@ -1,0 +1,85 @@
+"""One test through the whole path: train, export, eval, score, serve, as a user types it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def work(tiny_world, tmp_path_factory):
+    """A folder with a trained, exported and evaluated run."""
+    folder = tmp_path_factory.mktemp("pipeline")
+
+    def xlt(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", "xlt", *map(str, arguments)],
+            cwd=folder, capture_output=True, text=True, timeout=280,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    xlt("train", "--model", "compact", "--data", tiny_world, "--pretrain-steps", 10, "--steps", 20,
+        "--intermediate", "mnli", "--target", "xnli,udpos,xquad,mlqa", "--threads", 1)  # fmt: skip
+    xlt("export")
+    folder.joinpath("table.txt").write_text(xlt("eval", "--langs", "all", "--threads", 1))
+    return folder
+
+
+def test_run_export_and_eval_work_as_typed_in_one_folder(work):
+    run = json.loads((work / "xlt-run" / "run.json").read_text())
+    assert run["status"] == "done"
+    assert run["targets"]["xquad"]["serves"] == ["xquad", "mlqa"]
+    assert [phase["tasks"] for phase in run["lineage"]["phases"]][-1] == ["mnli"]
+    bundles = {path.name for path in (work / "xlt-run" / "bundles").iterdir()}
+    assert bundles == {"xnli", "udpos", "xquad", "encoder"}
+    results = json.loads((work / "xlt-run" / "results" / "results.json").read_text())
+    assert set(results["tasks"]) == {"xnli", "udpos", "xquad", "mlqa", "bucc2018", "tatoeba"}
+    assert "Cedar" in (work / "table.txt").read_text()
+    widest = max(map(len, (work / "table.txt").read_text().splitlines()))
+    assert widest <= 80
+
+
+def test_every_language_of_the_root_gets_a_score(work):
+    results = json.loads((work / "xlt-run" / "results" / "results.json").read_text())
+    for task, metric in (("xnli", "accuracy"), ("udpos", "token_accuracy"), ("mlqa", "f1")):
+        scores = results["tasks"][task][metric]
+        assert set(scores) == {"en", "qaa", "qab", "qba", "qbb", "qca", "qcb"}
+        assert all(0 <= score <= 100 for score in scores.values())
+
+
+def test_official_scorer_reads_the_predictions_and_agrees(work, tiny_world):
+    from xlt.data import DataRoot
+    from xlt.metrics import measure
+    from xlt.official import read_predictions
+    from xlt.tasks import TASKS
+
+    results = json.loads((work / "xlt-run" / "results" / "results.json").read_text())
+    gold = DataRoot(tiny_world).read(TASKS["udpos"], "qca", "test")
+    path = work / "xlt-run" / "results" / "predictions" / "udpos" / "test-qca.tsv"
+    predicted = read_predictions(TASKS["udpos"], path)
+    again = measure("tag_f1", [list(e.tags) for e in gold.examples], predicted, "qca")
+    assert again["f1"] == results["tasks"]["udpos"]["f1"]["qca"]
+
+
+def test_server_gives_the_labels_that_eval_wrote(work, tiny_world):
+    from xlt import Client
+    from xlt.data import DataRoot
+    from xlt.tasks import TASKS
+
+    server = subprocess.Popen(
+        [sys.executable, "-m", "xlt", "serve", "xlt-run", "--port", "0", "--threads", "1"],
+        cwd=work, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    with server:
+        try:
+            url = server.stdout.readline().strip().removeprefix("serving on ")
+            examples = DataRoot(tiny_world).read(TASKS["xnli"], "qba", "test").examples
+            with Client(url) as client:
+                served = client.classify([(e.text_a, e.text_b) for e in examples], model="xnli")
+            path = work / "xlt-run" / "results" / "predictions" / "xnli" / "test-qba.tsv"
+            assert [answer.label for answer in served] == path.read_text().split()
+        finally:
+            server.terminate()
+    assert server.returncode == 0
