@@ -1,9 +1,11 @@
 """The queue of rows: which of them are computed next, together.
 
-Rows of one model and shape form a lane. The row that is due first is the anchor of a batch; rows
-of similar length from its lane fill the batch up to a budget of padded tokens. A row falls due
-when it would be done if all waiting requests shared the machine evenly (processor sharing), so
-short ones pass between the rows of long ones; a due time never moves, so nothing waits for ever.
+Rows of one model and shape form a lane; rows of a lane whose lengths are within a power of two
+form a class. Classes take turns by the tokens they have had (start-time fair queueing), so that
+short texts wait for one long text at most, and long ones are not starved. In the class whose turn
+it is, the row that is due first is the anchor of a batch; rows of similar length from its lane
+fill the batch up to a budget of padded tokens. A row falls due when it would be done if all
+waiting requests shared the machine evenly, so small requests pass between the rows of large ones.
 Pure data structure: no clock, no threads (callers hold the scheduler's lock).
 """
 
@@ -20,7 +22,11 @@ __all__ = ["Batch", "Lanes", "Piece", "Workload"]
 
 STRETCH = 1.25  # a batch's longest row is at most this many times its shortest ...
 SLACK = 4  # ... or this many tokens longer
+SHORTEST = 4  # texts of up to 2^4 tokens are one class
 LEAST_SHARE = 4  # requests among which the machine is taken to be divided, at least
+
+
+Class = tuple[Hashable, int, int]  # lane, shape, power of two
 
 
 class Workload(Protocol):
@@ -89,7 +95,9 @@ class Lanes:
     def __init__(self, *, max_rows: int = 256) -> None:
         self.max_rows = max_rows
         self.lanes: dict[tuple[Hashable, int], list[Piece]] = {}
-        self.by_due: list[tuple[float, int, Piece]] = []
+        self.classes: dict[Class, list[tuple[float, int, Piece]]] = {}  # heaps by due time
+        self.had: dict[Class, float] = {}  # tokens a class has had; starts at the clock
+        self.clock = 0.0
         self.next_deadline = math.inf
         self.waiting: dict[int, tuple[Workload, int]] = {}  # id of a request: it and its rows here
         self.serial = 0
@@ -116,7 +124,7 @@ class Lanes:
             piece = Piece(work, index, length, length * shape, shape, due, self.serial)
             piece.key = (length, due, self.serial)
             new.setdefault((work.lane, shape), []).append(piece)
-            heapq.heappush(self.by_due, (piece.due, piece.serial, piece))
+            self._stand_in(piece)
         for lane, pieces in new.items():
             queue = self.lanes.setdefault(lane, [])
             if len(pieces) == 1:
@@ -157,11 +165,9 @@ class Lanes:
 
     def take(self) -> Batch | None:
         """The next batch, or None when nothing waits."""
-        while self.by_due and self.by_due[0][2].gone:
-            heapq.heappop(self.by_due)
-        if not self.by_due:
+        anchor = self._anchor()
+        if anchor is None:
             return None
-        anchor = self.by_due[0][2]
         lane = (anchor.work.lane, anchor.shape)
         queue = self.lanes[lane]
         low, high = self._similar(queue, bisect_left(queue, anchor.key, key=_key))
@@ -176,7 +182,32 @@ class Lanes:
                 del self.waiting[id(piece.work)]
             else:
                 self.waiting[id(piece.work)] = (work, count - 1)
-        return Batch(pieces)
+        batch = Batch(pieces)
+        self.had[_class_of(anchor)] += batch.padded_tokens
+        return batch
+
+    def _stand_in(self, piece: Piece) -> None:
+        """Queue a row in its class; a class that was empty begins at the clock."""
+        kind = _class_of(piece)
+        if kind not in self.classes:
+            self.classes[kind] = []
+            self.had[kind] = max(self.clock, self.had.get(kind, 0.0))
+        heapq.heappush(self.classes[kind], (piece.due, piece.serial, piece))
+
+    def _anchor(self) -> Piece | None:
+        """The row that is due first in the class that has had least."""
+        for kind, heap in list(self.classes.items()):
+            while heap and heap[0][2].gone:
+                heapq.heappop(heap)
+            if not heap:
+                del self.classes[kind]
+        if not self.classes:
+            self.had.clear()
+            self.clock = 0.0
+            return None
+        kind = min(self.classes, key=lambda kind: (self.had[kind], self.classes[kind][0][:2]))
+        self.clock = self.had[kind]
+        return self.classes[kind][0][2]
 
     def _similar(self, queue: list[Piece], at: int) -> tuple[int, int]:
         """The slice around the anchor that fits the budget; the nearest lengths first."""
@@ -206,6 +237,10 @@ class Lanes:
             self.lanes[lane] = pieces
         else:
             del self.lanes[lane]
+
+
+def _class_of(piece: Piece) -> Class:
+    return (piece.work.lane, piece.shape, max(SHORTEST, (piece.length - 1).bit_length()))
 
 
 def _key(piece: Piece) -> tuple[int, float, int]:
