@@ -72,6 +72,7 @@ class App:
         )
         self.draining = False  # readiness says no
         self.refusing = False  # and new work is refused
+        self.dropped = 0  # requests that the end of draining cut off
         self.fatal: XltError | None = None
         self.loader = ThreadPoolExecutor(1, thread_name_prefix="xlt-load")
         self.loading: asyncio.Task[None] | None = None

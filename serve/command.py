@@ -17,6 +17,7 @@ from xlt.options import PATH, command, device_option, threads_option
 __all__ = ["serve"]
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+THREAD_SECONDS = 2.0  # for our threads to end after the last answer
 PRECISIONS = ("fp32", "fp16", "int8")
 
 
@@ -225,8 +226,9 @@ def serve(
     spans = OtelSpans() if otel else NoSpans()
     app = App(settings, Models(loading, metrics), metrics, spans=spans)
     clean = serve_app(app, sources, bind, lambda url: click.echo(f"serving on {url}"))
-    if not clean:  # a thread is stuck in a model or a tokenizer; waiting for it would be for ever
+    code = 0 if clean else 1
+    if app.busy(THREAD_SECONDS):  # stuck in a model, or still loading one: do not wait for it
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(1)
-    return 0
+        os._exit(code)
+    return code

@@ -24,7 +24,6 @@ __all__ = ["Bind", "Server", "config_of", "serve_app"]
 
 log = logging.getLogger("xlt.serve")
 BACKLOG = 2048
-STUCK_SECONDS = 2.0  # for our threads to end after the last answer
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -184,4 +183,4 @@ def serve_app(app: App, sources: list[Source], bind: Bind, on_open: Callable[[st
         bind.uds.unlink(missing_ok=True)
     if app.fatal is not None:
         raise app.fatal
-    return not app.busy(STUCK_SECONDS)
+    return app.dropped == 0

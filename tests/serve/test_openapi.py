@@ -113,5 +113,6 @@ def test_schemathesis_finds_nothing_in_25_cases_an_operation(server):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_schemathesis_finds_nothing_in_1000_cases_an_operation(server):
     fuzz(server, 1000)
