@@ -62,7 +62,7 @@ def main() -> int:
     servers = [ours]
     if options.peer:
         servers.append(start_infinity(options.peer, bundle, options))
-    raw = RawModel(bundle, options.server_cpus)
+    raw = RawModel(bundle, options.server_cpus, options.clients)
     try:
         if len(servers) > 1:
             check_same_vectors(*servers)
@@ -205,9 +205,9 @@ def show(result: dict[str, Any]) -> None:
 class RawModel:
     """Tokeniser and session without a server, in a process on the server's cores."""
 
-    def __init__(self, bundle: Path, cpus: set[int]) -> None:
+    def __init__(self, bundle: Path, cpus: set[int], clients: int) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--raw-model", str(bundle), str(len(cpus))],
+            [sys.executable, __file__, "--raw-model", str(bundle), str(len(cpus)), str(clients)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -230,8 +230,12 @@ class RawModel:
         self.process.stdout.close()
 
 
-def raw_model(bundle: Path, threads: int) -> None:
-    """Answer each line of stdin (seconds) with the best speed over some batch sizes."""
+def raw_model(bundle: Path, threads: int, clients: int) -> None:
+    """Answer each line of stdin (seconds) with the best speed over some batch sizes.
+
+    As many texts as there are clients are in hand at a time; they are sorted by length and split
+    into batches.
+    """
     import onnxruntime
     from tokenizers import Tokenizer
 
@@ -245,27 +249,32 @@ def raw_model(bundle: Path, threads: int) -> None:
         str(bundle / "onnx" / "model.onnx"), settings, providers=["CPUExecutionProvider"]
     )
     names = {node.name for node in session.get_inputs()}
+    sizes = sorted({max(1, clients // part) for part in (1, 2, 4, clients)})
+
+    def compute(encoded: list[Any]) -> None:
+        width = max(len(each) for each in encoded)
+        ids = np.zeros((len(encoded), width), np.int64)
+        mask = np.zeros((len(encoded), width), np.int64)
+        for place, each in enumerate(encoded):
+            ids[place, : len(each)] = each.ids
+            mask[place, : len(each)] = 1
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": ids * 0}
+        session.run(None, {name: feeds[name] for name in names})
+
     for line in sys.stdin:
         best = {"texts_per_second": 0.0}
-        for rows in (1, 8, 16, 32):
+        for rows in sizes:
             source = load.texts(rows, long_share=0)
-            pool = sorted((next(source)[1] for _ in range(256)), key=len)  # little padding
             done, tokenizing = 0, 0.0
             started, cpu = time.perf_counter(), time.process_time()
-            while time.perf_counter() - started < float(line) / 4:
-                chunk = [pool[(done + i) % len(pool)] for i in range(rows)]
-                before = time.perf_counter()
-                encoded = tokenizer.encode_batch_fast(chunk)
-                tokenizing += time.perf_counter() - before
-                width = max(len(each) for each in encoded)
-                ids = np.zeros((rows, width), np.int64)
-                mask = np.zeros((rows, width), np.int64)
-                for place, each in enumerate(encoded):
-                    ids[place, : len(each)] = each.ids
-                    mask[place, : len(each)] = 1
-                feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": ids * 0}
-                session.run(None, {name: feeds[name] for name in names})
-                done += rows
+            while time.perf_counter() - started < float(line) / len(sizes):
+                before = time.process_time()
+                encoded = tokenizer.encode_batch_fast([next(source)[1] for _ in range(clients)])
+                tokenizing += time.process_time() - before
+                encoded.sort(key=len)
+                for first in range(0, clients, rows):
+                    compute(encoded[first : first + rows])
+                done += clients
             speed = done / (time.perf_counter() - started)
             if speed > best["texts_per_second"]:
                 best = {
@@ -396,6 +405,6 @@ def cpu_name() -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--raw-model"]:
-        raw_model(Path(sys.argv[2]), int(sys.argv[3]))
+        raw_model(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
         sys.exit(0)
     sys.exit(main())
