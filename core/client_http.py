@@ -17,7 +17,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from xlt._version import __version__
 from xlt.errors import DataError, ModelError, UsageError, XltError
@@ -59,9 +59,9 @@ class Transport:
         retries: int = 2,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        parts = urlsplit(url)
         mistakes = []
-        if parts.scheme not in ("http", "https", "unix") or not (parts.hostname or parts.path):
+        parts = _parts_of(url)
+        if parts is None:
             mistakes.append(f"{url!r} is no address of a server")
         if not (timeout > 0 and math.isfinite(timeout)):
             mistakes.append(f"timeout {timeout!r} is not a positive number of seconds")
@@ -69,7 +69,7 @@ class Transport:
             mistakes.append(f"retries {retries} is below 0")
         if key is not None and not (key.isascii() and key.isprintable()):
             mistakes.append("the key holds characters that no header can")
-        if mistakes:
+        if mistakes or parts is None:
             raise UsageError.all_of(mistakes, 'Client("http://127.0.0.1:8080", timeout=60)')
         self.url, self.timeout, self.retries = url.rstrip("/"), timeout, retries
         self._parts, self._tls = parts, tls
@@ -220,6 +220,16 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self.path)
+
+
+def _parts_of(url: str) -> SplitResult | None:
+    """The parts of a server's address; None when it is none."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of the port, or a bracket that is not closed
+        return None
+    return parts if known or (parts.scheme == "unix" and parts.path) else None
 
 
 def _encoded(body: Mapping[str, Any] | None) -> bytes | None:

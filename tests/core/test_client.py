@@ -309,7 +309,8 @@ def test_one_text_alone_is_one_input(script):
 
 @pytest.mark.parametrize("options, names", [
     ({"url": "127.0.0.1:8080"}, "address"), ({"url": "ftp://x"}, "address"),
-    ({"url": "http://"}, "address"), ({"timeout": 0}, "timeout"),
+    ({"url": "http://"}, "address"), ({"url": "http://x:port"}, "address"),
+    ({"url": "http://[::1"}, "address"), ({"url": "unix:"}, "address"), ({"timeout": 0}, "timeout"),
     ({"timeout": float("inf")}, "timeout"), ({"retries": -1}, "retries"),
     ({"key": "a\nb"}, "key"), ({"key": "schlüssel"}, "key"),
 ])  # fmt: skip
