@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Result", "gather"]
 
+INLINE_BYTES = 16 << 10  # bodies up to this size are prepared on the event loop
 INLINE_ROWS = 8  # results of at most so many rows are decoded on the event loop
 T = TypeVar("T")
 
@@ -182,6 +183,10 @@ class Call:
         with self.app.scheduler.admit(self.n_bytes):
             result: T = await self.app.scheduler.in_thread(make)
             return result
+
+    async def prepare(self, make: Callable[[], T]) -> T:
+        """Something that takes long for a long body, done before its items are computed."""
+        return make() if self.n_bytes <= INLINE_BYTES else await self.in_thread(make)
 
     async def render(self, make: Callable[[], T], n_items: int) -> T:
         """Build an answer, off the event loop when it is a long one."""

@@ -44,6 +44,8 @@ class Endpoint:
         except Disconnected:
             call.gone = True
         except asyncio.CancelledError:  # the time for draining is over
+            if call.gone:
+                return
             app.dropped += 1
             late = Problem(503, "draining", "the server has shut down", retry_after=1.0)
             await app.refuse(call, send, late)

@@ -19,12 +19,11 @@ from xlt.serve.entities import entities_of
 from xlt.serve.http import Reply
 from xlt.serve.routes import Operation
 from xlt.serve.schemas import decode, decoder
+from xlt.serve.vectors import check_count, cosines, fragment, stacked
 from xlt.serve.words import split_words
 from xlt.serve.worker import RowFault
 
-__all__ = ["OPERATIONS", "cosines", "stacked"]
-
-Vectors = np.ndarray[Any, np.dtype[np.float32]]
+__all__ = ["OPERATIONS"]
 
 CLASSIFY = decoder(schemas.ClassifyRequest)
 CHOOSE = decoder(schemas.ChooseRequest)
@@ -88,10 +87,12 @@ async def tag(call: Call) -> Reply:
     """A tag for each word, and entities."""
     request = decode(TAG, await call.body())
     model = call.app.models.pick(request.model, "tag")
-    words = [
-        split_words(value) if isinstance(value, str) else [(word, None, None) for word in value]
-        for value in request.inputs
-    ]
+    words = await call.prepare(
+        lambda: [
+            split_words(value) if isinstance(value, str) else [(word, None, None) for word in value]
+            for value in request.inputs
+        ]
+    )
     items = [Tagged(id="", words=tuple(word for word, _, _ in sentence)) for sentence in words]
     result = await call.compute(model, items)
 
@@ -146,6 +147,7 @@ async def answer(call: Call) -> Reply:
 async def similarity(call: Call) -> Reply:
     """Cosines of two lists of texts."""
     request = decode(SIMILARITY, await call.body())
+    check_count(len(request.sources) + len(request.targets or []))
     model = call.app.models.pick(request.model, "embed")
     n_sources = len(request.sources)
     texts = request.sources + (request.targets or [])
@@ -154,8 +156,8 @@ async def similarity(call: Call) -> Reply:
 
     def body() -> bytes:
         targets = vectors[n_sources:] if request.targets else vectors
-        scores = cosines(vectors[:n_sources], targets)
-        return _json("similarity", result, scores=scores)
+        scores = cosines(vectors[:n_sources], targets).astype(np.float32)
+        return _json("similarity", result, scores=[fragment(row) for row in scores])
 
     return Reply(body=await call.render(body, len(texts)))
 
@@ -163,6 +165,7 @@ async def similarity(call: Call) -> Reply:
 async def rerank(call: Call) -> Reply:
     """Documents by their cosine with a query."""
     request = decode(RERANK, await call.body())
+    check_count(1 + len(request.documents))
     model = call.app.models.pick(request.model, "embed")
     texts = [request.query, *request.documents]
     result = await call.compute(model, texts, truncate=request.truncate)
@@ -180,6 +183,7 @@ async def rerank(call: Call) -> Reply:
 async def bitext(call: Call) -> Reply:
     """Sentences of two lists that are each other's translation."""
     request = decode(BITEXT, await call.body())
+    check_count(len(request.sources) + len(request.targets))
     model = call.app.models.pick(request.model, "embed")
     n_sources = len(request.sources)
     texts = request.sources + request.targets
@@ -204,20 +208,6 @@ async def bitext(call: Call) -> Reply:
         return _json("bitext", result, matches=matches)
 
     return Reply(body=await call.render(body, len(texts)))
-
-
-def stacked(result: Result) -> Vectors:
-    """The vectors of a result as float32 (N, D).
-
-    Raises:
-        Problem: 500 when the model failed on one of the texts.
-    """
-    return np.asarray(result.whole(), dtype=np.float32)
-
-
-def cosines(x_ND: Vectors, y_MD: Vectors) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Cosines of unit vectors (N, M)."""
-    return np.clip(x_ND.astype(np.float64) @ y_MD.astype(np.float64).T, -1.0, 1.0)
 
 
 def _cut(result: Result, index: int) -> dict[str, bool]:

@@ -16,12 +16,12 @@ from xlt.serve.errors import Problem
 from xlt.serve.http import Reply
 from xlt.serve.limits import MAX_ITEMS
 from xlt.serve.models import Served
-from xlt.serve.native import Vectors, stacked
 from xlt.serve.routes import Operation
 from xlt.serve.schemas import decode, decoder
+from xlt.serve.vectors import Vectors, fragment, stacked
 from xlt.tasks import KINDS
 
-__all__ = ["OPERATIONS", "check_ids", "cut", "fragment", "inputs_of", "rows_of_ids"]
+__all__ = ["OPERATIONS", "check_ids", "cut", "inputs_of", "rows_of_ids"]
 
 EMBEDDINGS = decoder(schemas.EmbeddingsRequest)
 OWNER = "xlt"
@@ -130,11 +130,6 @@ def rows_of_ids(
         return made
 
     return rows
-
-
-def fragment(value: Any) -> orjson.Fragment:
-    """JSON of one vector. A long list made in one go would hold up every other thread."""
-    return orjson.Fragment(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 def cut(vectors: Vectors, width: int | None) -> Vectors:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,7 +117,7 @@ class Scheduler:
         return await asyncio.get_running_loop().run_in_executor(self.pool, function)
 
     @contextlib.contextmanager
-    def admit(self, n_bytes: int) -> Any:
+    def admit(self, n_bytes: int) -> Iterator[Ticket]:
         """Hold a place for a request as long as the block lasts.
 
         Raises:

@@ -16,10 +16,10 @@ from xlt.serve.errors import Problem
 from xlt.serve.http import Reply
 from xlt.serve.limits import MAX_ITEMS
 from xlt.serve.models import Served
-from xlt.serve.native import cosines, stacked
-from xlt.serve.openai import check_ids, cut, fragment, inputs_of, rows_of_ids
+from xlt.serve.openai import check_ids, cut, inputs_of, rows_of_ids
 from xlt.serve.routes import Operation
 from xlt.serve.schemas import decode, decoder
+from xlt.serve.vectors import check_count, cosines, fragment, stacked
 
 __all__ = ["OPERATIONS"]
 
@@ -81,6 +81,7 @@ async def predict(call: Call) -> Reply:
 async def rerank(call: Call) -> Reply:
     """Texts by their cosine with a query."""
     request = decode(RERANK, await call.body())
+    check_count(1 + len(request.texts))
     model = call.app.models.pick(request.model, "embed")
     truncate = _truncate(request.truncate, request.truncation_direction)
     result = await call.compute(model, [request.query, *request.texts], truncate=truncate)
@@ -97,6 +98,7 @@ async def rerank(call: Call) -> Reply:
 async def similarity(call: Call) -> Reply:
     """Cosines of one sentence with others."""
     request = decode(SIMILARITY, await call.body())
+    check_count(1 + len(request.inputs.sentences))
     model = call.app.models.pick(request.model, "embed")
     texts = [request.inputs.source_sentence, *request.inputs.sentences]
     parameters = request.parameters or schemas.TeiSimilarityParameters()

@@ -3,6 +3,7 @@
 import gzip
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -113,6 +114,24 @@ def test_bad_fields_are_named(server, path, body, param):
     status, _, answer = server.call("POST", path, body)
     assert status == (404 if body.get("model") == "" else 400), answer
     assert answer["error"]["param"] == param
+
+
+def test_lists_hold_2048_texts_together(server):
+    for path, body in (
+        ("/v1/similarity", {"sources": ["a"] * 1025, "targets": ["b"] * 1024}),
+        ("/v1/bitext", {"sources": ["a"] * 2048, "targets": ["b"]}),
+        ("/v1/rerank", {"query": "a", "documents": ["b"] * 2048}),
+    ):
+        status, _, answer = server.call("POST", path, body)
+        assert (status, answer["error"]["code"]) == (400, "too_many_items")
+
+
+def test_a_text_of_a_megabyte_is_split_into_words_while_probes_are_answered(server):
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(server.call, "POST", "/v1/tag", {"inputs": ["a " * 500_000]})
+        while not asked.done():
+            assert server.call("GET", "/health/live", timeout=2)[0] == 200
+    assert asked.result()[0] in (200, 413)
 
 
 @pytest.mark.parametrize("length", [508, 509, 510, 511, 512, 513, 514, 600, 5120])
