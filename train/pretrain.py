@@ -31,6 +31,7 @@ MASKED, MLM_SHARE = 0.85, 0.25
 RANDOM = 0.10
 TLM_SHARES = (0.5, 0.1)
 LANGUAGE_POWER = 0.5  # small languages are seen more often than their share of the text
+EMBEDDING_SCALE = 0.2  # per dimension; smaller ones drown in the position embeddings
 EMBEDDING_RATE = 0.1  # keeps the alignment that the closed form has
 LEARNING_RATE, WARMUP, DECAY, BETAS = 2e-3, 0.05, 0.01, (0.9, 0.98)
 BOS, PAD, EOS, _, MASK = range(len(SPECIAL))
@@ -77,7 +78,7 @@ def start_embeddings(model: Any, tokens: Tokens, seed: int) -> None:
     """Put closed-form embeddings into the (tied) word embeddings."""
     table = model.get_input_embeddings().weight
     rng = np.random.default_rng(derive(seed, "closed form"))
-    norm = model.config.initializer_range * float(table.shape[1]) ** 0.5
+    norm = EMBEDDING_SCALE * float(table.shape[1]) ** 0.5
     values_VD = closed_form(
         tokens.texts,
         tokens.pairs,
