@@ -90,7 +90,7 @@ class Children:
         with self._lock:
             self._stopped = True
             for child in self._live:
-                child.send_signal(signal.SIGINT)
+                child.terminate()
 
 
 def run_lanes(steps: Sequence[Step], finished: Finished) -> None:
