@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ with contextlib.suppress(ImportError):  # the light environment has no hypothesi
 
     settings.register_profile("xlt", deadline=None, derandomize=True)
     settings.load_profile("xlt")
+
+# A job in the background of a shell starts with SIGINT ignored, and its children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -80,7 +80,8 @@ def test_block_can_be_chosen_within_the_depth(checkpoints, tmp_path):
     folder = checkpoints(kind="embed", blocks=12)
     assert job_of(folder, tmp_path, layer="last").layer == 12
     assert job_of(folder, tmp_path, layer=1, pooling="cls").layer == 1
-    for wrong in ("0", "13", "-1"):
+    assert job_of(folder, tmp_path, layer=0).layer == 0
+    for wrong in ("13", "-1"):
         with pytest.raises(UsageError, match=r"has blocks 1\.\.12"):
             job_of(folder, tmp_path, layer=wrong)
 
