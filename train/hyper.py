@@ -69,13 +69,15 @@ EMBEDDINGS = ("embeddings.word_embeddings",)
 # The compact encoder after translation LM: its token embeddings are aligned between languages,
 # and stay so only while they are frozen.
 ALIGNED = {
-    kind: Hyper(lr=1e-3, epochs=epochs, batch_tokens=768, frozen=EMBEDDINGS)
-    for kind, epochs in (("pair", 4), ("choice", 4), ("tag", 4), ("span", 4))
+    "pair": Hyper(lr=5e-4, epochs=8, batch_tokens=768, frozen=EMBEDDINGS),
+    "choice": Hyper(lr=1e-3, epochs=4, batch_size=8, frozen=EMBEDDINGS),
+    "tag": Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
+    "span": Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
 }
 # Without parallel text there is nothing to lose, and words have to be learnt from few examples.
 UNALIGNED = {
     "pair": Hyper(lr=1e-3, epochs=4, batch_tokens=768, dropout=0.1),
-    "choice": Hyper(lr=1e-3, epochs=4, batch_tokens=768, dropout=0.1),
+    "choice": Hyper(lr=1e-3, epochs=4, batch_size=8, dropout=0.1),
     "tag": Hyper(lr=3e-3, epochs=8, batch_tokens=768, dropout=0.2),
     "span": Hyper(lr=1e-3, epochs=3, batch_tokens=1536, dropout=0.1),
 }

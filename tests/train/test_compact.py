@@ -205,7 +205,7 @@ def test_run_of_a_compact_encoder_keeps_its_defaults(root, tmp_path):
         )
     )  # fmt: skip
     hyper = run.record["targets"]["pawsx"]["hyper"]
-    assert hyper["batch_tokens"] == 768 and hyper["lr"] == 1e-3
+    assert hyper["batch_tokens"] == 768 and hyper["lr"] == 5e-4
     before = load_file(base.path / "encoder/model.safetensors")
     after = load_file(run.targets["pawsx"] / "model.safetensors")
     name = "embeddings.word_embeddings.weight"
