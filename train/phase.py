@@ -52,9 +52,10 @@ def train_phase(
     steps = order.steps(hyper.epochs)
     steps = min(steps, hyper.steps or steps)
     cut = sum(row.truncated for row in data.rows)
+    shortened = f", {cut:,} rows cut to {encoder.max_length} tokens" if cut else ""
     note(
         f"{phase.name}: {len(data.rows):,} rows, {tokens:,} tokens an epoch, {steps:,} steps of "
-        f"{hyper.batch_size}" + (f", {cut:,} rows cut to {encoder.max_length} tokens" * bool(cut))
+        f"{hyper.batch_size}{shortened}"
     )
     seed = derive(config.seed, phase.name, "head")
     model = fresh_head(folder, phase.task, seed, hyper.dropout).to(device)
