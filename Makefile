@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TYPING ?= build/typing
+# What the tests of eval and serve need beside the light install; none of it brings torch.
+LIGHT_TOOLS := pytest pytest-timeout hypothesis onnx openai "tritonclient[http]" schemathesis \
+	trustme opentelemetry-sdk requests jsonschema pyyaml
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: setup lint types test test-full light demo bench clean help
@@ -38,11 +41,13 @@ test-full: test light ## everything that is slow as well
 	$(BIN)/python -m pytest -q -m "slow or browser" --timeout 1800
 
 light: ## the light install: below 250 MB, no torch, eval and serve tests
-	rm -rf build/light
+	rm -rf build/light build/lib build/bdist.*
 	$(PYTHON) -m venv build/light
 	build/light/bin/python -m pip install -q -c constraints-serve.txt ".[cpu,serve]"
 	du -sm build/light | awk '{ print "light install: " $$1 " MB"; exit $$1 > 250 }'
-	build/light/bin/python -m pip install -q -c constraints.txt pytest pytest-timeout hypothesis onnx
+	awk -F== '{ name = tolower($$1); gsub("_", "-", name) } !(name in seen) { seen[name]; print }' \
+		constraints-serve.txt constraints.txt > build/light.txt
+	build/light/bin/python -m pip install -q -c build/light.txt $(LIGHT_TOOLS)
 	! build/light/bin/python -c "import torch" 2>/dev/null
 	! build/light/bin/python -c "import transformers" 2>/dev/null
 	build/light/bin/python -m pytest -q tests/evalsuite tests/serve -p no:cacheprovider

@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-import requests
-from huggingface_hub import InferenceClient
-from huggingface_hub.utils import configure_http_backend
 
 from xlt.examples import Pair
 
@@ -39,6 +36,12 @@ def test_embed_is_always_a_list_of_vectors(server, engines):
 
 
 def test_hugging_face_s_client_works_by_address(server, engines):
+    import requests
+    from huggingface_hub import InferenceClient, utils
+
+    configure_http_backend = getattr(utils, "configure_http_backend", None)
+    if configure_http_backend is None:
+        pytest.skip("this huggingface_hub has another HTTP client, which the tests keep offline")
     configure_http_backend(requests.Session)  # the tests' default allows no connection at all
     try:
         found = InferenceClient().feature_extraction(TEXTS[0], model=f"{server.url}/embed")
