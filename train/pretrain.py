@@ -31,7 +31,9 @@ MASKED, MLM_SHARE = 0.85, 0.25
 RANDOM = 0.10
 TLM_SHARES = (0.5, 0.1)
 LANGUAGE_POWER = 0.5  # small languages are seen more often than their share of the text
-EMBEDDING_SCALE = 0.2  # per dimension; smaller ones drown in the position embeddings
+# Per dimension, where there are translation pairs: smaller ones drown in the position embeddings,
+# and the alignment with them. Without pairs the model's own scale learns the tasks better.
+EMBEDDING_SCALE = 0.2
 EMBEDDING_RATE = 0.1  # keeps the alignment that the closed form has
 LEARNING_RATE, WARMUP, DECAY, BETAS = 2e-3, 0.05, 0.01, (0.9, 0.98)
 BOS, PAD, EOS, _, MASK = range(len(SPECIAL))
@@ -78,7 +80,9 @@ def start_embeddings(model: Any, tokens: Tokens, seed: int) -> None:
     """Put closed-form embeddings into the (tied) word embeddings."""
     table = model.get_input_embeddings().weight
     rng = np.random.default_rng(derive(seed, "closed form"))
-    norm = EMBEDDING_SCALE * float(table.shape[1]) ** 0.5
+    aligned = any(tokens.pairs.values())
+    scale = EMBEDDING_SCALE if aligned else float(model.config.initializer_range)
+    norm = scale * float(table.shape[1]) ** 0.5
     values_VD = closed_form(
         tokens.texts,
         tokens.pairs,
