@@ -17,7 +17,7 @@ import click
 
 from xlt import show
 from xlt._version import __version__
-from xlt.errors import Interrupted, XltError, did_you_mean
+from xlt.errors import XltError, did_you_mean
 
 __all__ = ["VERBS", "main", "xlt"]
 
@@ -125,7 +125,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise Interrupted("stopped by SIGTERM", "run the same command again to continue")
+    # as Ctrl-C does: no `except Exception` on the way may take it for a failure
+    raise KeyboardInterrupt
 
 
 def _first_line(text: str) -> str:

@@ -119,7 +119,30 @@ def test_sigterm_is_130_and_says_how_to_go_on(tmp_path):
     os.kill(child.pid, signal.SIGTERM)
     _, err = child.communicate(timeout=30)
     assert child.returncode == 130
-    assert err.startswith("error: stopped by SIGTERM")
+    assert err.strip().startswith("error: interrupted")
+
+
+def test_sigterm_is_not_swallowed_as_a_failure_of_the_work(tmp_path):
+    """A broad except around the work must not turn a stop into one failed item."""
+    code = (
+        "import time, sys\n"
+        "from xlt import cli\n"
+        "import click\n"
+        "@click.command()\n"
+        "def verb():\n"
+        "    try:\n"
+        "        sys.stderr.write('ready\\n'); sys.stderr.flush()\n"
+        "        time.sleep(60)\n"
+        "    except Exception:\n"
+        "        sys.exit(7)\n"
+        "cli.LazyGroup.get_command = lambda *_: verb\n"
+        "cli.main(['tasks'])\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert child.stderr.readline() == "ready\n"
+    os.kill(child.pid, signal.SIGTERM)
+    child.communicate(timeout=30)
+    assert child.returncode == 130
 
 
 def test_unknown_verb_gets_a_suggestion(run_xlt):
