@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from xlt.errors import ModelError, UsageError
 from xlt.files import read_json, refuse_non_empty, write_error, write_json
 
-__all__ = ["SCHEMA", "Run", "differences"]
+__all__ = ["SCHEMA", "Run", "differences", "recorded_root"]
 
 SCHEMA = 1
 RECORD, LOCK, LOG, MEASURED, STATE = "run.json", "run.lock", "log.jsonl", "measured.json", "state"
@@ -193,6 +193,20 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     ]
+
+
+def recorded_root(folders: Iterable[Path]) -> Path | None:
+    """The data root that the first run among the folders was trained on.
+
+    Raises:
+        ModelError: a run's record is damaged.
+    """
+    for folder in folders:
+        if (folder / RECORD).is_file():
+            data = Run.open(folder).record["config"].get("data")
+            if data:
+                return Path(data)
+    return None
 
 
 def _is_fresh(path: Path) -> bool:

@@ -11,9 +11,9 @@ from xlt.data import DataRoot
 from xlt.errors import DataError, UsageError
 from xlt.evalsuite.choose import Duty, assign
 from xlt.languages import parse_langs
-from xlt.runs import Run
+from xlt.runs import recorded_root
 
-__all__ = ["Plan", "Planned", "default_out", "make_plan", "recorded_root"]
+__all__ = ["Plan", "Planned", "default_out", "make_plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,16 +119,6 @@ def default_out(models: Sequence[Path]) -> Path:
     return runs[0] / "results" if runs else Path("xlt-results")
 
 
-def recorded_root(models: Sequence[Path]) -> Path | None:
-    """The data root that the first run among the models was trained on."""
-    for model in models or [DEFAULT_RUN]:
-        if (model / "run.json").is_file():
-            data = Run.open(model).record["config"].get("data")
-            if data:
-                return Path(data)
-    return None
-
-
 def _bundles(models: Sequence[Path], precision: str) -> list[Bundle]:
     """The manifests of all bundles; bytes are checked only of those that get a duty."""
     named: Sequence[Path | None] = models or [None]
@@ -146,7 +136,7 @@ def _verified(duties: Sequence[Duty]) -> list[Duty]:
 
 
 def _data_root(models: Sequence[Path], data: Path | None) -> Path:
-    root = data or recorded_root(models)
+    root = data or recorded_root(models or [DEFAULT_RUN])
     if root is None:
         raise UsageError(
             "no data root given, and the model records none",

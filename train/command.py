@@ -21,8 +21,9 @@ from xlt.options import (
     seed_option,
     threads_option,
 )
-from xlt.runs import Run
+from xlt.runs import Run, recorded_root
 from xlt.train import TrainConfig, fit
+from xlt.train.config import COMPACT
 from xlt.train.plan import make_plan
 
 __all__ = ["train"]
@@ -113,17 +114,23 @@ __all__ = ["train"]
 @click.option("--dry-run", is_flag=True, help="Show the plan, write nothing.")
 @json_option
 def train(
+    model: str,
     data: Path | None,
+    out: Path,
     pretrain: str | None,
     target: str | None,
     train_split: tuple[str, ...],
+    resume: bool,
     dry_run: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
     """Train on English: phase 0 of a new encoder, intermediate tasks, target tasks."""
     config = TrainConfig(
-        data=need_data(data),
+        model=model,
+        data=need_data(data or recorded_root(_runs(model, out if resume else None))),
+        out=out,
+        resume=resume,
         pretrain=_names(pretrain),
         target=_names(target),
         train_split=_splits(train_split),
@@ -157,6 +164,12 @@ def summary(run: Run) -> str:
             rows.append([name, "loss", "-" if loss is None else f"{loss:.3f}", "-"])
     lines = [show.table(["trained", "English dev", "score", "baselines"], rows)] if rows else []
     return "\n".join([*lines, f"run: {run.path} ({run.status}); next: xlt export {run.path}"])
+
+
+def _runs(model: str, continued: Path | None) -> list[Path]:
+    """Folders whose run would say where the data are: the one to continue, then the base."""
+    base = [] if model == COMPACT else [Path(model)]
+    return [continued, *base] if continued is not None else base
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

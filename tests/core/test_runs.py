@@ -5,11 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from xlt.errors import ModelError, UsageError
-from xlt.runs import Run, differences
+from xlt.runs import Run, differences, recorded_root
 
 CONFIG = {"model": "compact", "seed": 1, "target": ["udpos"]}
 
@@ -84,6 +85,16 @@ def test_resume_with_another_configuration_names_the_difference(tmp_path):
     start(tmp_path).close()
     with pytest.raises(UsageError, match=r"seed: 1 -> 2; steps: null -> 5"):
         start(tmp_path, config={**CONFIG, "seed": 2, "steps": 5}, resume=True)
+
+
+def test_data_root_is_that_of_the_first_run(tmp_path):
+    (tmp_path / "checkpoint").mkdir()
+    for name in ("one", "two"):
+        start(tmp_path / name, config={"data": f"/roots/{name}"}).close()
+    start(tmp_path / "none", config={}).close()
+    names = ("absent", "checkpoint", "none", "two", "one")
+    assert recorded_root(tmp_path / name for name in names) == Path("/roots/two")
+    assert recorded_root([tmp_path / "absent", tmp_path / "none"]) is None
 
 
 def test_differences_compare_json_values():

@@ -84,6 +84,26 @@ def test_mistakes_are_two_lines_and_an_exit_code(more, code, words, flags, xlt, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_missing_train_split_names_the_paths_tried(flags, xlt):
+    hint = xlt(*flags, "--target", "tydiqa").stderr.splitlines()[-1]
+    assert hint.startswith("hint: tried tydiqa/")
+    assert "tydiqa/tydiqa-goldp-v1.1-train.json," in hint
+
+
+def test_run_that_is_continued_or_built_upon_names_the_data_root(flags, root, models_of, xlt):
+    assert xlt(*flags, "--target", "udpos", "--out", "base").returncode == 0
+    at = flags.index("--data")
+    bare = flags[:at] + flags[at + 2 :]
+    again = xlt(*bare, "--target", "udpos", "--out", "base", "--resume")
+    assert again.returncode == 0, again.stderr
+    on_top = ["train", "--model", "base", *bare[3:], "--target", "xquad", "--out", "next"]
+    done = xlt(*on_top, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["config"]["data"] == str(root.resolve())
+    fresh = xlt(*bare, "--target", "udpos", "--out", "base", "--force")
+    assert fresh.returncode == 2 and "no data root" in fresh.stderr
+
+
 def test_data_root_is_needed(xlt):
     done = xlt("train", "--model", "compact")
     assert done.returncode == 2 and "no data root" in done.stderr
