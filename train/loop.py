@@ -28,6 +28,7 @@ CLIP = 1.0
 EPSILON = 1e-8
 SAVE_SECONDS = 60.0
 LOG_EVERY = 10
+NO_MEMORY = ("can't allocate memory", "not enough memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +183,9 @@ def _step(job: Job, optimizer: torch.optim.Optimizer, at: Position, state: State
             value += loss.item()
         trained = [p for group in optimizer.param_groups for p in group["params"]]
         norm = float(nn.utils.clip_grad_norm_(trained, CLIP))
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
         rows = max(micro.examples for micro in micros)
         raise UsageError(
             f"out of memory in step {at.step + 1} of {job.name} ({rows} rows at once)",
@@ -203,6 +206,12 @@ def _step(job: Job, optimizer: torch.optim.Optimizer, at: Position, state: State
     at.loss_sum += value
     at.loss_steps += 1
     return sum(micro.examples for micro in micros)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether memory ran out; on a CPU, PyTorch says so in the message alone."""
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or any(text in said for text in NO_MEMORY)
 
 
 def _look(job: Job, at: Position, state: State, run: Run) -> None:

@@ -224,6 +224,30 @@ def test_loss_that_is_not_finite_stops_with_step_and_checkpoint(
     assert fit(again).status == "done"
 
 
+@pytest.mark.parametrize(
+    ("said", "caught"),
+    [
+        ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.", UsageError),
+        ("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.", UsageError),
+        ("shapes cannot be multiplied", RuntimeError),
+    ],
+)
+def test_memory_that_runs_out_on_the_cpu_is_told_from_other_faults(
+    root, models_of, tmp_path, monkeypatch, said, caught
+):
+    def full(model, micro):
+        raise RuntimeError(said)
+
+    monkeypatch.setattr("xlt.train.phase.task_loss", full)
+    with pytest.raises(caught) as error:
+        fit(config(root, models_of("bert"), tmp_path, target=("udpos",)))
+    if caught is UsageError:
+        assert "out of memory in step 1 of udpos" in error.value.message
+        assert "--batch-size" in error.value.hint
+    else:
+        assert str(error.value) == said
+
+
 def test_changed_data_are_not_trained_on_by_resume(root, models_of, tmp_path):
     import shutil
 
