@@ -23,7 +23,7 @@ from xlt.export.folder import write_model_files, write_sentence_files
 from xlt.export.load import load_model
 from xlt.export.parity import LIMITS, Parity, Run, compare, make_batches, reference
 from xlt.export.plan import Job
-from xlt.export.probe import dev_items, probe_items
+from xlt.export.probe import dev_items, probe_items, probes_sha256
 from xlt.export.sentence import SentenceEncoder, cut_blocks
 from xlt.files import atomic_folder, write_atomic, write_json
 from xlt.session import Session, parse_device
@@ -77,7 +77,8 @@ def build(
 
         probes = probe_items(job.task, encoder.max_length)
         text = f"{len(probes)} probe texts"
-        if root is not None and (dev := dev_items(root, job.task, job.answers)):
+        dev = dev_items(root, job.task, job.answers) if root is not None else []
+        if root is not None and dev:
             probes += dev
             text += f" and {len(dev)} dev texts of the data root {root.path.name}"
         batches = make_batches(encoder, job.task.kind, probes)
@@ -112,7 +113,7 @@ def build(
             kind=kind.name,
             pooling=job.pooling,
         )
-        record = {"text": text, **found.to_json()}
+        record = {"text": text, "dev_sha256": probes_sha256(dev), **found.to_json()}
         if not found.passed:
             _keep_failed(job, folder, found, record)
         write_atomic(folder / "README.md", model_card(job, record, max_length=encoder.max_length))

@@ -12,9 +12,10 @@ from xlt.data import DataRoot
 from xlt.errors import CheckFailed, ModelError, UsageError
 from xlt.export.checkpoint import Checkpoint
 from xlt.export.plan import Job, Settings, find_model, plan
+from xlt.export.probe import dev_items, probes_sha256
 from xlt.extras import needs
 from xlt.files import read_json, refuse_non_empty, sha256_json
-from xlt.runs import Run
+from xlt.runs import Run, recorded_root
 from xlt.show import note
 
 __all__ = ["Exported", "export"]
@@ -69,7 +70,8 @@ def export(
 
     A run gives one bundle for each trained target and one for its encoder, in `RUN/bundles/` or
     in `out`; a checkpoint gives one, `out` itself. A bundle is written only when ONNX Runtime
-    answers as PyTorch does (`xlt.export.parity`). Bundles whose inputs did not change are kept.
+    answers as PyTorch does (`xlt.export.parity`). Bundles whose inputs did not change are kept;
+    with `data`, only those that were held against its dev text.
 
     Args:
         model: run, folder or hub id; None for `./xlt-run`.
@@ -104,14 +106,16 @@ def export(
     where = Where(device=need_device(device), threads=threads)
     versions = exporter_versions()
     keys = [_key(job, settings, versions) for job in jobs]
-    kept = [not force and _is_same(job.target, key) for job, key in zip(jobs, keys, strict=True)]
-    _check_places(found, jobs, kept, out=out, force=force)
+    same = [not force and _is_same(job.target, key) for job, key in zip(jobs, keys, strict=True)]
+    _check_places(found, jobs, same, out=out, force=force)
     root = _data_root(found, data)
+    asked = root if data is not None else None
+    kept = [ours and _is_gated(job, asked) for job, ours in zip(jobs, same, strict=True)]
     done: list[Exported] = []
     failed: list[CheckFailed] = []
-    for job, key, same in zip(jobs, keys, kept, strict=True):
+    for job, key, keep in zip(jobs, keys, kept, strict=True):
         parity: Mapping[str, Any] = {}
-        if same:
+        if keep:
             status, parity = "kept", read_json(job.target / MANIFEST, ModelError)["parity"]
             note(f"{job.target}: kept, nothing it is made of has changed")
         elif dry_run:
@@ -160,8 +164,17 @@ def _is_same(target: Path, key: str) -> bool:
     return bool(manifest.get("export", {}).get("key") == key)
 
 
+def _is_gated(job: Job, root: DataRoot | None) -> bool:
+    """Whether the bundle's gate read the dev text of this root; None: any gate will do."""
+    if root is None:
+        return True
+    record = read_json(job.target / MANIFEST, ModelError)["parity"]["fp32"]
+    dev = dev_items(root, job.task, job.answers)
+    return bool(record.get("dev_sha256") == probes_sha256(dev))
+
+
 def _check_places(
-    found: Run | Checkpoint, jobs: list[Job], kept: list[bool], *, out: Path | None, force: bool
+    found: Run | Checkpoint, jobs: list[Job], same: list[bool], *, out: Path | None, force: bool
 ) -> None:
     """Refuse output folders that hold something else.
 
@@ -187,9 +200,9 @@ def _check_places(
                 f"--out {out} holds other things ({', '.join(foreign[:3])})",
                 "choose another --out, or give --force to add the bundles",
             )
-    for job, same in zip(jobs, kept, strict=True):
+    for job, unchanged in zip(jobs, same, strict=True):
         ours = out is None and (job.target / MANIFEST).is_file()
-        if not same and not ours:
+        if not unchanged and not ours:
             refuse_non_empty(job.target, force=False)
 
 
@@ -203,5 +216,5 @@ def _data_root(found: Run | Checkpoint, data: Path | None) -> DataRoot | None:
     """The root that was named, else the one the run was trained on, when it is still there."""
     if data is not None:
         return DataRoot(data)
-    trained = found.record["config"].get("data") if isinstance(found, Run) else None
-    return DataRoot(Path(trained)) if trained and Path(trained).is_dir() else None
+    trained = recorded_root([found.path]) if isinstance(found, Run) else None
+    return DataRoot(trained) if trained is not None and trained.is_dir() else None

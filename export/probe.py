@@ -9,15 +9,16 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any
 
 from xlt.data import DataRoot
 from xlt.examples import Choice, Example, Pair, Question, Sentence, Tagged
+from xlt.files import sha256_json
 from xlt.tasks import TASKS, Task
 
-__all__ = ["Probe", "dev_items", "probe_items"]
+__all__ = ["Probe", "dev_items", "probe_items", "probes_sha256"]
 
 DEV_ITEMS = 96
 
@@ -92,6 +93,11 @@ def dev_items(root: DataRoot, task: Task, answers: Sequence[str]) -> list[Probe]
             for item in examples[::step][:share]
         ]
     return found
+
+
+def probes_sha256(probes: Sequence[Probe]) -> str | None:
+    """Hash over names and items; None when there are none."""
+    return sha256_json([asdict(probe) for probe in probes]) if probes else None
 
 
 def _embed_items(root: DataRoot) -> list[Probe]:

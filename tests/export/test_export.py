@@ -292,6 +292,29 @@ def test_dev_text_of_a_data_root_joins_the_gate(checkpoints, tmp_path):
     assert done[0].parity["fp32"]["text"] == "30 probe texts and 2 dev texts of the data root root"
 
 
+def test_kept_bundle_was_held_against_the_data_that_are_named(checkpoints, tmp_path):
+    roots = []
+    for name in ("one", "two"):
+        folder = tmp_path / name / "xnli"
+        folder.mkdir(parents=True)
+        (folder / "dev-en.tsv").write_text(f"Boat {name} is here.\tNo boats.\tneutral\n")
+        roots.append(tmp_path / name)
+
+    def made(data):
+        [done] = export(checkpoints(), out=tmp_path / "b", data=data)
+        stored = Bundle.open(tmp_path / "b").manifest["parity"]
+        assert done.parity == stored
+        return done.status, stored["fp32"]["text"], stored["fp32"]["dev_sha256"]
+
+    assert made(None) == ("exported", "30 probe texts", None)
+    status, text, first = made(roots[0])
+    assert status == "exported" and text.endswith("1 dev texts of the data root one")
+    assert made(roots[0]) == ("kept", text, first)
+    assert made(None) == ("kept", text, first)
+    status, text, second = made(roots[1])
+    assert status == "exported" and text.endswith("root two") and second not in (None, first)
+
+
 def test_sentence_models_keep_their_pooling_and_length(checkpoints, tmp_path):
     folder = tmp_path / "s"
     shutil.copytree(checkpoints(kind="embed", blocks=12), folder)
