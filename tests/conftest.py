@@ -18,7 +18,8 @@ with contextlib.suppress(ImportError):  # the light environment has no hypothesi
     from hypothesis import settings
 
     settings.register_profile("xlt", deadline=None, derandomize=True)
-    settings.load_profile("xlt")
+    settings.register_profile("long", deadline=None, derandomize=False, max_examples=1000)
+    settings.load_profile(os.environ.get("XLT_FUZZ") or "xlt")
 
 # A job in the background of a shell starts with SIGINT ignored, and its children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

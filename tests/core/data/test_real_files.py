@@ -113,7 +113,7 @@ def test_the_samples_are_a_root_of_their_own(shared_data):
     }
     names = {name for name, _ in found}
     assert names == {"xnli", "pawsx", "panx", "anli+", "mnli", "squad2", "hellaswag", "csqa"}
-    assert root.read(TASKS["panx"], "de", "dev").examples[0].words[0] == "Anton"
+    assert [len(one.words) for one in root.read(TASKS["panx"], "de", "dev").examples] == [5]
 
 
 def test_multiword_tokens_are_fused_as_xtreme_does(root):
