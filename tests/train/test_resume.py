@@ -103,9 +103,16 @@ def test_ctrl_c_is_exit_130_and_resumable(root, whole, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_twenty_kills_at_random_moments(root, whole, tmp_path):
-    out = tmp_path / "run"
+    assert kill_at_random_moments(root, whole, tmp_path, times=20) == 20
+
+
+def kill_at_random_moments(root, whole, tmp_path, times):
+    """Kill and resume; counts kills that hit a begun, unfinished run. A finished one is compared
+    with the one nobody stopped, and the next begins in a fresh folder."""
     rng = random.Random("moments")
-    for _ in range(20):
+    counted, number = 0, 0
+    while counted < times:
+        out = tmp_path / f"run-{number}"
         process = subprocess.Popen(
             [sys.executable, "-m", "xlt", *map(str, flags(root, out))],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -113,6 +120,17 @@ def test_twenty_kills_at_random_moments(root, whole, tmp_path):
         )  # fmt: skip
         time.sleep(rng.uniform(1.0, 12.0))
         process.kill()
-        process.wait()
+        code = process.wait()
+        assert code in (0, -signal.SIGKILL)
+        status = Run.open(out).status if (out / "run.json").exists() else "not begun"
+        if status == "done":
+            if code:  # killed after the last write
+                (out / "run.lock").unlink(missing_ok=True)
+            assert_same(whole, out)
+            number += 1
+        elif status == "running":
+            assert code == -signal.SIGKILL
+            counted += 1
     fit(config(root, out, resume=True))
     assert_same(whole, out)
+    return counted
