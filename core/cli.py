@@ -90,12 +90,13 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "--version", prog_name="xlt")
-@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False,  # `main` reads it, for any error
+    help="Show the traceback of an error.",
+)  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
-@click.pass_context
-def xlt(ctx: click.Context, verbose: bool, quiet: bool) -> None:
+def xlt(quiet: bool) -> None:
     """Cross-lingual transfer: train on English, evaluate and serve in every language."""
-    ctx.obj = {"verbose": verbose}
     show.QUIET = quiet
 
 

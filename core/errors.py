@@ -7,7 +7,7 @@ XltError               1  our bug when raised bare; every family below has its o
 ├── CheckFailed        5  a gate the user asked for: parity, --min-score, --max-drop
 ├── MissingExtra       6  an optional package is not installed
 ├── PartlyDone         7  some cells failed, the rest is kept; running again continues
-└── Interrupted      130  Ctrl-C or SIGTERM; what is finished is kept
+└── Interrupted      130  a step was stopped; what is finished is kept
 """
 
 from __future__ import annotations

@@ -15,13 +15,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from xlt.errors import DataError, UsageError, XltError
 
 __all__ = [
     "atomic_folder",
-    "open_text",
     "read_json",
     "read_text",
     "refuse_non_empty",
@@ -128,14 +127,6 @@ def read_text(path: Path, error: type[XltError] = DataError) -> str:
             f"{path}: line {line} is not valid UTF-8 (byte {fault.start}: {fault.reason})",
             "convert the file to UTF-8",
         ) from fault
-
-
-@contextlib.contextmanager
-def open_text(path: Path) -> Iterator[IO[str]]:
-    """Open a UTF-8 file for reading, plain or gzip, newlines kept as they are."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8", newline="") as stream:
-        yield stream
 
 
 def refuse_non_empty(out: Path, *, force: bool, other: str = "") -> None:

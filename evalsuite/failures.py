@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from xlt import show
-from xlt.errors import Interrupted, UsageError, XltError
+from xlt.errors import UsageError, XltError
 from xlt.evalsuite.plan import Planned
 from xlt.evalsuite.results import Failure
 from xlt.files import write_atomic
@@ -31,11 +31,11 @@ class Failures:
         """What `work` returns; None when it fails, which is then recorded as the cell's failure.
 
         Raises:
-            UsageError, Interrupted: a full disk or a stop ends everything.
+            UsageError: a full disk ends everything (as a stop does, which is no Exception).
         """
         try:
             return work()
-        except (UsageError, Interrupted):
+        except UsageError:
             raise
         except Exception as error:
             text = error.message if isinstance(error, XltError) else _one_line(error)
