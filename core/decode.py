@@ -111,6 +111,8 @@ def decode(
         return _tags(name, task.labels, len(item.words), outputs)
     if task.kind == "span" and isinstance(item, Question):
         return _span(item.context, rows, outputs, null_answer=task.null_answer)
+    if "last_hidden_state" in outputs[0]:
+        return outputs[0]["last_hidden_state"]
     return unit_vector(outputs[0]["sentence_embedding"])
 
 

@@ -7,7 +7,7 @@ decode) are public: a server batches the rows of many requests itself and gets t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,7 @@ class Engine:
         session: rows to raw outputs.
         outputs: names of the graph's outputs that are fetched.
         batch_tokens: padded tokens of a batch. Predictions do not depend on it.
+        per_token: embed bundles: predictions are the vectors of all tokens, see `for_tokens`.
     """
 
     bundle: Bundle
@@ -45,6 +46,7 @@ class Engine:
     session: Session
     outputs: tuple[str, ...]
     batch_tokens: int
+    per_token: bool = False
 
     @classmethod
     def open(
@@ -89,6 +91,30 @@ class Engine:
         """The bundle's task."""
         return self.bundle.task
 
+    @property
+    def token_output(self) -> str | None:
+        """The graph's output that holds the last hidden state; None without one, or a head."""
+        if self.task.kind != "embed":
+            return None
+        return next((name for name in TOKEN_VECTORS if name in self.session.outputs), None)
+
+    def for_tokens(self) -> Engine:
+        """The same loaded model, whose predictions are the vectors of a text's tokens.
+
+        Each is float32 (L, D): the last hidden state as it is, special tokens included, neither
+        pooled nor scaled.
+
+        Raises:
+            ModelError: the bundle makes no embeddings, or its graph has no such output.
+        """
+        if self.token_output is None:
+            raise ModelError(
+                f"{self.bundle.onnx_path}: this graph has no output {' or '.join(TOKEN_VECTORS)} "
+                f"of an encoder; it has {', '.join(self.session.outputs)}",
+                "export the encoder with xlt export",
+            )
+        return replace(self, outputs=(self.token_output,), per_token=True)
+
     def predict(
         self, items: Sequence[Example | str], *, tick: Tick | None = None
     ) -> list[Prediction]:
@@ -102,7 +128,7 @@ class Engine:
             DataError: an item is of the wrong type or not valid Unicode; nothing is computed.
             ModelError: the model fails, or an output is not finite.
         """
-        if self.task.kind == "embed":
+        if self.task.kind == "embed" and not self.per_token:
             return list(self.embed(items, tick=tick))
         rows = self.encode(items)
         return self.decode(items, rows, self.run(rows, tick=tick))
@@ -118,6 +144,10 @@ class Engine:
             DataError: a text is not valid Unicode.
             ModelError: the bundle makes no embeddings, or an output is not finite.
         """
+        if self.per_token:
+            raise ModelError(
+                f"{self.bundle.path}: this engine gives the vectors of tokens", "use predict"
+            )
         if self.task.kind != "embed":
             raise ModelError(
                 f"{self.bundle.path}: a {self.task.name} model makes no sentence embeddings",
@@ -168,7 +198,7 @@ class Engine:
 
         Returns:
             For each row, by name: pair (C,), choice (n_choices,), tag at the first sub-words
-            (W, C), span (L,) each, embed (D,). Padding is removed.
+            (W, C), span (L,) each, embed (D,), with `per_token` (L, D). Padding is removed.
         """
         feeds = pad(rows, self.encoder.pad_id)
         if "token_type_ids" in self.session.inputs:
@@ -207,6 +237,9 @@ class Engine:
     def _output_of(self, row: Row, arrays: Outputs) -> Outputs:
         """What decoding needs of a row's part of the batch, copied out of it."""
         kind = self.task.kind
+        if self.per_token:
+            hidden_LD: Vector = next(iter(arrays.values()))[: row.width].astype(np.float32)
+            return {TOKEN_VECTORS[0]: hidden_LD}
         if kind == "embed":
             return {"sentence_embedding": _pooled(arrays, row.width, self.bundle.pooling)}
         if kind == "tag":

@@ -56,6 +56,7 @@ class Served:
         budget: padded tokens in a batch.
         seconds_per_token: as the warm-up measured it; 0 without one.
         dimensions: of the vectors of an embedder.
+        by_token: the same embedder as a giver of token vectors; None where its graph has none.
         device_lock: held while anything computes on the device.
     """
 
@@ -65,6 +66,7 @@ class Served:
     budget: int = 512
     seconds_per_token: float = 0.0
     dimensions: int | None = None
+    by_token: Served | None = None
     created: int = field(default_factory=lambda: int(time.time()))
 
     @property
@@ -145,6 +147,8 @@ class Models:
             if served.kind == "embed":
                 (output,) = served.run(engine.encode([probe("embed")]))
                 served.dimensions = len(output["sentence_embedding"])
+            if engine.token_output is not None:
+                served.by_token = replace(served, engine=engine.for_tokens())
         return served
 
     def put(self, served: Served) -> None:

@@ -11,6 +11,7 @@ from xlt.serve.schemas import Answer, ModelName, Text, Texts
 
 __all__ = [
     "TeiDecodeRequest",
+    "TeiEmbedAllRequest",
     "TeiEmbedRequest",
     "TeiInfo",
     "TeiPredictRequest",
@@ -37,6 +38,16 @@ class TeiEmbedRequest(Struct, kw_only=True):
     normalize: bool | None = True
     prompt_name: str | None = None
     dimensions: int | None = None
+    model: ModelName = None
+
+
+class TeiEmbedAllRequest(Struct, kw_only=True):
+    """TEI's request for the vectors of all tokens."""
+
+    inputs: str | list[str | int | list[int]]
+    truncate: bool | None = None
+    truncation_direction: Side = "right"
+    prompt_name: str | None = None
     model: ModelName = None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
 
 from xlt._version import __version__
+from xlt.encode import Row
 from xlt.examples import Pair
 from xlt.serve import schemas_tei as schemas
 from xlt.serve.call import Call, Result
@@ -24,12 +25,14 @@ from xlt.serve.vectors import check_count, cosines, fragment, stacked
 __all__ = ["OPERATIONS"]
 
 EMBED = decoder(schemas.TeiEmbedRequest)
+EMBED_ALL = decoder(schemas.TeiEmbedAllRequest)
 PREDICT = decoder(schemas.TeiPredictRequest)
 RERANK = decoder(schemas.TeiRerankRequest)
 SIMILARITY = decoder(schemas.TeiSimilarityRequest)
 TOKENIZE = decoder(schemas.TeiTokenizeRequest)
 DECODE = decoder(schemas.TeiDecodeRequest)
 ALL_KINDS = ("embed", "pair", "tag", "span", "choice")
+TOKEN_VECTORS = 16384  # in one answer: TEI's 32 inputs of 512 tokens
 
 
 async def embed(call: Call) -> Reply:
@@ -37,14 +40,9 @@ async def embed(call: Call) -> Reply:
     request = decode(EMBED, await call.body())
     _no_prompt(request.prompt_name)
     model = call.app.models.pick(request.model, "embed")
-    texts, ids = inputs_of(request.inputs)
     truncate = _truncate(request.truncate, request.truncation_direction)
-    if ids is None:
-        result = await call.compute(model, texts, truncate=truncate)
-    else:
-        check_ids(ids, model, "inputs")
-        rows = rows_of_ids(model, ids, truncate)
-        result = await call.compute(model, ids, truncate=truncate, encode=rows)
+    items, rows = _rows_of(request.inputs, model, truncate)
+    result = await call.compute(model, items, truncate=truncate, encode=rows)
     allowed = [*model.cut_to, model.dimensions]
     if request.dimensions is not None and request.dimensions not in allowed:
         raise _invalid(f"dimensions {request.dimensions}: this model has {allowed}", "dimensions")
@@ -54,6 +52,38 @@ async def embed(call: Call) -> Reply:
         return orjson.dumps([fragment(vector) for vector in vectors])
 
     return Reply(body=await call.render(body, len(result.predictions)))
+
+
+async def embed_all(call: Call) -> Reply:
+    """For each input the vectors of its tokens, special ones too: the last hidden state."""
+    request = decode(EMBED_ALL, await call.body())
+    _no_prompt(request.prompt_name)
+    model = call.app.models.pick(request.model, "embed")
+    if model.by_token is None:
+        raise Problem(
+            400,
+            "no_token_vectors",
+            f"{model.name!r} gives no vectors of tokens: its graph has no output "
+            "last_hidden_state; export it with xlt export",
+            "model",
+        )
+    truncate = _truncate(request.truncate, request.truncation_direction)
+    items, encode = _rows_of(request.inputs, model, truncate)
+
+    def rows() -> Sequence[Row]:
+        made = encode()
+        _check_size(made)
+        return made
+
+    result = await call.compute(model.by_token, items, truncate=truncate, encode=rows)
+    n_vectors = sum(map(len, result.whole()))
+
+    def body() -> bytes:
+        return orjson.dumps(
+            [[fragment(vector) for vector in vec_LD] for vec_LD in result.predictions]
+        )
+
+    return Reply(body=await call.render(body, n_vectors))
 
 
 async def predict(call: Call) -> Reply:
@@ -169,6 +199,34 @@ async def info(call: Call) -> Reply:
     return Reply(body=orjson.dumps(answer))
 
 
+def _rows_of(
+    value: str | list[Any], model: Served, truncate: str | None
+) -> tuple[Sequence[Any], Callable[[], Sequence[Row]]]:
+    """The items of `inputs`, texts or token ids, and what makes their rows."""
+    texts, ids = inputs_of(value)
+    if ids is None:
+        return texts, model.encoder_for(truncate, texts)
+    check_ids(ids, model, "inputs")
+    return ids, rows_of_ids(model, ids, truncate)
+
+
+def _check_size(rows: Sequence[Row]) -> None:
+    """Refuse what would make an answer of too many numbers; it is some kilobytes a token.
+
+    Raises:
+        Problem: 413.
+    """
+    n_tokens = sum(row.width for row in rows)
+    if n_tokens > TOKEN_VECTORS:
+        raise Problem(
+            413,
+            "too_many_tokens",
+            f"the inputs have {n_tokens} tokens, each of which would have a vector; at most "
+            f"{TOKEN_VECTORS} are given at a time: send fewer inputs",
+            "inputs",
+        )
+
+
 def _model_type(model: Served) -> dict[str, Any]:
     if model.kind == "embed":
         return {"embedding": {"pooling": model.bundle.pooling or "mean"}}
@@ -261,6 +319,9 @@ OPERATIONS = [
     _tei("/embed", embed, "tei_embed", "Embeddings as plain lists.", kinds=("embed",),
          request=schemas.TeiEmbedRequest, response=list[list[float]],
          example={"inputs": ["Good morning."]}),
+    _tei("/embed_all", embed_all, "tei_embed_all", "Vectors of all tokens, not pooled.",
+         kinds=("embed",), request=schemas.TeiEmbedAllRequest,
+         response=list[list[list[float]]], example={"inputs": ["Good morning."]}),
     _tei("/predict", predict, "tei_predict", "Class scores of a text or a pair.", kinds=("pair",),
          request=schemas.TeiPredictRequest,
          response=list[schemas.TeiScore | list[schemas.TeiScore]],

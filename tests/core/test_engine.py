@@ -203,6 +203,30 @@ def test_token_vectors_are_pooled_as_the_bundle_says(make_bundle, bundles, pooli
     assert np.allclose(in_graph, vectors, atol=1e-6) == (pooling == "cls")
 
 
+def test_an_engine_for_tokens_gives_the_hidden_states_that_are_pooled(make_bundle, bundles):
+    engine = Engine.open(bundles["embed"], threads=1)
+    texts = [item.text for item in make_items("embed", np.random.default_rng(8), 9)]
+    found = replace(engine.for_tokens(), batch_tokens=90).predict(texts)
+    for text, hidden_LD in zip(texts, found, strict=True):
+        assert hidden_LD.dtype == np.float32
+        assert len(hidden_LD) == engine.encode([text])[0].width
+        (alone,) = engine.for_tokens().predict([text])
+        assert alone.tobytes() == hidden_LD.tobytes()
+    pooled = make_bundle("embed", outputs=["last_hidden_state"], pooling="last")
+    last = np.stack([hidden_LD[-1] / np.linalg.norm(hidden_LD[-1]) for hidden_LD in found])
+    assert np.allclose(Engine.open(pooled, threads=1).embed(texts), last, atol=1e-6)
+    with pytest.raises(ModelError, match="vectors of tokens"):
+        engine.for_tokens().embed(texts)
+
+
+def test_token_vectors_that_are_not_there_are_refused(make_bundle, engines):
+    pooled = Engine.open(make_bundle("embed", outputs=["sentence_embedding"]), threads=1)
+    for engine in (pooled, engines["pair"]):
+        assert engine.token_output is None
+        with pytest.raises(ModelError, match="no output last_hidden_state"):
+            engine.for_tokens()
+
+
 def test_token_types_are_fed_when_the_graph_wants_them(make_bundle):
     pair = Pair(id="", text_a="the cat", text_b="sat")
     typed = Engine.open(make_bundle("pair", name="a", family="bert", types=True), threads=1)

@@ -75,8 +75,11 @@ def write_tokenizer(folder):
     return tokenizer
 
 
-def write_graph(path, kind, vocab_size, n_out, seed):
-    """Table lookup; then a linear layer on every token, or on the maximum over tokens."""
+def write_graph(path, kind, vocab_size, n_out, seed, *, pooled=False):
+    """Table lookup; then a linear layer on every token, or on the maximum over tokens.
+
+    An encoder gives its token vectors, or with `pooled` the first of them alone.
+    """
     rng = np.random.default_rng(seed)
     table = rng.standard_normal((vocab_size - 1, WIDTH)).astype(np.float32)  # crashbomb: no row
     table[vocab_size - 2] = np.inf  # nanbomb
@@ -92,6 +95,9 @@ def write_graph(path, kind, vocab_size, n_out, seed):
         if kind == "span":
             for i, name in enumerate(outputs):
                 nodes.append(helper.make_node("Gather", ["scores", f"place{i}"], [name], axis=-1))
+        elif pooled:
+            outputs = ["sentence_embedding"]
+            nodes.append(helper.make_node("Gather", ["scores", "place0"], outputs, axis=1))
         else:
             outputs = ["last_hidden_state"] if kind == "embed" else outputs
             nodes.append(helper.make_node("Identity", ["scores"], outputs))
@@ -138,12 +144,13 @@ KINDS = {  # bundle name -> task, width of the last layer
 }
 
 
-def write_bundle(folder, name, *, seed=1, **manifest):
+def write_bundle(folder, name, *, seed=1, pooled=False, **manifest):
     task, n_out = KINDS[name]
     record = TASKS[task]
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = write_tokenizer(folder)
-    write_graph(folder / "onnx/model.onnx", record.kind, tokenizer.get_vocab_size(), n_out, seed)
+    size = tokenizer.get_vocab_size()
+    write_graph(folder / "onnx/model.onnx", record.kind, size, n_out, seed, pooled=pooled)
     fields = {
         "name": name,
         "task": record.to_json(),
@@ -167,6 +174,12 @@ def bundles(tmp_path_factory) -> dict[str, Path]:
         )
         for seed, name in enumerate(KINDS)
     }
+
+
+@pytest.fixture
+def make_bundle(tmp_path):
+    """Write a bundle of its own: make_bundle("encoder", pooled=True) -> its folder."""
+    return lambda name, **changes: write_bundle(tmp_path / name, name, **changes)
 
 
 @pytest.fixture(scope="session")

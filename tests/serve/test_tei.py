@@ -35,6 +35,66 @@ def test_embed_is_always_a_list_of_vectors(server, engines):
     np.testing.assert_allclose(np.linalg.norm(cut, axis=1), 1, atol=1e-6)
 
 
+def test_embed_all_is_the_last_hidden_state_of_every_token(server, engines):
+    engine = engines["encoder"]
+    answer = server.post("/embed_all", {"inputs": TEXTS})
+    for text, vectors, pooled in zip(TEXTS, answer, engine.embed(TEXTS), strict=True):
+        found = np.array(vectors, np.float32)
+        (row,) = engine.encode([text])
+        feeds = {"input_ids": row.ids[None], "attention_mask": np.ones_like(row.ids[None])}
+        (hidden,) = engine.session.run(feeds, ["last_hidden_state"])
+        assert found.shape == (row.width, hidden.shape[2])  # special tokens are there
+        assert np.array_equal(found, hidden[0])
+        mean = found.mean(axis=0)
+        np.testing.assert_allclose(mean / np.linalg.norm(mean), pooled, atol=1e-6)
+    one = server.post("/embed_all", {"inputs": TEXTS[0], "prompt_name": None, "normalize": True})
+    assert one == answer[:1]
+    ids = engine.encoder.tokenizer.encode(TEXTS[0]).ids
+    assert server.post("/embed_all", {"inputs": ids}) == answer[:1]
+    assert server.post("/embed_all", {"inputs": [ids, ids]}) == answer[:1] * 2
+
+
+def test_embed_all_truncates_as_embed_does(server):
+    long = " ".join(["the cat"] * 400) + " x"
+    left = server.post("/embed_all", {"inputs": long, "truncation_direction": "left"})
+    right = server.post("/embed_all", {"inputs": long})
+    limit = server.call("GET", "/info")[2]["max_input_length"]
+    assert len(left[0]) == len(right[0]) == limit
+    assert left != right
+    status, headers, answer = server.call("POST", "/embed_all", {"inputs": long, "truncate": False})
+    assert (status, answer["error_type"]) == (422, "Validation")
+    headers = server.call("POST", "/embed_all", {"inputs": [long, "a"]})[1]
+    assert headers["x-xlt-truncated"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        ({"inputs": "nanbomb"}, 424, "Backend"),
+        ({"inputs": ["a", "a crashbomb"]}, 424, "Backend"),
+        ({"inputs": []}, 400, "Empty"),
+        ({"inputs": ""}, 400, "Empty"),
+        ({"inputs": [10**6]}, 422, "Validation"),
+        ({"inputs": ["a", [1]]}, 422, "Validation"),
+        ({"inputs": "a", "prompt_name": "query"}, 422, "Validation"),
+        ({"inputs": "a", "model": "xnli"}, 422, "Validation"),
+        ({"inputs": [[5] * 255] * 70}, 413, "Validation"),
+    ],
+)
+def test_embed_all_refuses_in_tei_s_words(server, body, status, kind):
+    found, _, answer = server.call("POST", "/embed_all", body)
+    assert (found, answer["error_type"]) == (status, kind), answer
+
+
+def test_embed_all_of_a_graph_without_token_vectors_says_so(run_server, make_bundle):
+    server = run_server({"encoder": make_bundle("encoder", pooled=True)})
+    assert len(server.post("/embed", {"inputs": "the cat"})) == 1
+    status, _, answer = server.call("POST", "/embed_all", {"inputs": "the cat"})
+    assert (status, answer["error_type"]) == (422, "Validation")
+    assert "last_hidden_state" in answer["error"]
+    server.stop()
+
+
 def test_hugging_face_s_client_works_by_address(server, engines):
     import requests
     from huggingface_hub import InferenceClient, utils
