@@ -208,6 +208,9 @@ def _faults(manifest: dict[str, Any]) -> list[str]:
     faults.extend(f"{name!r} is not among the files" for name in needed if name not in files)
     if manifest.get("pooling") not in POOLINGS:
         faults.append(f"unknown pooling {manifest['pooling']!r}")
+    widths = manifest.get("dimensions") or []
+    if not isinstance(widths, list) or not all(type(w) is int and w > 0 for w in widths):
+        faults.append(f"dimensions {widths!r} are not a list of widths")
     return faults
 
 

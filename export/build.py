@@ -178,6 +178,7 @@ def _manifest(
         "pooling": job.pooling,
         "layer": job.layer,
         "layers": job.checkpoint.depth,
+        **({"dimensions": list(job.dimensions)} if job.dimensions else {}),
         "variants": {"fp32": {"file": str(MODEL_FILE), "files": files}},
         "trained_on": dict(job.trained_on),
         "lineage": dict(job.lineage),

@@ -97,6 +97,9 @@ def _what(job: Job, max_length: int) -> str:
             f"- Vectors: hidden state {job.layer} of {job.checkpoint.depth}, {job.pooling} "
             "pooling, L2 norm 1; later blocks are not in the graph"
         )
+    if job.dimensions:
+        widths = ", ".join(map(str, job.dimensions))
+        lines.append(f"- Vectors may be cut to {widths} numbers and scaled to length 1 again")
     return "\n".join(lines)
 
 

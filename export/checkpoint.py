@@ -7,7 +7,7 @@ Everything is read from the small files (config.json, modules.json ...); weights
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ HEADS = {
     "Model": "embed",
 }
 DEPTH_KEYS = ("num_hidden_layers", "n_layers", "num_layers")
+WIDTH_KEYS = ("hidden_size", "dim", "d_model")
 WEIGHTS = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -94,6 +95,15 @@ class Checkpoint:
         return str(self.config["model_type"])
 
     @property
+    def width(self) -> int:
+        """Numbers in a hidden state.
+
+        Raises:
+            ModelError: config.json does not say.
+        """
+        return _number(self.path, self.config, WIDTH_KEYS, "how wide hidden states are")
+
+    @property
     def public_name(self) -> str:
         """The hub id, or the folder's name: nothing of this machine."""
         return self.path.resolve().name if self.is_local else self.source
@@ -150,7 +160,7 @@ def read_checkpoint(folder: Path, *, source: str = "") -> Checkpoint:
         architecture=architecture,
         kind=kind,
         labels=_labels(folder, config) if kind in {"pair", "tag"} else (),
-        depth=_depth(folder, config),
+        depth=_number(folder, config, DEPTH_KEYS, "how many blocks there are"),
         sentence=sentence,
     )
 
@@ -213,12 +223,13 @@ def _labels(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(label for _, label in ordered)
 
 
-def _depth(folder: Path, config: Mapping[str, Any]) -> int:
-    for key in DEPTH_KEYS:
+def _number(folder: Path, config: Mapping[str, Any], keys: Sequence[str], what: str) -> int:
+    """The first of the keys that holds a number."""
+    for key in keys:
         if isinstance(config.get(key), int):
             return int(config[key])
     raise ModelError(
-        f"{folder}/config.json does not say how many blocks there are ({', '.join(DEPTH_KEYS)})",
+        f"{folder}/config.json does not say {what} ({', '.join(keys)})",
         "name an encoder that transformers knows",
     )
 

@@ -43,6 +43,10 @@ __all__ = ["export"]
 @click.option(
     "--pooling", metavar="mean|cls|last", help="Encoders: tokens to one vector [default: mean]."
 )
+@click.option(
+    "--dimensions", metavar="LIST",
+    help="Encoders trained so (Matryoshka): widths, such as 64,128, that vectors may be cut to.",
+)  # fmt: skip
 @data_option
 @force_option
 @json_option

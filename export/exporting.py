@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Exported:
             "layer": job.layer,
             "layers": job.checkpoint.depth,
             "pooling": job.pooling,
+            "dimensions": list(job.dimensions),
             "parity": dict(self.parity),
         }
 
@@ -60,6 +61,7 @@ def export(
     precision: str = "fp32",
     layer: str | int | None = None,
     pooling: str | None = None,
+    dimensions: str | Sequence[int] | None = None,
     data: Path | None = None,
     force: bool = False,
     dry_run: bool = False,
@@ -81,6 +83,8 @@ def export(
         layer: encoders: the K of hidden_states[K], 1..depth, or `last`. Default: 14 of 24 blocks,
             8 of 12 (XTREME), else the last; sentence-embedding models: the last.
         pooling: encoders: mean (default), cls or last; sentence-embedding models: their own.
+        dimensions: encoders trained so (Matryoshka): widths that their vectors may be cut to,
+            numbers or a comma list; recorded for `xlt serve`, the graph is the same.
         data: data root whose dev text joins the parity gate; default, the run's.
         force: write again, and replace what is there.
         dry_run: say what would be done and do nothing.
@@ -94,7 +98,9 @@ def export(
         CheckFailed: the graph and PyTorch differ; the folder is kept as `NAME.failed`.
         MissingExtra: a package of the extra `export` is not installed.
     """
-    settings = Settings.parse(precision=precision, layer=layer, pooling=pooling)
+    settings = Settings.parse(
+        precision=precision, layer=layer, pooling=pooling, dimensions=dimensions
+    )
     out = Path.cwd() / out if out is not None and not out.name else out  # `--out .`
     found = find_model(model)
     jobs = plan(found, out=out, task=task, settings=settings)
@@ -149,6 +155,8 @@ def _key(job: Job, settings: Settings, versions: Mapping[str, str]) -> str:
             "precision": settings.precision,
             "facts": [dict(f) for f in (job.trained_on, job.lineage, job.dev, job.baseline)],
             "versions": dict(versions),
+            # only where there are some: bundles from before the flag stay what they are
+            **({"dimensions": list(job.dimensions)} if job.dimensions else {}),
         }
     )
 

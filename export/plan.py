@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,17 +30,26 @@ NAMED_ELSEWHERE = {"path", "task", "serves", "dev", "baseline"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The flags that shape bundles, checked. `layer` and `pooling` None: the model's default."""
+    """The flags that shape bundles, checked. `layer` and `pooling` None: the model's default.
+
+    `dimensions`: widths that an encoder's vectors may be cut to, ascending.
+    """
 
     precision: str = "fp32"
     layer: str | None = None
     pooling: str | None = None
+    dimensions: tuple[int, ...] = ()
 
     @classmethod
     def parse(
-        cls, *, precision: str = "fp32", layer: str | int | None = None, pooling: str | None = None
+        cls,
+        *,
+        precision: str = "fp32",
+        layer: str | int | None = None,
+        pooling: str | None = None,
+        dimensions: str | Sequence[int] | None = None,
     ) -> Settings:
-        """Check the flags.
+        """Check the flags; `dimensions` may be a comma list.
 
         Raises:
             UsageError: all that is wrong, at once.
@@ -55,14 +64,20 @@ class Settings:
             mistakes.append(f"--layer {layer}: a block number or `last`")
         if pooling is not None and pooling not in POOLINGS:
             mistakes.append(f"--pooling {pooling}: one of {', '.join(POOLINGS)}")
+        if dimensions is None:
+            dimensions = ()
+        listed = dimensions.split(",") if isinstance(dimensions, str) else map(str, dimensions)
+        widths, wrong = _widths(listed)
+        mistakes += wrong
         if mistakes:
             raise UsageError.all_of(mistakes, "xlt export --help")
-        return cls(precision=precision, layer=layer, pooling=pooling)
+        return cls(precision=precision, layer=layer, pooling=pooling, dimensions=widths)
 
     @property
     def encoder_only(self) -> list[str]:
         """The given flags that act on encoders and on nothing else."""
-        return [f"--{name}" for name in ("layer", "pooling") if getattr(self, name) is not None]
+        names = ("layer", "pooling", "dimensions")
+        return [f"--{name}" for name in names if getattr(self, name) not in (None, ())]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +89,7 @@ class Job:
         task: the resolved record, labels in the order of the logits.
         layer: number of the last block kept (embed), None otherwise.
         pooling: mean, cls or last (embed), None otherwise.
+        dimensions: widths below the model's that vectors may be cut to (embed), or none.
         max_length: the most tokens that a sentence model was made for; None: the task's.
         dev: scores on English dev, from the run.
         baseline: facts of the training data, such as the most frequent tag of each word.
@@ -87,6 +103,7 @@ class Job:
     answers: tuple[str, ...]
     layer: int | None = None
     pooling: str | None = None
+    dimensions: tuple[int, ...] = ()
     max_length: int | None = None
     trained_on: Mapping[str, Any] = field(default_factory=dict)
     lineage: Mapping[str, Any] = field(default_factory=dict)
@@ -136,7 +153,7 @@ def plan(
         jobs = [_checkpoint_job(found, out, task, settings)]
     if settings.encoder_only and not any(job.task.kind == "embed" for job in jobs):
         raise UsageError(
-            f"{' and '.join(settings.encoder_only)} act on the encoder, and none is exported",
+            f"{', '.join(settings.encoder_only)}: for encoders alone, and none is exported",
             "leave the flag out, or export an encoder",
         )
     return jobs
@@ -226,6 +243,7 @@ def _job(
     resolved = resolve_task(checkpoint, task, name=target.name)
     if resolved.kind == "embed":
         facts["layer"] = _layer(settings.layer, checkpoint)
+        facts["dimensions"] = _dimensions(settings.dimensions, checkpoint)
         sentence = checkpoint.sentence
         facts["pooling"] = settings.pooling or (sentence.pooling if sentence else "mean")
         facts["max_length"] = sentence.max_length if sentence else None
@@ -256,6 +274,29 @@ def _layer(wanted: str | None, checkpoint: Checkpoint) -> int:
             f"--layer 0: {checkpoint.model_type} cannot run without a block", "take 1 or more"
         )
     return layer
+
+
+def _widths(listed: Iterable[str]) -> tuple[tuple[int, ...], list[str]]:
+    """The widths of `--dimensions`, ascending, and what is wrong with them."""
+    widths: list[int] = []
+    mistakes = []
+    for text in (part.strip() for part in listed):
+        if not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
+            mistakes.append(f"--dimensions {text!r}: a number above 0, or several with commas")
+        elif int(text) in widths:
+            mistakes.append(f"--dimensions: {text} is given twice")
+        else:
+            widths.append(int(text))
+    return tuple(sorted(widths)), mistakes
+
+
+def _dimensions(wanted: tuple[int, ...], checkpoint: Checkpoint) -> tuple[int, ...]:
+    if wanted and wanted[-1] >= checkpoint.width:
+        raise UsageError(
+            f"--dimensions {wanted[-1]}: {checkpoint.source} gives vectors of {checkpoint.width}",
+            "name smaller widths; the whole vector is always there",
+        )
+    return wanted
 
 
 def _trained_on(run: Run, source: str | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from xlt.bundle import Bundle, find_bundles
 from xlt.encode import Row
 from xlt.engine import Engine
-from xlt.errors import UsageError, did_you_mean
+from xlt.errors import ModelError, UsageError, did_you_mean
 from xlt.serve.errors import Problem
 from xlt.serve.metrics import Metrics
 from xlt.serve.warmup import probe, tune
@@ -147,6 +147,7 @@ class Models:
             if served.kind == "embed":
                 (output,) = served.run(engine.encode([probe("embed")]))
                 served.dimensions = len(output["sentence_embedding"])
+                _check_widths(served)
             if engine.token_output is not None:
                 served.by_token = replace(served, engine=engine.for_tokens())
         return served
@@ -230,6 +231,20 @@ class Models:
     def _loading(self) -> Problem:
         self.metrics.rejected("not_ready")
         return Problem(503, "not_ready", "the models are still loading", retry_after=1.0)
+
+
+def _check_widths(model: Served) -> None:
+    """Refuse a bundle that declares widths which its vectors do not have.
+
+    Raises:
+        ModelError: names the width.
+    """
+    if model.dimensions is not None and max(model.cut_to, default=0) > model.dimensions:
+        raise ModelError(
+            f"{model.bundle.path}: its vectors have {model.dimensions} dimensions and cannot be "
+            f"cut to {max(model.cut_to)}",
+            "export it again with smaller --dimensions",
+        )
 
 
 def find_sources(arguments: Sequence[str], precision: dict[str, str]) -> list[Source]:

@@ -4,7 +4,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from xlt.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,7 @@ def work(tiny_world, tmp_path_factory):
 
     xlt("train", "--model", "compact", "--data", tiny_world, "--pretrain-steps", 10, "--steps", 20,
         "--intermediate", "mnli", "--target", "xnli,udpos,xquad,mlqa", "--threads", 1)  # fmt: skip
-    xlt("export")
+    xlt("export", "--dimensions", "16,8")
     folder.joinpath("table.txt").write_text(xlt("eval", "--langs", "all", "--threads", 1))
     return folder
 
@@ -63,10 +66,10 @@ def test_official_scorer_reads_the_predictions_and_agrees(work, tiny_world):
     assert again["f1"] == results["tasks"]["udpos"]["f1"]["qca"]
 
 
-def test_server_gives_the_labels_that_eval_wrote(work, tiny_world):
+@pytest.fixture(scope="module")
+def client(work):
+    """A client of `xlt serve` on the bundles of the run."""
     from xlt import Client
-    from xlt.data import DataRoot
-    from xlt.tasks import TASKS
 
     server = subprocess.Popen(
         [sys.executable, "-m", "xlt", "serve", "xlt-run", "--port", "0", "--threads", "1"],
@@ -75,11 +78,29 @@ def test_server_gives_the_labels_that_eval_wrote(work, tiny_world):
     with server:
         try:
             url = server.stdout.readline().strip().removeprefix("serving on ")
-            examples = DataRoot(tiny_world).read(TASKS["xnli"], "qba", "test").examples
             with Client(url) as client:
-                served = client.classify([(e.text_a, e.text_b) for e in examples], model="xnli")
-            path = work / "xlt-run" / "results" / "predictions" / "xnli" / "test-qba.tsv"
-            assert [answer.label for answer in served] == path.read_text().split()
+                yield client
         finally:
             server.terminate()
     assert server.returncode == 0
+
+
+def test_server_gives_the_labels_that_eval_wrote(work, client, tiny_world):
+    from xlt.data import DataRoot
+    from xlt.tasks import TASKS
+
+    examples = DataRoot(tiny_world).read(TASKS["xnli"], "qba", "test").examples
+    served = client.classify([(e.text_a, e.text_b) for e in examples], model="xnli")
+    path = work / "xlt-run" / "results" / "predictions" / "xnli" / "test-qba.tsv"
+    assert [answer.label for answer in served] == path.read_text().split()
+
+
+def test_server_cuts_vectors_to_the_widths_named_at_the_export(client):
+    texts = ["the cat sleeps", "a river in the north"]
+    full = client.embed(texts)
+    for width in (8, 16):
+        cut = full[:, :width] / np.linalg.norm(full[:, :width], axis=1, keepdims=True)
+        assert np.allclose(client.embed(texts, dimensions=width), cut, atol=1e-6)
+    for width in (4, 12, full.shape[1] + 1):
+        with pytest.raises(UsageError, match=f"not {width}"):
+            client.embed(texts, dimensions=width)

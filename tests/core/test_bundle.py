@@ -109,6 +109,9 @@ def test_paths_that_leave_the_bundle_are_refused(make_bundle, name):
         ({"variants": {"fp32": {"file": "a", "files": ["a"]}}}, "'a' is not among the files"),
         ({"files": {"config.json": 3}}, "no hash for 'config.json'.*'tokenizer.json' is not"),
         ({"pooling": "max"}, "unknown pooling 'max'"),
+        ({"dimensions": 64}, "dimensions 64 are not a list of widths"),
+        ({"dimensions": [64, 0]}, r"dimensions \[64, 0\] are not"),
+        ({"dimensions": [True]}, r"dimensions \[True\] are not"),
     ],
 )
 def test_a_wrong_manifest_says_what_is_wrong(make_bundle, fields, why):

@@ -44,6 +44,8 @@ def test_dry_run_names_the_bundles(run_folder):
     [
         (["--layer", "9"], 2, "has blocks 1..3"),
         (["--precision", "int8"], 2, "--precision int8"),
+        (["--dimensions", "64"], 2, "gives vectors of 32"),
+        (["--dimensions", "8;16"], 2, "--dimensions '8;16'"),
         (["--device", "gpu"], 2, "unknown device"),
         (["--device", "cuda:99"], 4, "cuda:99"),
         (["--task", "udpos"], 4, "kind embed"),

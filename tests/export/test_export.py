@@ -131,6 +131,16 @@ def test_unchanged_bundles_are_kept_and_changed_ones_made_again(run_folder, caps
     assert "kept" in capsys.readouterr().err
 
 
+def test_dimensions_are_in_the_manifest_and_make_another_bundle(run_folder):
+    plain = next(item for item in export(run_folder) if item.name == "encoder")
+    assert "dimensions" not in Bundle.open(plain.path).manifest
+    done = {item.name: item.status for item in export(run_folder, dimensions=[16, 8])}
+    assert done == {"xquad": "kept", "udpos": "kept", "encoder": "exported"}
+    assert Bundle.open(plain.path).manifest["dimensions"] == [8, 16]
+    assert "cut to 8, 16 numbers" in (plain.path / "README.md").read_text()
+    assert export(run_folder, task="tatoeba", dimensions="8,16")[0].status == "kept"
+
+
 def test_damaged_bundle_of_a_run_is_made_again(run_folder):
     export(run_folder, task="udpos")
     graph = run_folder / "bundles/udpos/onnx/model.onnx"

@@ -87,15 +87,42 @@ def test_block_can_be_chosen_within_the_depth(checkpoints, tmp_path):
 
 
 def test_all_flag_mistakes_come_at_once():
-    with pytest.raises(UsageError, match="3 mistakes") as caught:
-        Settings.parse(precision="fp32,int8", layer="half", pooling="max")
-    for said in ("int8", "half", "max"):
+    with pytest.raises(UsageError, match="6 mistakes") as caught:
+        Settings.parse(precision="fp32,int8", layer="half", pooling="max", dimensions="8,0,wide,8")
+    for said in ("int8", "half", "max", "dimensions '0'", "wide", "8 is given twice"):
         assert said in caught.value.message
 
 
 def test_encoder_flags_without_an_encoder(checkpoints, tmp_path):
-    with pytest.raises(UsageError, match="--layer and --pooling act on the encoder"):
-        job_of(checkpoints(), tmp_path, layer="2", pooling="mean")
+    with pytest.raises(UsageError, match="--layer, --pooling, --dimensions: for encoders alone"):
+        job_of(checkpoints(), tmp_path, layer="2", pooling="mean", dimensions="8")
+
+
+@pytest.mark.parametrize("given", ["16, 4,8", [8, 4, 16], (16, 8, 4)])
+def test_dimensions_are_recorded_in_order(checkpoints, tmp_path, given):
+    folder = checkpoints(kind="embed")
+    assert job_of(folder, tmp_path, dimensions=given).dimensions == (4, 8, 16)
+    assert job_of(folder, tmp_path).dimensions == ()
+
+
+@pytest.mark.parametrize("model_type", ["xlm-roberta", "distilbert"])
+def test_dimensions_are_below_the_encoders_width(checkpoints, tmp_path, model_type):
+    folder = checkpoints(model_type, kind="embed")
+    assert job_of(folder, tmp_path, dimensions="31").dimensions == (31,)
+    with pytest.raises(UsageError, match="gives vectors of 32"):
+        job_of(folder, tmp_path, dimensions="8,32")
+
+
+@pytest.mark.parametrize("given", ["", "0", "-4", "8,", "4.5", "٤", "9" * 12, [True], [8, 8]])
+def test_what_is_no_list_of_widths_is_refused(given):
+    with pytest.raises(UsageError, match="--dimensions"):
+        Settings.parse(dimensions=given)
+
+
+def test_dimensions_of_a_run_are_the_encoders(run_folder):
+    settings = Settings.parse(dimensions="8")
+    jobs = plan(find_model(run_folder), out=None, task=None, settings=settings)
+    assert [job.dimensions for job in jobs] == [(), (), (8,)]
 
 
 def test_checkpoint_needs_out(checkpoints):

@@ -88,6 +88,13 @@ def test_warm_up_finds_a_batch_size_and_a_speed_for_every_kind(bundles, name):
     assert served.kind in KINDS
 
 
+def test_widths_that_the_vectors_do_not_have_are_refused(make_bundle):
+    models = Models(Loading(device="cpu", threads=1, warm_up=False), Metrics())
+    folder = make_bundle("encoder", dimensions=[8, 32])
+    with pytest.raises(ModelError, match="16 dimensions and cannot be cut to 32"):
+        models.load(Source(name="encoder", path=folder))
+
+
 def test_arguments_name_models(bundles, tmp_path):
     assert split_argument("a=b") == ("a", tmp_path.__class__("b"))
     odd = tmp_path / "x=y"
