@@ -20,6 +20,7 @@ from xlt.serve.models import Served
 from xlt.serve.openai import check_ids, cut, inputs_of, rows_of_ids
 from xlt.serve.routes import Operation
 from xlt.serve.schemas import decode, decoder
+from xlt.serve.tei_tokens import ALL_KINDS, any_model, detokenize, tokenize
 from xlt.serve.vectors import check_count, cosines, fragment, stacked
 
 __all__ = ["OPERATIONS"]
@@ -29,9 +30,6 @@ EMBED_ALL = decoder(schemas.TeiEmbedAllRequest)
 PREDICT = decoder(schemas.TeiPredictRequest)
 RERANK = decoder(schemas.TeiRerankRequest)
 SIMILARITY = decoder(schemas.TeiSimilarityRequest)
-TOKENIZE = decoder(schemas.TeiTokenizeRequest)
-DECODE = decoder(schemas.TeiDecodeRequest)
-ALL_KINDS = ("embed", "pair", "tag", "span", "choice")
 TOKEN_VECTORS = 16384  # in one answer: TEI's 32 inputs of 512 tokens
 
 
@@ -139,43 +137,9 @@ async def similarity(call: Call) -> Reply:
     return Reply(body=orjson.dumps(scores.tolist()))
 
 
-async def tokenize(call: Call) -> Reply:
-    """Tokens with their places in the text."""
-    request = decode(TOKENIZE, await call.body())
-    tokenizer = _any_model(call, request.model).engine.encoder.tokenizer
-    texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
-
-    def body() -> bytes:
-        return orjson.dumps(
-            [_tokens(tokenizer, text, add=request.add_special_tokens) for text in texts]
-        )
-
-    return Reply(body=await call.in_thread(body))
-
-
-async def detokenize(call: Call) -> Reply:
-    """Texts of token ids."""
-    request = decode(DECODE, await call.body())
-    model = _any_model(call, request.model)
-    values = request.ids
-    if not values:
-        raise Problem(400, "empty_input", "ids: the list is empty", "ids")
-    lists: list[Any] = list(values) if isinstance(values[0], list) else [values]
-    if any(not isinstance(ids, list) or any(isinstance(t, list) for t in ids) for ids in lists):
-        raise _invalid("ids are token ids, or lists of token ids, not a mixture", "ids")
-    check_ids(lists, model, "ids")
-    tokenizer = model.engine.encoder.tokenizer
-    skip = request.skip_special_tokens
-
-    def body() -> bytes:
-        return orjson.dumps([tokenizer.decode(ids, skip_special_tokens=skip) for ids in lists])
-
-    return Reply(body=await call.in_thread(body))
-
-
 async def info(call: Call) -> Reply:
     """What is served, in TEI's words."""
-    model = _any_model(call, call.query("model"))
+    model = any_model(call, call.query("model"))
     limits = call.app.settings.limits
     answer = {
         "model_id": model.name,
@@ -239,14 +203,6 @@ def _model_type(model: Served) -> dict[str, Any]:
     }
 
 
-def _any_model(call: Call, name: str | None) -> Served:
-    """The model of a name; without one the embedder, or the only model."""
-    models = call.app.models
-    if name is None and sum(m.kind == "embed" for m in models.table.values()) == 1:
-        return models.pick(None, "embed")
-    return models.pick(name, *ALL_KINDS)
-
-
 def _pairs_of(value: str | list[Any]) -> tuple[list[Pair], bool]:
     """Pairs, and whether the request was for a single one."""
     if isinstance(value, str):
@@ -291,20 +247,6 @@ def _invalid(message: str, param: str) -> Problem:
 def _logits(result: Result, index: int) -> list[float]:
     logits: list[float] = result.outputs[index]["logits"].tolist()
     return logits
-
-
-def _tokens(tokenizer: Any, text: str, *, add: bool) -> list[dict[str, Any]]:
-    encoding = tokenizer.encode(text, add_special_tokens=add)
-    found: list[dict[str, Any]] = []
-    for token, name, (start, stop), special in zip(
-        encoding.ids, encoding.tokens, encoding.offsets, encoding.special_tokens_mask, strict=True
-    ):
-        if special:
-            found.append({"id": token, "text": name, "special": True, "start": None, "stop": None})
-        else:
-            part = {"text": text[start:stop], "special": False, "start": start, "stop": stop}
-            found.append({"id": token, **part})
-    return found
 
 
 def _tei(path: str, handler: Any, name: str, summary: str, **more: Any) -> Operation:

@@ -1,0 +1,79 @@
+"""The tokenizer's routes of text-embeddings-inference: texts to tokens, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from xlt.serve import schemas_tei as schemas
+from xlt.serve.call import Call
+from xlt.serve.errors import Problem
+from xlt.serve.http import Reply
+from xlt.serve.models import Served
+from xlt.serve.openai import check_ids
+from xlt.serve.schemas import decode, decoder
+
+__all__ = ["ALL_KINDS", "any_model", "detokenize", "tokenize"]
+
+TOKENIZE = decoder(schemas.TeiTokenizeRequest)
+DECODE = decoder(schemas.TeiDecodeRequest)
+ALL_KINDS = ("embed", "pair", "tag", "span", "choice")
+
+
+async def tokenize(call: Call) -> Reply:
+    """Tokens with their places in the text."""
+    request = decode(TOKENIZE, await call.body())
+    tokenizer = any_model(call, request.model).engine.encoder.tokenizer
+    texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
+
+    def body() -> bytes:
+        return orjson.dumps(
+            [_tokens(tokenizer, text, add=request.add_special_tokens) for text in texts]
+        )
+
+    return Reply(body=await call.in_thread(body))
+
+
+async def detokenize(call: Call) -> Reply:
+    """Texts of token ids."""
+    request = decode(DECODE, await call.body())
+    model = any_model(call, request.model)
+    values = request.ids
+    if not values:
+        raise Problem(400, "empty_input", "ids: the list is empty", "ids")
+    lists: list[Any] = list(values) if isinstance(values[0], list) else [values]
+    if any(not isinstance(ids, list) or any(isinstance(t, list) for t in ids) for ids in lists):
+        raise Problem(
+            400, "invalid_field", "ids are token ids, or lists of token ids, not a mixture", "ids"
+        )
+    check_ids(lists, model, "ids")
+    tokenizer = model.engine.encoder.tokenizer
+    skip = request.skip_special_tokens
+
+    def body() -> bytes:
+        return orjson.dumps([tokenizer.decode(ids, skip_special_tokens=skip) for ids in lists])
+
+    return Reply(body=await call.in_thread(body))
+
+
+def any_model(call: Call, name: str | None) -> Served:
+    """The model of a name; without one the embedder, or the only model."""
+    models = call.app.models
+    if name is None and sum(m.kind == "embed" for m in models.table.values()) == 1:
+        return models.pick(None, "embed")
+    return models.pick(name, *ALL_KINDS)
+
+
+def _tokens(tokenizer: Any, text: str, *, add: bool) -> list[dict[str, Any]]:
+    encoding = tokenizer.encode(text, add_special_tokens=add)
+    found: list[dict[str, Any]] = []
+    for token, name, (start, stop), special in zip(
+        encoding.ids, encoding.tokens, encoding.offsets, encoding.special_tokens_mask, strict=True
+    ):
+        if special:
+            found.append({"id": token, "text": name, "special": True, "start": None, "stop": None})
+        else:
+            part = {"text": text[start:stop], "special": False, "start": start, "stop": stop}
+            found.append({"id": token, **part})
+    return found
