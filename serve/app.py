@@ -39,6 +39,7 @@ from xlt.serve.routes import operations
 from xlt.serve.scheduler import Scheduler
 from xlt.serve.settings import Settings
 from xlt.serve.tracing import NoSpans, Spans
+from xlt.serve.vitals import CHECK_SECONDS
 
 __all__ = ["App"]
 
@@ -74,8 +75,10 @@ class App:
         self.refusing = False  # and new work is refused
         self.dropped = 0  # requests that the end of draining cut off
         self.fatal: XltError | None = None
+        self.check_seconds = CHECK_SECONDS
         self.loader = ThreadPoolExecutor(1, thread_name_prefix="xlt-load")
         self.loading: asyncio.Task[None] | None = None
+        self.asking: asyncio.Task[None] | None = None
         self.operations = operations(settings)
         self.dialects = {operation.path: operation.dialect for operation in self.operations}
         self.inner = self._stack()
@@ -103,11 +106,13 @@ class App:
         self.metrics.worker_alive.set_function(lambda: float(self.scheduler.worker.alive))
         self.models.awaited = {source.name: source for source in sources}
         self.loading = asyncio.create_task(self._load(sources))
+        self.asking = asyncio.create_task(self._ask_failing())
 
     async def stop(self) -> None:
         """Stop the threads; what is in flight has been answered or its time is over."""
-        if self.loading is not None:
-            self.loading.cancel()
+        for task in (self.loading, self.asking):
+            if task is not None:
+                task.cancel()
         self.loader.shutdown(wait=False, cancel_futures=True)
         self.scheduler.close()
         self.spans.close()
@@ -122,6 +127,14 @@ class App:
             if self.fatal is bug:
                 log.error("loading failed", exc_info=error)
             self.on_fatal()
+
+    async def _ask_failing(self) -> None:
+        """Find out when failing models answer again: no requests come to one that is not ready."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self.check_seconds)
+            for served in self.models.failing:
+                await loop.run_in_executor(self.loader, served.check)
 
     async def load(self, source: Source) -> Served:
         """Load a model and let it answer under its name; a model it replaces serves until then.
@@ -150,7 +163,7 @@ class App:
             return "models are loading: " + ", ".join(self.models.awaited)
         if not self.scheduler.worker.alive:
             return "the worker is down or stuck"
-        return None
+        return "; ".join(str(served.vitals.reason) for served in self.models.failing) or None
 
     @staticmethod
     def busy(seconds: float) -> bool:

@@ -16,7 +16,7 @@ from xlt.serve.http import Disconnected, Receive, Scope
 from xlt.serve.limits import clamp_timeout
 from xlt.serve.models import Served
 from xlt.serve.scheduler import Work
-from xlt.serve.worker import RowFault
+from xlt.serve.vitals import RowFault
 
 if TYPE_CHECKING:
     from xlt.serve.app import App

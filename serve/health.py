@@ -20,7 +20,7 @@ async def live(call: Call) -> Reply:
 
 
 async def ready(call: Call) -> Reply:
-    """All models are loaded and warm, the worker computes, and no shutdown has begun.
+    """All models are loaded and answer, the worker computes, and no shutdown has begun.
 
     Raises:
         Problem: 503 with the reason.

@@ -115,7 +115,10 @@ async def model_metadata(call: Call) -> Reply:
 
 async def model_ready(call: Call) -> Reply:
     """Whether a model answers."""
-    return _json({"name": _model(call).name, "ready": True})
+    model = _model(call)
+    if model.vitals.reason is not None:
+        raise Problem(503, "not_ready", model.vitals.reason, retry_after=1.0)
+    return _json({"name": model.name, "ready": True})
 
 
 async def model_config(call: Call) -> Reply:
@@ -168,11 +171,13 @@ async def model_statistics(call: Call) -> Reply:
 
 
 async def index(call: Call) -> Reply:
-    """Loaded models, and those that are being loaded."""
+    """Loaded models, failing ones too, and those that are being loaded."""
     models = call.app.models
-    found = [
-        {"name": name, "version": VERSION, "state": "READY", "reason": ""} for name in models.table
-    ]
+    found = []
+    for name, served in models.table.items():
+        reason = served.vitals.reason
+        state = "READY" if reason is None else "UNAVAILABLE"
+        found.append({"name": name, "version": VERSION, "state": state, "reason": reason or ""})
     found += [
         {"name": name, "version": VERSION, "state": "LOADING", "reason": ""}
         for name in models.awaited

@@ -16,6 +16,7 @@ from xlt.engine import Engine
 from xlt.errors import ModelError, UsageError, did_you_mean
 from xlt.serve.errors import Problem
 from xlt.serve.metrics import Metrics
+from xlt.serve.vitals import Vitals
 from xlt.serve.warmup import probe, tune
 from xlt.tasks import KINDS
 
@@ -58,11 +59,13 @@ class Served:
         dimensions: of the vectors of an embedder.
         by_token: the same embedder as a giver of token vectors; None where its graph has none.
         device_lock: held while anything computes on the device.
+        vitals: whether it still answers.
     """
 
     source: Source
     engine: Engine
     device_lock: threading.Lock
+    vitals: Vitals
     budget: int = 512
     seconds_per_token: float = 0.0
     dimensions: int | None = None
@@ -104,6 +107,10 @@ class Served:
         encoder = replace(self.engine.encoder, keep_left=truncate == "right")
         return lambda: encoder.encode(self.kind, items)
 
+    def check(self) -> None:
+        """Find out whether it answers; for one that has failed."""
+        self.vitals.check(self.run)
+
     def run(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Outputs of rows, one batch, one at a time on the device."""
         with self.device_lock:
@@ -139,13 +146,15 @@ class Models:
                 device=loading.device,
                 threads=loading.threads,
             )
-            served = Served(source, engine, self.device_lock)
+            example = probe(engine.task.kind, n_choices=engine.task.n_choices or 2)
+            vitals = Vitals(source.name, engine.encode([example])[0])
+            served = Served(source, engine, self.device_lock, vitals)
             if loading.batch_tokens is not None:
                 served.budget = loading.batch_tokens
             if loading.warm_up:
                 served.budget, served.seconds_per_token = tune(served, loading.batch_tokens)
             if served.kind == "embed":
-                (output,) = served.run(engine.encode([probe("embed")]))
+                (output,) = served.run([vitals.probe])
                 served.dimensions = len(output["sentence_embedding"])
                 _check_widths(served)
             if engine.token_output is not None:
@@ -156,7 +165,8 @@ class Models:
         """Make a model answer under its name, in place of its predecessor."""
         self.table[served.name] = served
         self.awaited.pop(served.name, None)
-        self.metrics.of(served).ready.set(1)
+        task = served.task
+        self.metrics.of(served).ready.set_function(lambda: float(self._answers(served.name, task)))
 
     def remove(self, name: str) -> Served:
         """Forget a model; what is in flight is still answered.
@@ -166,8 +176,12 @@ class Models:
         """
         served = self.find(name)
         del self.table[name]
-        self.metrics.of(served).ready.set(0)
         return served
+
+    @property
+    def failing(self) -> list[Served]:
+        """Models that fail on everything."""
+        return [served for served in self.table.values() if served.vitals.reason is not None]
 
     def find(self, name: str) -> Served:
         """The model of a name.
@@ -223,6 +237,10 @@ class Models:
             f"several models fit this route: name one as `model`: {self._names(kinds)}",
             "model",
         )
+
+    def _answers(self, name: str, task: str) -> bool:
+        served = self.table.get(name)
+        return served is not None and served.task == task and served.vitals.reason is None
 
     def _names(self, kinds: Sequence[str]) -> str:
         names = [name for name, served in self.table.items() if served.kind in kinds]

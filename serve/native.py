@@ -20,8 +20,8 @@ from xlt.serve.http import Reply
 from xlt.serve.routes import Operation
 from xlt.serve.schemas import decode, decoder
 from xlt.serve.vectors import check_count, cosines, fragment, stacked
+from xlt.serve.vitals import RowFault
 from xlt.serve.words import split_words
-from xlt.serve.worker import RowFault
 
 __all__ = ["OPERATIONS"]
 

@@ -28,7 +28,7 @@ MEANINGS = {
     "424": "The model failed on an input.",
     "429": "The server is full; come back after `retry-after`.",
     "500": "The model failed on an input, or the server has a fault.",
-    "503": "Loading or shutting down; come back after `retry-after`.",
+    "503": "Loading, failing or shutting down; come back after `retry-after`.",
     "504": "Not computed before the deadline.",
 }
 READING = ("400", "408", "413", "415")

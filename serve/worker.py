@@ -11,16 +11,15 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-
-import numpy as np
 
 from xlt.serve.lanes import Batch
 from xlt.serve.metrics import Metrics
 from xlt.serve.models import Served
+from xlt.serve.vitals import NOT_FINITE, RowFault, is_finite
 
-__all__ = ["RowFault", "Worker", "run_rows"]
+__all__ = ["Worker", "run_rows"]
 
 PATIENCE = 5  # deaths within the window that the worker survives
 WINDOW_SECONDS = 60.0
@@ -29,14 +28,6 @@ STUCK_SECONDS = 60.0  # a batch that takes longer makes the server unready
 POLL_SECONDS = 0.25
 
 log = logging.getLogger("xlt.serve")
-
-
-class RowFault(Exception):
-    """Why one row has no output."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Worker:
@@ -105,6 +96,7 @@ class Worker:
                 seconds = time.monotonic() - self.since
                 self.metrics.batch(model, batch, seconds)
                 self.done(batch, outputs, seconds)
+                model.vitals.note(outputs, model.run)
                 self.batch = None
         except BaseException as error:
             log.error("the worker died: %s", type(error).__name__, exc_info=error)
@@ -141,17 +133,7 @@ def run_rows(model: Served, rows: Sequence[Any], metrics: Metrics) -> list[Any]:
         metrics.failed_row(model, "exception")
         return [RowFault("model_error", f"the model failed on this input ({type(error).__name__})")]
     for index, output in enumerate(outputs):
-        if not _finite(output):
+        if not is_finite(output):
             metrics.failed_row(model, "non_finite")
-            outputs[index] = RowFault(
-                "model_error", "the model gave NaN or infinite numbers for this input"
-            )
+            outputs[index] = RowFault("model_error", f"the model gave {NOT_FINITE} for this input")
     return outputs
-
-
-def _finite(output: Any) -> bool:
-    """Whether all numbers of one row's output are finite (an array, or arrays in a container)."""
-    if isinstance(output, np.ndarray):
-        return bool(np.isfinite(output).all())
-    parts: Iterable[Any] = output.values() if isinstance(output, dict) else output
-    return all(_finite(part) for part in parts)

@@ -1,0 +1,93 @@
+"""Whether a model still answers.
+
+Failed rows alone do not say: anybody can send inputs that a model fails on. After a number of them
+without a success between, the model is asked about a text of our own; only when it fails on that
+too does it count as failing, until its first success. A failing model is asked again now and then,
+since a server that is not ready gets no requests to succeed on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["CHECK_SECONDS", "FAILURES", "NOT_FINITE", "RowFault", "Vitals", "is_finite"]
+
+# Failed rows in a row before the model is asked: seconds of light traffic when a model is broken,
+# and at most one row more in 20 when somebody sends nothing but bad inputs.
+FAILURES = 20
+CHECK_SECONDS = 5.0  # between questions to a failing model
+NOT_FINITE = "NaN or infinite numbers"
+
+log = logging.getLogger("xlt.serve")
+
+
+class RowFault(Exception):
+    """Why one row has no output."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Vitals:
+    """How a loaded model does.
+
+    Args:
+        name: of the model.
+        probe: a row that it should have no trouble with.
+
+    Attributes:
+        failed: rows without output since the last one with.
+        reason: why the model is not ready; None while it answers.
+    """
+
+    def __init__(self, name: str, probe: Any) -> None:
+        self.name, self.probe = name, probe
+        self.failed = 0
+        self.reason: str | None = None
+
+    def note(self, outputs: Sequence[Any], run: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
+        """Count a computed batch, and ask the model when too many rows have failed.
+
+        Args:
+            outputs: of the batch; a `RowFault` where a row has none.
+            run: computes rows with the model.
+        """
+        if not all(isinstance(output, RowFault) for output in outputs):
+            self._answered()
+            return
+        self.failed += len(outputs)
+        if self.reason is None and self.failed >= FAILURES:
+            self.check(run)
+
+    def check(self, run: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
+        """Ask the model about the probe, and believe what it does."""
+        try:
+            fault = None if is_finite(run([self.probe])) else NOT_FINITE
+        except Exception as error:
+            fault = type(error).__name__
+        if fault is None:
+            self._answered()
+        elif self.reason is None:
+            self.reason = (
+                f"model {self.name!r} fails: {self.failed} inputs in a row and a plain text "
+                f"({fault})"
+            )
+            log.error("%s", self.reason)
+
+    def _answered(self) -> None:
+        if self.reason is not None:
+            log.info("model %r answers again", self.name)
+        self.failed, self.reason = 0, None
+
+
+def is_finite(output: Any) -> bool:
+    """Whether all numbers of an output are finite (an array, or arrays in containers)."""
+    if isinstance(output, np.ndarray):
+        return bool(np.isfinite(output).all())
+    parts: Iterable[Any] = output.values() if isinstance(output, dict) else output
+    return all(is_finite(part) for part in parts)
