@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,7 +176,9 @@ def _step(job: Job, optimizer: torch.optim.Optimizer, at: Position, state: State
     weight = sum(micro.weight for micro in micros)
     device = next(model.parameters()).device
     value = 0.0
-    try:
+    rows = max(micro.examples for micro in micros)
+    here = f"step {at.step + 1} of {job.name} ({rows} rows at once)"
+    with _out_of_memory_is_told(here):
         for micro in micros:
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=job.bf16):
                 loss = job.loss(model, micro) / weight
@@ -183,14 +186,6 @@ def _step(job: Job, optimizer: torch.optim.Optimizer, at: Position, state: State
             value += loss.item()
         trained = [p for group in optimizer.param_groups for p in group["params"]]
         norm = float(nn.utils.clip_grad_norm_(trained, CLIP))
-    except RuntimeError as error:
-        if not _is_out_of_memory(error):
-            raise
-        rows = max(micro.examples for micro in micros)
-        raise UsageError(
-            f"out of memory in step {at.step + 1} of {job.name} ({rows} rows at once)",
-            "lower --batch-size or --max-length, or use --precision bf16",
-        ) from error
     if not (math.isfinite(value) and math.isfinite(norm)):
         last = state.latest()
         raise CheckFailed(
@@ -201,24 +196,44 @@ def _step(job: Job, optimizer: torch.optim.Optimizer, at: Position, state: State
     rate = _rate(job, at.step)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]
-    optimizer.step()
+    with _out_of_memory_is_told(here):
+        optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     at.loss_sum += value
     at.loss_steps += 1
     return sum(micro.examples for micro in micros)
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+@contextmanager
+def _out_of_memory_is_told(where: str) -> Iterator[None]:
+    """Make a plain error of memory that runs out inside the block.
+
+    Raises:
+        UsageError: says where, and which flags need less.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise UsageError(
+            f"out of memory in {where}",
+            "lower --batch-size or --max-length, or use --precision bf16",
+        ) from error
+
+
+def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     """Whether memory ran out; on a CPU, PyTorch says so in the message alone."""
     said = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or any(text in said for text in NO_MEMORY)
+    kinds = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, kinds) or any(text in said for text in NO_MEMORY)
 
 
 def _look(job: Job, at: Position, state: State, run: Run) -> None:
     """Score English dev; keep the weights when they are the best so far."""
     assert job.evaluate is not None
     job.model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), _out_of_memory_is_told(f"dev scores after step {at.step} of {job.name}"):
         scores = job.evaluate()
     job.model.train()
     run.log(phase=job.name, step=at.step, dev=scores)

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
@@ -60,7 +61,7 @@ def load_encoder(source: str | Path) -> Any:
     try:
         with quiet():
             encoder, report = AutoModel.from_pretrained(str(source), output_loading_info=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(
             f"cannot load a model from {str(source)!r}: {reason[:200]}",
@@ -137,13 +138,13 @@ def tokenizer_files(source: str | Path, folder: Path) -> None:
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(str(source), use_fast=True)
-            tokenizer.save_pretrained(folder)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:  # converters raise what they like, TypeError included
         reason = " ".join(str(error).split())
         raise ModelError(
             f"cannot load a tokenizer from {str(source)!r}: {reason[:200]}",
             "the folder needs tokenizer.json",
         ) from error
+    tokenizer.save_pretrained(folder)
     if not (folder / "tokenizer.json").is_file():
         raise ModelError(
             f"{str(source)!r} has no fast tokenizer (tokenizer.json)",

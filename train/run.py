@@ -6,6 +6,7 @@ from the last complete part or checkpoint.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 
@@ -13,7 +14,7 @@ import torch
 
 from xlt.errors import DataError, ModelError
 from xlt.files import refuse_non_empty
-from xlt.runs import CONTINUE, Run
+from xlt.runs import CONTINUE, LOCK, Run
 from xlt.show import note
 from xlt.train.compact import Corpus, read_corpus
 from xlt.train.config import TrainConfig
@@ -39,7 +40,7 @@ def fit(config: TrainConfig) -> Run:
         CheckFailed: the loss is not finite.
     """
     config.check()
-    run = None
+    run, made_here, folder_was_there = None, False, config.out.is_dir()
     if config.resume and (config.out / "run.json").is_file():
         run = Run.create(config.out, config.to_json(), force=False, resume=True)
         if run.status == "done":
@@ -55,11 +56,32 @@ def fit(config: TrainConfig) -> Run:
             corpus = read_corpus(plan.root, parallel="tlm" in plan.pretrain)
         if run is None:
             run = Run.create(config.out, config.to_json(), force=config.force, resume=config.resume)
+            made_here = True
         _work(config, plan, corpus, run, device)
+    except ModelError:
+        if run is not None and made_here and not run.log_size:
+            _unmake(run, keep_folder=folder_was_there)
+        raise
     finally:
         if run is not None:
             run.close()
     return run
+
+
+def _unmake(run: Run, *, keep_folder: bool) -> None:
+    """Take back a run whose model does not load or does not fit, before anything was learnt.
+
+    The next run may then have the same folder, without --force.
+    """
+    for part in run.path.iterdir():
+        if part.is_dir():
+            shutil.rmtree(part)
+        elif part.name != LOCK:
+            part.unlink()
+    run.close()
+    if not keep_folder:
+        with contextlib.suppress(OSError):  # another run has begun there already
+            run.path.rmdir()
 
 
 def tell(plan: Plan) -> None:

@@ -248,6 +248,110 @@ def test_memory_that_runs_out_on_the_cpu_is_told_from_other_faults(
         assert str(error.value) == said
 
 
+@pytest.mark.parametrize(
+    ("error", "caught"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB."), UsageError),
+        (MemoryError("Unable to allocate 2 GiB for an array"), UsageError),
+        (RuntimeError("shapes cannot be multiplied"), RuntimeError),
+    ],
+)
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("torch.optim.AdamW.step", "out of memory in step 1 of udpos (8 rows at once)"),
+        ("xlt.train.phase.dev_scores", "out of memory in dev scores after step"),
+    ],
+)
+def test_memory_that_runs_out_in_the_update_or_the_dev_scores_is_the_same_plain_error(
+    root, models_of, tmp_path, monkeypatch, place, said, error, caught
+):
+    def full(*arguments, **flags):
+        raise error
+
+    monkeypatch.setattr(place, full)
+    with pytest.raises(caught) as found:
+        fit(config(root, models_of("bert"), tmp_path, target=("udpos",)))
+    if caught is UsageError:
+        assert said in found.value.message
+        assert "--batch-size" in found.value.hint
+        assert found.value.__cause__ is error
+    else:
+        assert found.value is error
+
+
+def break_weights(folder):
+    (folder / "model.safetensors").write_bytes(b"no weights")
+
+
+def break_config(folder):
+    (folder / "config.json").unlink()
+
+
+def break_tokenizer(folder):
+    for path in folder.glob("*token*"):
+        path.unlink()
+
+
+@pytest.mark.parametrize("broken", [break_weights, break_config, break_tokenizer])
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_model_that_does_not_load_leaves_no_run_behind(
+    root, models_of, tmp_path, broken, there, resume
+):
+    import shutil
+
+    model, out = tmp_path / "model", tmp_path / "run"
+    shutil.copytree(models_of("bert"), model)
+    broken(model)
+    if there:
+        out.mkdir()
+    with pytest.raises(ModelError):
+        fit(config(root, model, out, target=("udpos",), resume=resume))
+    assert out.is_dir() == there
+    assert not there or not list(out.iterdir())
+    assert fit(config(root, models_of("bert"), out, target=("udpos",))).status == "done"
+
+
+def test_an_id_that_is_not_there_leaves_no_run_behind(root, tmp_path):
+    with pytest.raises(ModelError, match="no-such/model"):
+        fit(config(root, "no-such/model", tmp_path / "run", target=("udpos",)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_without_the_head_leaves_no_run_behind(root, models_of, tmp_path, monkeypatch):
+    def headless(*arguments, **flags):
+        raise ModelError("bert models have no head for udpos", "choose another --model")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("xlt.train.phase.fresh_head", headless)
+        with pytest.raises(ModelError, match="no head"):
+            fit(config(root, models_of("bert"), tmp_path / "run", target=("udpos",)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_was_learnt_is_kept_when_a_later_part_does_not_load(
+    root, models_of, tmp_path, monkeypatch
+):
+    import xlt.train.phase as phase
+
+    true = phase.fresh_head
+
+    def second_fails(folder, task, *arguments):
+        if task.name == "udpos":
+            raise ModelError("no head", "choose another --model")
+        return true(folder, task, *arguments)
+
+    wanted = config(root, models_of("bert"), tmp_path, target=("pawsx", "udpos"))
+    with monkeypatch.context() as patch:
+        patch.setattr(phase, "fresh_head", second_fails)
+        with pytest.raises(ModelError, match="no head"):
+            fit(wanted)
+    run = Run.open(tmp_path)
+    assert run.status == "running" and list(run.targets) == ["pawsx"]
+    assert fit(replace(wanted, resume=True)).status == "done"
+
+
 def test_changed_data_are_not_trained_on_by_resume(root, models_of, tmp_path):
     import shutil
 
