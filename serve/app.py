@@ -25,6 +25,7 @@ from xlt.serve.call import Call
 from xlt.serve.endpoint import Catch, Endpoint, http_problem
 from xlt.serve.errors import Problem, body_of, headers_of, status_of
 from xlt.serve.http import (
+    Message,
     Reader,
     Receive,
     Reply,
@@ -197,6 +198,8 @@ class App:
         call = self._open(scope, receive)
         scope["app"] = self  # makes Starlette's routes raise for a wrong method
         scope["xlt.call"] = call
+        if self.settings.cors:
+            send = _noting(call, send)
         try:
             with self.spans.request(call):
                 try:
@@ -287,6 +290,17 @@ class App:
         if call.error:
             fields["error"] = call.error
         log.info("request", extra={"fields": fields})
+
+
+def _noting(call: Call, send: Send) -> Send:
+    """Note the status of an answer that is not ours: CORS answers preflights by itself."""
+
+    async def noting(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            call.status = message["status"]
+        await send(message)
+
+    return noting
 
 
 def _server_timing(stages: dict[str, float]) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs
@@ -142,9 +143,7 @@ class Call:
         """
         self.model, self.n_items = model, len(items)
         self.app.check_open()
-        deadline = self.started + clamp_timeout(
-            self.header("x-request-timeout-ms"), self.app.settings.limits
-        )
+        deadline = self._deadline()
         work_encode = encode or model.encoder_for(truncate, items)
 
         def rows() -> Sequence[Row]:
@@ -155,17 +154,11 @@ class Call:
 
         scheduler = self.app.scheduler
         with scheduler.admit(self.n_bytes) as ticket:
-            watch = asyncio.ensure_future(self._watch(asyncio.current_task()))
             try:
-                work = await scheduler.compute(model, rows, ticket, deadline)
+                async with self._watched():
+                    work = await scheduler.compute(model, rows, ticket, deadline)
             except DataError as error:
                 raise Problem(400, "invalid_text", error.message) from None
-            except asyncio.CancelledError:
-                if self.gone:
-                    raise Disconnected from None
-                raise
-            finally:
-                watch.cancel()
             if len(work.rows) <= INLINE_ROWS:
                 result = gather(model, items, work)
             else:
@@ -177,11 +170,14 @@ class Call:
         """Something that takes a tokeniser's time but no model's; admitted like all else.
 
         Raises:
-            Problem: 429 when the server is full, 503 when it shuts down.
+            Problem: 429 when the server is full, 503 when it shuts down, 504 past the deadline.
+            Disconnected: the client has gone.
         """
         self.app.check_open()
+        deadline = self._deadline()
         with self.app.scheduler.admit(self.n_bytes):
-            result: T = await self.app.scheduler.in_thread(make)
+            async with self._watched():
+                result: T = await self.app.scheduler.in_thread(make, deadline=deadline)
             return result
 
     async def prepare(self, make: Callable[[], T]) -> T:
@@ -194,6 +190,28 @@ class Call:
             return make()
         result: T = await self.app.scheduler.in_thread(make)
         return result
+
+    def _deadline(self) -> float:
+        """On the clock of `time.monotonic`."""
+        given = self.header("x-request-timeout-ms")
+        return self.started + clamp_timeout(given, self.app.settings.limits)
+
+    @contextlib.asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        """A block that ends when the client leaves.
+
+        Raises:
+            Disconnected: it has.
+        """
+        watch = asyncio.ensure_future(self._watch(asyncio.current_task()))
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self.gone:
+                raise Disconnected from None
+            raise
+        finally:
+            watch.cancel()
 
     async def _watch(self, task: asyncio.Task[Any] | None) -> None:
         """Cancel the task when the client goes; the body has been read, so nothing else comes."""

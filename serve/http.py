@@ -11,7 +11,7 @@ from typing import Any
 from xlt.serve.errors import Problem
 from xlt.serve.limits import Limits
 
-__all__ = ["Disconnected", "Reader", "Receive", "Reply", "Scope", "Send", "send_reply"]
+__all__ = ["Disconnected", "Message", "Reader", "Receive", "Reply", "Scope", "Send", "send_reply"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

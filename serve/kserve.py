@@ -47,11 +47,12 @@ async def infer(call: Call) -> Reply:
     )
     texts = texts_of(head, rest, {name: need for name, (_, need) in signature.inputs.items()})
     items = signature.items(texts)
-    for output in head.outputs or []:
-        if output.name not in signature.outputs:
-            raise bad_tensor(
-                f"no output {output.name[:100]!r}; this model has {list(signature.outputs)}"
-            )
+    asked = [output.name for output in head.outputs or []]
+    for name in asked:
+        if name not in signature.outputs:
+            raise bad_tensor(f"no output {name[:100]!r}; this model has {list(signature.outputs)}")
+    if len(asked) > len(set(asked)):
+        raise bad_tensor("an output is asked for twice")
     truncate = head.parameters.get("truncate")
     if truncate not in (None, True, False, "right", "left", "error"):
         raise bad_tensor(

@@ -10,9 +10,18 @@ from dataclasses import dataclass
 
 from xlt.serve.errors import Problem
 
-__all__ = ["MAX_ITEMS", "Admission", "Limits", "Ticket", "clamp_timeout"]
+__all__ = [
+    "MAX_CHOICES",
+    "MAX_ITEMS",
+    "Admission",
+    "Limits",
+    "Ticket",
+    "clamp_timeout",
+    "too_many_tokens",
+]
 
 MAX_ITEMS = 2048  # items in one request, as OpenAI has it
+MAX_CHOICES = 64  # of one prompt; they are computed together
 BYTES_PER_TOKEN = 4  # a guess, until a request is tokenised
 
 
@@ -96,12 +105,7 @@ class Admission:
         """
         limits = self.limits
         if tokens > limits.queue_tokens:
-            raise Problem(
-                413,
-                "too_many_tokens",
-                f"the request holds {tokens} tokens; this server takes {limits.queue_tokens} at "
-                "a time (--queue-tokens): send fewer items",
-            )
+            raise too_many_tokens(tokens, limits.queue_tokens)
         if self.tokens + tokens > limits.queue_tokens:
             raise self._full(f"{self.tokens} tokens are waiting", "--queue-tokens")
         if self.rate and self.tokens / self.rate > limits.queue_seconds:
@@ -138,6 +142,16 @@ class Admission:
             f"the server is busy: {why} ({flag}); try again in a moment",
             retry_after=min(120.0, max(0.1, wait / 2)),
         )
+
+
+def too_many_tokens(tokens: int, most: int) -> Problem:
+    """A request that never fits."""
+    return Problem(
+        413,
+        "too_many_tokens",
+        f"the request holds {tokens} tokens or more; this server takes {most} at a time "
+        "(--queue-tokens): send fewer items",
+    )
 
 
 def clamp_timeout(milliseconds: str | None, limits: Limits) -> float:

@@ -197,7 +197,7 @@ class Models:
         raise Problem(
             404,
             "model_not_found",
-            f"no model {name[:100]!r} here{did_you_mean(name, self.table)}; loaded: {known}",
+            f"no model {name[:100]!r} here{did_you_mean(name[:100], self.table)}; loaded: {known}",
             "model",
         )
 

@@ -21,7 +21,7 @@ from xlt.serve.schemas import decode, decoder
 from xlt.serve.vectors import Vectors, fragment, stacked
 from xlt.tasks import KINDS
 
-__all__ = ["OPERATIONS", "check_ids", "cut", "inputs_of", "rows_of_ids"]
+__all__ = ["OPERATIONS", "check_ids", "cut", "inputs_of", "rows_of_ids", "width_of"]
 
 EMBEDDINGS = decoder(schemas.EmbeddingsRequest)
 OWNER = "xlt"
@@ -31,7 +31,7 @@ async def embeddings(call: Call) -> Reply:
     """Sentence embeddings; the client asks for base64 unless told otherwise."""
     request = decode(EMBEDDINGS, await call.body())
     model = call.app.models.pick(request.model, "embed")
-    width = _width(model, request.dimensions)
+    width = width_of(model, request.dimensions)
     texts, ids = inputs_of(request.input)
     if ids is None:
         result = await call.compute(model, texts, truncate=request.truncate)
@@ -141,8 +141,12 @@ def cut(vectors: Vectors, width: int | None) -> Vectors:
     return np.ascontiguousarray(vectors, dtype="<f4")
 
 
-def _width(model: Served, dimensions: int | None) -> int | None:
-    """The dimensions asked for, where the model declares that it can be cut to them."""
+def width_of(model: Served, dimensions: int | None) -> int | None:
+    """The dimensions asked for, where the model declares that it can be cut to them.
+
+    Raises:
+        Problem: 400, naming what there is.
+    """
     allowed = [*model.cut_to, model.dimensions]
     if dimensions is None or dimensions in allowed:
         return dimensions

@@ -17,6 +17,7 @@ __all__ = ["protocol_class"]
 HEAD_BYTES = 64 << 10
 ENDING_SECONDS = 0.5
 LINGER_SECONDS = 1.0
+LEAST_TAKEN = 64 << 10  # bytes of an answer that a client takes within the write deadline, or all
 
 
 def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio.Protocol]:
@@ -120,15 +121,31 @@ def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio
         def pause_writing(self) -> None:
             super().pause_writing()
             if self.write_timer is None:
-                self.write_timer = self.loop.call_later(limits.write_seconds, self.transport.abort)
+                self.wait_for_reader()
+
+        def wait_for_reader(self) -> None:
+            left = self.transport.get_write_buffer_size()
+            self.write_timer = self.loop.call_later(limits.write_seconds, self.reader_is_late, left)
+
+        def reader_is_late(self, left: int) -> None:
+            """A slow reader of a long answer goes on; one that does not read is dropped."""
+            self.write_timer = None
+            if left - self.transport.get_write_buffer_size() < LEAST_TAKEN:
+                self.transport.abort()
+            else:
+                self.wait_for_reader()
 
         def resume_writing(self) -> None:
             super().resume_writing()
             self.stop_write_timer()
 
         def timeout_keep_alive_handler(self) -> None:
-            if self.transport.get_write_buffer_size():
-                self.transport.abort()  # the last answer was never read
+            if self.write_timer is not None:  # the last answer is still being read
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+            elif self.transport.get_write_buffer_size():
+                self.transport.abort()  # the end of the last answer was never read
             else:
                 super().timeout_keep_alive_handler()
 

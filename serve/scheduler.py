@@ -112,9 +112,20 @@ class Scheduler:
         self.worker.close(CLOSE_SECONDS)
         self.pool.shutdown(wait=False, cancel_futures=True)
 
-    async def in_thread(self, function: Callable[[], Any]) -> Any:
-        """Run something that takes long (decoding, matching) in a tokeniser thread."""
-        return await asyncio.get_running_loop().run_in_executor(self.pool, function)
+    async def in_thread(self, function: Callable[[], Any], *, deadline: float | None = None) -> Any:
+        """Run something that takes long (decoding, matching) in a tokeniser thread.
+
+        Raises:
+            Problem: 504 when it has not ended by the deadline; if it has not begun, it never does.
+        """
+        loop = asyncio.get_running_loop()
+        arrived = time.monotonic()
+        left = None if deadline is None else max(0.0, deadline - arrived)
+        try:
+            async with asyncio.timeout(left):
+                return await loop.run_in_executor(self.pool, _ordinary, function)
+        except TimeoutError:
+            raise _late(arrived) from None
 
     @contextlib.contextmanager
     def admit(self, n_bytes: int) -> Iterator[Ticket]:
@@ -166,7 +177,7 @@ class Scheduler:
         except TimeoutError:
             self._abandon(work)
             self.metrics.cancelled(model, "deadline")
-            raise _late(work) from None
+            raise _late(work.arrived) from None
         except asyncio.CancelledError:
             self._abandon(work)
             self.metrics.cancelled(model, "disconnect")
@@ -180,7 +191,7 @@ class Scheduler:
         if work.over:
             return
         try:
-            rows = work.encode()
+            rows = _ordinary(work.encode)
             sizes = [_size(row.ids) for row in rows]
             tokens = sum(length * shape for length, shape in sizes)
             work.rows, work.outputs, work.left = rows, [None] * len(rows), len(rows)
@@ -211,7 +222,7 @@ class Scheduler:
             while not self.closed:
                 for late in self.lanes.expired(time.monotonic()):
                     late.over = True  # type: ignore[attr-defined]
-                    self._settle(late, _late(late))  # type: ignore[arg-type]
+                    self._settle(late, _late(late.arrived))  # type: ignore[arg-type, attr-defined]
                 batch = self.lanes.take()
                 if batch is not None:
                     now = time.monotonic()
@@ -289,8 +300,18 @@ def _resolve_one(work: Work, error: Exception | None) -> None:
         work.future.set_exception(error)
 
 
-def _late(work: Work) -> Problem:
-    waited = time.monotonic() - work.arrived
+def _ordinary(function: Callable[[], Any]) -> Any:
+    """Call a function; a panic of the tokenizer, which is no `Exception`, becomes one."""
+    try:
+        return function()
+    except Exception:
+        raise
+    except BaseException as error:
+        raise RuntimeError(f"{type(error).__name__} in a tokeniser thread") from error
+
+
+def _late(arrived: float) -> Problem:
+    waited = time.monotonic() - arrived
     return Problem(
         504,
         "deadline",

@@ -43,6 +43,7 @@ Truncate = Annotated[
         "By default it is cut where the model's training cut, which is right for most."
     ),
 ]
+PARAM = 100  # characters of a field's name that are said again
 T = TypeVar("T")
 
 
@@ -99,13 +100,18 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         message = str(error)
-        param = param_of(message)
-        raise Problem(400, "invalid_field", message, param) from None
+        code = "empty_input" if " of length >= 1 " in f"{message} " else "invalid_field"
+        raise Problem(400, code, _short(message), param_of(message)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         what = "the body is empty" if not body.strip() else str(error)
         raise Problem(400, "invalid_json", f"not JSON: {what}") from None
     except RecursionError:
         raise Problem(400, "invalid_json", "not JSON we read: nested too deeply") from None
+
+
+def _short(message: str) -> str:
+    """A message without the middle of a long value that it quotes; the place is at its end."""
+    return message if len(message) <= 400 else f"{message[:200]} ... {message[-150:]}"
 
 
 def param_of(message: str) -> str | None:
@@ -115,10 +121,10 @@ def param_of(message: str) -> str | None:
         text, path = message, ""
     first = path.strip("`").lstrip(".").split(".")[0].split("[")[0]
     if first:
-        return first
+        return first[:PARAM]
     for start in ("Object missing required field `", "Object contains unknown field `"):
         if text.startswith(start):
-            return text[len(start) :].split("`")[0]
+            return text[len(start) :].split("`")[0][:PARAM]
     return None
 
 

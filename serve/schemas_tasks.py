@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from xlt.serve.limits import MAX_ITEMS
+from xlt.serve.limits import MAX_CHOICES, MAX_ITEMS
 from xlt.serve.schemas import Answer, ErrorFields, ModelName, Strict, Text, Texts, Truncate, Usage
 
 __all__ = [
@@ -87,7 +87,7 @@ class Question(Strict):
     """A prompt and what may follow it."""
 
     prompt: Text
-    choices: Annotated[list[Text], Meta(min_length=2, max_length=64)]
+    choices: Annotated[list[Text], Meta(min_length=2, max_length=MAX_CHOICES)]
 
 
 class ChooseRequest(Strict):

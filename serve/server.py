@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -52,7 +53,7 @@ class Bind:
         try:
             if self.uds is not None:
                 if self.uds.is_socket():
-                    self.uds.unlink()  # left by a dead server
+                    _remove_dead(self.uds)
                 found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 found.bind(str(self.uds))
             else:
@@ -146,6 +147,21 @@ class Server(uvicorn.Server):
             loop.call_soon_threadsafe(loop.call_later, delay, self.end_now)
         else:
             self.end_now()
+
+
+def _remove_dead(path: Path) -> None:
+    """Remove a socket that nobody listens on any more.
+
+    Raises:
+        OSError: somebody does.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+        try:
+            link.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+        else:
+            raise OSError(errno.EADDRINUSE, "a server listens there")
 
 
 def config_of(app: App, bind: Bind) -> uvicorn.Config:

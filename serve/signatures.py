@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from xlt.examples import Choice, Pair, Question, Tagged
+from xlt.serve.limits import MAX_CHOICES
 from xlt.serve.tensors import TextTensor, bad_tensor
 
 __all__ = ["SIGNATURES", "Signature"]
@@ -73,8 +74,8 @@ def _pairs(texts: Texts) -> list[Any]:
 
 def _choices(texts: Texts) -> list[Any]:
     prompts, rows = _column(texts, "prompt"), _table(texts, "choices")
-    if len(prompts) != len(rows) or any(len(row) < 2 for row in rows):
-        raise bad_tensor("input 'choices' needs a row of at least two for each prompt")
+    if len(prompts) != len(rows) or not all(2 <= len(row) <= MAX_CHOICES for row in rows):
+        raise bad_tensor(f"input 'choices' needs a row of 2 to {MAX_CHOICES} for each prompt")
     return [Choice(id="", prompt=p, choices=tuple(r)) for p, r in zip(prompts, rows, strict=True)]
 
 

@@ -17,7 +17,7 @@ from xlt.serve.errors import Problem
 from xlt.serve.http import Reply
 from xlt.serve.limits import MAX_ITEMS
 from xlt.serve.models import Served
-from xlt.serve.openai import check_ids, cut, inputs_of, rows_of_ids
+from xlt.serve.openai import check_ids, cut, inputs_of, rows_of_ids, width_of
 from xlt.serve.routes import Operation
 from xlt.serve.schemas import decode, decoder
 from xlt.serve.tei_tokens import ALL_KINDS, any_model, detokenize, tokenize
@@ -37,16 +37,20 @@ async def embed(call: Call) -> Reply:
     """Vectors; always a list of them, also for one text."""
     request = decode(EMBED, await call.body())
     _no_prompt(request.prompt_name)
+    if request.normalize is False:
+        raise _invalid(
+            "normalize false: vectors here have length 1; /embed_all gives those of the tokens as "
+            "they are",
+            "normalize",
+        )
     model = call.app.models.pick(request.model, "embed")
+    width = width_of(model, request.dimensions)
     truncate = _truncate(request.truncate, request.truncation_direction)
     items, rows = _rows_of(request.inputs, model, truncate)
     result = await call.compute(model, items, truncate=truncate, encode=rows)
-    allowed = [*model.cut_to, model.dimensions]
-    if request.dimensions is not None and request.dimensions not in allowed:
-        raise _invalid(f"dimensions {request.dimensions}: this model has {allowed}", "dimensions")
 
     def body() -> bytes:
-        vectors = cut(stacked(result), request.dimensions)
+        vectors = cut(stacked(result), width)
         return orjson.dumps([fragment(vector) for vector in vectors])
 
     return Reply(body=await call.render(body, len(result.predictions)))
@@ -237,7 +241,7 @@ def _truncate(truncate: bool | None, direction: str) -> str | None:
 
 def _no_prompt(name: str | None) -> None:
     if name is not None:
-        raise _invalid(f"prompt_name {name!r}: this model has no prompts", "prompt_name")
+        raise _invalid(f"prompt_name {name[:100]!r}: this model has no prompts", "prompt_name")
 
 
 def _invalid(message: str, param: str) -> Problem:

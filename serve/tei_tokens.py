@@ -10,6 +10,7 @@ from xlt.serve import schemas_tei as schemas
 from xlt.serve.call import Call
 from xlt.serve.errors import Problem
 from xlt.serve.http import Reply
+from xlt.serve.limits import too_many_tokens
 from xlt.serve.models import Served
 from xlt.serve.openai import check_ids
 from xlt.serve.schemas import decode, decoder
@@ -26,11 +27,17 @@ async def tokenize(call: Call) -> Reply:
     request = decode(TOKENIZE, await call.body())
     tokenizer = any_model(call, request.model).engine.encoder.tokenizer
     texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
+    most = call.app.settings.limits.queue_tokens
 
     def body() -> bytes:
-        return orjson.dumps(
-            [_tokens(tokenizer, text, add=request.add_special_tokens) for text in texts]
-        )
+        encodings = []
+        n_tokens = 0
+        for text in texts:
+            encodings.append(tokenizer.encode(text, add_special_tokens=request.add_special_tokens))
+            n_tokens += len(encodings[-1])
+            if n_tokens > most:
+                raise too_many_tokens(n_tokens, most)
+        return orjson.dumps([_tokens(e, t) for e, t in zip(encodings, texts, strict=True)])
 
     return Reply(body=await call.in_thread(body))
 
@@ -65,8 +72,7 @@ def any_model(call: Call, name: str | None) -> Served:
     return models.pick(name, *ALL_KINDS)
 
 
-def _tokens(tokenizer: Any, text: str, *, add: bool) -> list[dict[str, Any]]:
-    encoding = tokenizer.encode(text, add_special_tokens=add)
+def _tokens(encoding: Any, text: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for token, name, (start, stop), special in zip(
         encoding.ids, encoding.tokens, encoding.offsets, encoding.special_tokens_mask, strict=True

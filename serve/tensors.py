@@ -7,6 +7,7 @@ Open Inference Protocol and Triton's binary data extension.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ def read_request(body: bytes, head_length: str | None, names: Sequence[str]) -> 
         return Head(inputs=[raw], parameters={"binary_data_output": True}), b""
     size = len(body)
     if head_length is not None:
-        if not head_length.isdigit() or int(head_length) > len(body):
+        if not re.fullmatch(r"[0-9]{1,12}", head_length) or int(head_length) > len(body):
             raise bad_tensor(
                 f"inference-header-content-length {head_length[:20]!r} is not a size inside"
             )

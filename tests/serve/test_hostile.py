@@ -116,6 +116,30 @@ def test_bad_fields_are_named(server, path, body, param):
     assert answer["error"]["param"] == param
 
 
+LONG = "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/embeddings", {"input": "a", LONG: 1}),
+        ("/v1/embeddings", {"input": "a", "encoding_format": LONG}),
+        ("/v1/embeddings", {"input": "a", "model": LONG}),
+        ("/v1/classify", {"inputs": ["a"], "truncate": LONG}),
+        ("/v1/classify", {"inputs": [{"text": "a", LONG: "b"}]}),
+        ("/embed", {"inputs": "a", "prompt_name": LONG}),
+        ("/embed", {"inputs": "a", "truncation_direction": LONG}),
+        ("/v2/models/encoder/infer", {"inputs": [], "outputs": [{"name": LONG}]}),
+        ("/v2/models/encoder/infer", {"inputs": [{"name": LONG, "shape": [1], "datatype": "B"}]}),
+        ("/v2/models/encoder/infer", {"inputs": [], LONG: 1, "id": 5}),
+    ],
+)
+def test_long_mistakes_are_not_said_again(server, path, body):
+    status, _, answer = server.call("POST", path, body)
+    assert 400 <= status < 500
+    assert len(json.dumps(answer)) < 1500
+
+
 def test_lists_hold_2048_texts_together(server):
     for path, body in (
         ("/v1/similarity", {"sources": ["a"] * 1025, "targets": ["b"] * 1024}),

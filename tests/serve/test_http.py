@@ -181,6 +181,31 @@ def test_a_client_that_never_reads_is_dropped(quick):
     assert quick.raw(REQUEST).startswith(b"HTTP/1.1 200")
 
 
+def test_a_slow_reader_of_a_long_answer_gets_all_of_it(run_server, bundles):
+    limits = Limits(write_seconds=1.0, keep_alive_seconds=1.0)
+    server = run_server({"encoder": bundles["encoder"]}, limits=limits)
+    body = json.dumps({"sources": [f"cat {i}" for i in range(1400)]}).encode()
+    head = b"POST /v1/similarity HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with socket.socket() as link:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        link.settimeout(10)
+        link.connect(("127.0.0.1", server.port))
+        link.sendall(head + body)
+        started = time.monotonic()
+        received = link.recv(1 << 16)
+        length = int(received.split(b"content-length: ")[1].split(b"\r\n")[0])
+        wanted = received.index(b"\r\n\r\n") + 4 + length
+        n_received = len(received)
+        assert wanted > 15_000_000  # more than the system's own buffers hold
+        while n_received < wanted:
+            chunk = link.recv(min(1 << 16, wanted - n_received))
+            assert chunk, "the server has closed the connection"
+            n_received += len(chunk)
+            time.sleep(0.01)
+        assert time.monotonic() - started > 2  # past all deadlines
+    server.stop()
+
+
 def test_slow_clients_do_not_disturb_the_others(quick):
     links = []
     for _ in range(100):

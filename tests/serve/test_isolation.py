@@ -154,6 +154,65 @@ def test_a_worker_that_keeps_dying_ends_the_server_with_an_error(run_server, bun
     assert "worker" in server.app.fatal.message
 
 
+class Panic(BaseException):
+    """What the tokenizer's own code raises when it is broken; it is no `Exception`."""
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/v1/embeddings", {"input": "a"}), ("/tokenize", {"inputs": "a"})]
+)
+def test_a_panic_of_the_tokenizer_is_an_error_at_once(server, monkeypatch, path, body):
+    def panic(*arguments, **flags):
+        raise Panic("secret")
+
+    engine = server.app.models.table["encoder"].engine
+    started = time.monotonic()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(engine), "encode", panic)
+        patch.setattr(type(engine.encoder), "tokenizer", property(panic), raising=False)
+        status, _, answer = server.call("POST", path, body)
+    assert status == 500, answer
+    assert "secret" not in str(answer)
+    assert time.monotonic() - started < 5
+    assert server.call("POST", "/v1/embeddings", {"input": "a"})[0] == 200
+
+
+@pytest.fixture
+def busy_text_threads(server):
+    """A server whose tokeniser threads are all taken until the event is set."""
+    go, pool = threading.Event(), server.app.scheduler.pool
+    taken = [pool.submit(go.wait, 20) for _ in range(pool._max_workers)]
+    server.wait(lambda: all(future.running() for future in taken))
+    yield server, go
+    go.set()
+
+
+def test_tokenize_has_a_deadline(busy_text_threads):
+    server, _ = busy_text_threads
+    headers = {"x-request-timeout-ms": "100"}
+    status, _, answer = server.call("POST", "/tokenize", {"inputs": "a"}, headers)
+    assert (status, answer["error_type"]) == (504, "Backend")
+    assert "x-request-timeout-ms" in answer["error"]
+    headers = {"x-request-timeout-ms": "soon"}
+    assert server.call("POST", "/tokenize", {"inputs": "a"}, headers)[0] == 422
+    assert server.waiting == 0
+
+
+def test_tokenize_of_a_client_that_left_is_never_done(busy_text_threads, monkeypatch):
+    server, go = busy_text_threads
+    asked = []
+    monkeypatch.setattr("xlt.serve.tei_tokens._tokens", lambda *parts: asked.append(parts) or [])
+    link = http.client.HTTPConnection("127.0.0.1", server.port)
+    link.request("POST", "/tokenize", json.dumps({"inputs": "a"}))
+    server.wait(lambda: server.waiting == 1)
+    link.close()
+    server.wait(lambda: server.waiting == 0)
+    go.set()
+    server.wait(lambda: server.total("xlt_requests_total", route="/tokenize", status="499") == 1)
+    assert server.call("POST", "/tokenize", {"inputs": "b"})[0] == 200
+    assert [text for _, text in asked] == ["b"]
+
+
 def test_requests_in_flight_are_answered_when_the_server_ends(run_server, bundles):
     server = run_server({"xnli": bundles["xnli"]})
     server.slow(0.02)

@@ -101,7 +101,7 @@ def test_pairs_tags_choices_and_answers(client, engines):
         ("encoder", [("text", [""], None)], "empty"),
         ("xnli", [("text_pair", ["a"], None)], "missing"),
         ("xnli", [("text", ["a", "b"], None), ("text_pair", ["a"], None)], "different numbers"),
-        ("csqa", [("prompt", ["a"], None), ("choices", [["b"]], None)], "at least two"),
+        ("csqa", [("prompt", ["a"], None), ("choices", [["b"]], None)], "a row of 2 to 64"),
         ("encoder", [("text", ["nanbomb"], None)], "NaN"),
     ],
 )
@@ -151,6 +151,8 @@ def test_json_without_content_type_and_a_bare_body(server, engines):
     [
         ({"inference-header-content-length": "99"}, b"{}"),
         ({"inference-header-content-length": "-1"}, b"{}"),
+        ({"inference-header-content-length": "²"}, b"{}"),
+        ({"inference-header-content-length": "9" * 5000}, b"{}"),
         ({}, b"[" * 100_000),
         ({}, b'{"inputs": [{"name": "text", "shape": [-1], "datatype": "BYTES", "data": []}]}'),
         ({}, b'{"inputs": [{"name": "text", "shape": [1, 1, 1], "datatype": "BYTES"}]}'),
@@ -169,6 +171,25 @@ def test_broken_requests_are_400_in_the_dialect(server, headers, body):
     assert status == 400
     assert list(answer) == ["error"]
     assert isinstance(answer["error"], str)
+
+
+def test_an_output_is_given_once_whatever_is_asked(server):
+    text = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a"]}
+    body = {"inputs": [text], "outputs": [{"name": "embedding"}] * 20_000}
+    rows = server.total("xlt_batch_rows_sum")
+    status, _, answer = server.call("POST", "/v2/models/encoder/infer", body)
+    assert (status, answer) == (400, {"error": "an output is asked for twice"})
+    assert server.total("xlt_batch_rows_sum") == rows
+
+
+@pytest.mark.parametrize(("count", "status"), [(1, 400), (2, 200), (64, 200), (65, 400)])
+def test_choices_are_as_many_as_our_own_route_takes(server, count, status):
+    prompt = {"name": "prompt", "shape": [1], "datatype": "BYTES", "data": ["a"]}
+    choices = {"name": "choices", "shape": [1, count], "datatype": "BYTES", "data": ["b"] * count}
+    body = {"inputs": [prompt, choices]}
+    assert server.call("POST", "/v2/models/csqa/infer", body)[0] == status
+    own = {"inputs": [{"prompt": "a", "choices": ["b"] * count}]}
+    assert server.call("POST", "/v1/choose", own)[0] == status
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,16 @@ def test_every_key_opens_by_bearer_and_by_x_api_key(locked):
     assert client.with_options(api_key=KEY).embeddings.create(model="encoder", input="a").data
 
 
+def test_a_right_key_is_enough_beside_a_wrong_one(locked):
+    """The openai client cannot help sending a bearer; gateways put in their own."""
+    for right, wrong in ((KEY, "wrong-key-0123456789"), ("wrong-key-0123456789", KEY)):
+        headers = {"x-api-key": right, **bearer(wrong)}
+        assert locked.call("POST", "/v1/classify", {"inputs": ["a"]}, headers)[0] == 200
+    headers = {"x-api-key": "wrong-key-0123456789", **bearer(ADMIN)}
+    assert locked.call("POST", "/v1/classify", {"inputs": ["a"]}, headers)[0] == 401
+    assert locked.call("DELETE", "/admin/models/xnli", None, {"x-api-key": KEY})[0] == 401
+
+
 def test_probes_and_metrics_are_open(locked):
     for path in ("/health/live", "/health/ready", "/v2/health/live", "/metrics", "/docs", "/"):
         assert locked.call("GET", path)[0] == 200
@@ -180,6 +190,17 @@ def test_cors_is_off_by_default_and_exact_with_keys_allowed(locked, server):
     assert "access-control-allow-origin" not in headers
     _, headers, _ = server.call("GET", "/v1/models", None, {"origin": "https://example.org"})
     assert "access-control-allow-origin" not in headers
+
+
+def test_preflights_are_counted_by_the_status_they_got(run_server, bundles):
+    server = run_server({"xnli": bundles["xnli"]}, cors=("https://example.org",))
+    asked = {"access-control-request-method": "POST"}
+    for origin, status in (("https://example.org", 200), ("https://example.com", 400)):
+        headers = {"origin": origin, **asked}
+        assert server.call("OPTIONS", "/v1/classify", None, headers)[0] == status
+        server.wait(lambda status=status: server.total("xlt_requests_total", status=str(status)))
+    assert server.total("xlt_requests_total", status="499") == 0
+    server.stop()
 
 
 def test_request_ids_are_echoed_or_made_and_never_copied_when_odd(server):
@@ -310,6 +331,16 @@ def test_unix_socket(run_server, bundles, tmp_path):
             link.sendall(b"GET /health/ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             assert link.recv(100).startswith(b"HTTP/1.1 200")
         server.stop()
+
+
+def test_a_socket_file_of_a_dead_server_is_taken_over_and_a_live_one_is_not(tmp_path):
+    path = tmp_path / "xlt.sock"
+    with Bind(uds=path).open() as listening:
+        with pytest.raises(UsageError, match="a server listens there"):
+            Bind(uds=path).open()
+        assert listening.getsockname() == str(path)
+    assert path.is_socket()  # closing leaves the file
+    Bind(uds=path).open().close()
 
 
 def test_ipv6(run_server, bundles):

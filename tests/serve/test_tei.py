@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from xlt.examples import Pair
+from xlt.serve.limits import Limits
 
 TEXTS = ["the cat", "der Hund schläft ツ"]
 
@@ -92,6 +93,49 @@ def test_embed_all_of_a_graph_without_token_vectors_says_so(run_server, make_bun
     status, _, answer = server.call("POST", "/embed_all", {"inputs": "the cat"})
     assert (status, answer["error_type"]) == (422, "Validation")
     assert "last_hidden_state" in answer["error"]
+    server.stop()
+
+
+def test_vectors_that_would_not_be_what_was_asked_for_are_refused_uncomputed(server):
+    before = server.total("xlt_batch_rows_sum")
+    for body in ({"normalize": False}, {"dimensions": 5}, {"dimensions": 0}, {"dimensions": 17}):
+        status, _, answer = server.call("POST", "/embed", {"inputs": "the cat", **body})
+        assert (status, answer["error_type"]) == (422, "Validation")
+        assert next(iter(body)) in answer["error"]
+    assert server.total("xlt_batch_rows_sum") == before
+    assert len(server.post("/embed", {"inputs": "the cat", "normalize": None})) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/rerank", {"query": "a", "texts": []}),
+        ("/rerank", {"query": "", "texts": ["a"]}),
+        ("/similarity", {"inputs": {"source_sentence": "a", "sentences": []}}),
+        ("/tokenize", {"inputs": []}),
+        ("/decode", {"ids": []}),
+        ("/predict", {"inputs": []}),
+    ],
+)
+def test_empty_inputs_are_400_empty_everywhere(server, path, body):
+    status, _, answer = server.call("POST", path, body)
+    assert (status, answer["error_type"]) == (400, "Empty"), answer
+
+
+def test_a_list_that_is_too_long_is_not_called_empty(server):
+    status, _, answer = server.call("POST", "/tokenize", {"inputs": ["a"] * 2049})
+    assert (status, answer["error_type"]) == (422, "Validation")
+
+
+def test_tokens_of_one_answer_are_bounded_as_those_of_a_request(run_server, bundles):
+    server = run_server({"encoder": bundles["encoder"]}, limits=Limits(queue_tokens=700))
+    (tokens,) = server.post("/tokenize", {"inputs": "a b " * 100})
+    assert 200 < len(tokens) <= 350
+    assert len(server.post("/tokenize", {"inputs": ["a b " * 100] * 2})) == 2
+    for inputs in ("a b " * 500, ["a b " * 100] * 4):
+        status, _, answer = server.call("POST", "/tokenize", {"inputs": inputs})
+        assert (status, answer["error_type"]) == (413, "Validation")
+        assert "--queue-tokens" in answer["error"]
     server.stop()
 
 
