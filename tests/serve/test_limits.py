@@ -95,6 +95,21 @@ def test_widths_that_the_vectors_do_not_have_are_refused(make_bundle):
         models.load(Source(name="encoder", path=folder))
 
 
+def test_the_gauge_of_a_name_follows_the_model_that_has_it(bundles):
+    metrics = Metrics()
+    models = Models(Loading(device="cpu", threads=1, warm_up=False), metrics)
+
+    def ready(task):
+        return metrics.registry.get_sample_value("xlt_model_ready", {"model": "m", "task": task})
+
+    models.put(models.load(Source(name="m", path=bundles["xnli"])))
+    assert (ready("xnli"), ready("panx")) == (1, None)
+    models.put(models.load(Source(name="m", path=bundles["panx"])))
+    assert (ready("xnli"), ready("panx")) == (0, 1)
+    models.remove("m")
+    assert (ready("xnli"), ready("panx")) == (0, 0)
+
+
 def test_arguments_name_models(bundles, tmp_path):
     assert split_argument("a=b") == ("a", tmp_path.__class__("b"))
     odd = tmp_path / "x=y"
