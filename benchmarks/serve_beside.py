@@ -21,6 +21,26 @@ OFFLINE = {
     "INFINITY_ANONYMOUS_USAGE_STATS": "0", "ORT_DISABLE_TELEMETRY": "1",
 }  # fmt: skip
 
+# ONNX Runtime pins its threads to cores itself, past the limits of its process, and this server
+# has no option for their number.
+LIMITED = """
+import sys
+import onnxruntime
+
+threads = int(sys.argv.pop(1))
+start = onnxruntime.InferenceSession.__init__
+
+def limited(self, path, sess_options=None, *rest, **more):
+    sess_options = sess_options or onnxruntime.SessionOptions()
+    sess_options.intra_op_num_threads = threads
+    start(self, path, sess_options, *rest, **more)
+
+onnxruntime.InferenceSession.__init__ = limited
+from infinity_emb.cli import cli
+
+cli()
+"""
+
 
 class RawModel:
     """Tokeniser and session without a server, in a process on the server's cores."""
@@ -163,7 +183,7 @@ def start_infinity(venv: Path, bundle: Path, *, work: Path, cpus: set[int]) -> R
         port = free.getsockname()[1]
     threads = str(len(cpus))
     arguments = [
-        str(venv.absolute() / "bin" / "infinity_emb"), "v2",
+        str(venv.absolute() / "bin" / "python"), "-c", LIMITED, threads, "v2",
         "--model-id", ".", "--served-model-name", "model",
         "--engine", "optimum", "--device", "cpu", "--pooling-method", "mean",
         "--onnx-disable-optimize", "--no-bettertransformer", "--no-compile",

@@ -91,6 +91,9 @@ def run_rounds(
                     load.closed_loop(server, clients=options.clients, seconds=seconds,
                                      source=source, model="model")
                 )  # fmt: skip
+                used = measured.cpu_seconds / measured.seconds
+                if used > 1.1 * len(options.server_cpus):
+                    sys.exit(f"{server.name} used {used:.2f} cores, more than it was given")
                 note(found, f"{server.name} {scenario}", measured, number)
         source = load.texts(1000 * number, long_share=0)
         measured = asyncio.run(

@@ -1,7 +1,8 @@
 """`--model compact`: a small multilingual encoder and its tokenizer, made from the data root.
 
 The tokenizer is a byte-pair encoding over whole words, learnt only from text that training
-may read. Both are plain Hugging Face folders.
+may read. The encoder is a BERT, because it has token types: three layers are too few to find out
+from word order alone which of two texts a word stands in. Both are plain Hugging Face folders.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tokenizers import (
     processors,
     trainers,
 )
-from transformers import AutoModelForMaskedLM, XLMRobertaConfig
+from transformers import AutoModelForMaskedLM, BertConfig
 
 from xlt.data import DataRoot, allowed_text, text_sources
 from xlt.errors import DataError
@@ -45,7 +46,7 @@ class Size:
     layers: int = 3
     heads: int = 4
     feed_forward: int = 256
-    positions: int = 514
+    positions: int = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +165,7 @@ def train_tokenizer(texts: Sequence[str], size: int, folder: Path, positions: in
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>",
-        pair="<s> $A </s> </s> $B </s>",
+        pair="<s>:0 $A:0 </s>:0 </s>:1 $B:1 </s>:1",
         special_tokens=[("<s>", SPECIAL.index("<s>")), ("</s>", SPECIAL.index("</s>"))],
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -176,8 +177,8 @@ def train_tokenizer(texts: Sequence[str], size: int, folder: Path, positions: in
     settings = {
         **names,
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": positions - 2,
-        "model_input_names": ["input_ids", "attention_mask"],
+        "model_max_length": positions,
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
     }
     write_json(folder / "tokenizer_config.json", settings)
     write_json(folder / "special_tokens_map.json", names)
@@ -186,7 +187,7 @@ def train_tokenizer(texts: Sequence[str], size: int, folder: Path, positions: in
 
 def new_model(vocabulary: int, size: Size, seed: int, *, aligned: bool) -> Any:
     """The encoder with a masked-LM head on tied embeddings, newly drawn; no dropout."""
-    config = XLMRobertaConfig(
+    config = BertConfig(
         vocab_size=vocabulary,
         hidden_size=size.width,
         num_hidden_layers=size.layers,
@@ -197,10 +198,8 @@ def new_model(vocabulary: int, size: Size, seed: int, *, aligned: bool) -> Any:
         attention_probs_dropout_prob=0.0,
         initializer_range=0.05,
         layer_norm_eps=1e-5,
-        type_vocab_size=1,
-        bos_token_id=SPECIAL.index("<s>"),
+        type_vocab_size=2,
         pad_token_id=SPECIAL.index("<pad>"),
-        eos_token_id=SPECIAL.index("</s>"),
         xlt_compact=True,
         xlt_aligned=aligned,
     )

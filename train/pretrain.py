@@ -26,10 +26,14 @@ __all__ = ["Stream", "Tokens", "pretraining_job", "start_embeddings", "tokenise"
 
 BATCH_TOKENS = 512
 ROW_TOKENS = 128
+HALVED = 0.5  # of the rows with one language
 POOL = 64
-MASKED, MLM_SHARE = 0.85, 0.25
-RANDOM = 0.10
+MLM_SHARE = 0.25
 TLM_SHARES = (0.5, 0.1)
+# Of the chosen places: how many are masked, and how many get another token; the rest stay. With
+# pairs more are replaced: only a look at the other side tells which token is wrong.
+MLM_FATES = (0.85, 0.10)
+TLM_FATES = (0.55, 0.30)
 LANGUAGE_POWER = 0.5  # small languages are seen more often than their share of the text
 # Per dimension, where there are translation pairs: smaller ones drown in the position embeddings,
 # and the alignment with them. Without pairs the model's own scale learns the tasks better.
@@ -100,7 +104,7 @@ def start_bias(model: Any, tokens: Tokens) -> None:
     """Log unigram frequencies as output bias: the first plateau is skipped."""
     counts_V = tokens.counts() + 1.0
     with torch.no_grad():
-        model.lm_head.bias.copy_(torch.from_numpy(np.log(counts_V / counts_V.sum())))
+        model.cls.predictions.bias.copy_(torch.from_numpy(np.log(counts_V / counts_V.sum())))
 
 
 class Stream:
@@ -159,7 +163,7 @@ def pretraining_job(
     """The job of phase 0.
 
     Args:
-        model: an XLM-R masked-LM model.
+        model: a masked-LM model of `xlt.train.compact`.
         tokens: what to read.
         parts: of svd, mlm, tlm; with mlm and tlm, steps take turns.
         name: of the phase.
@@ -170,7 +174,8 @@ def pretraining_job(
     """
     streams: list[tuple[Stream, Callable[[Stream, int, int], Micro]]] = []
     if "mlm" in parts:
-        streams.append((Stream(_rows(tokens.texts), derive(seed, "mlm")), _mlm))
+        rows = _rows(tokens.texts, derive(seed, "halves"))
+        streams.append((Stream(rows, derive(seed, "mlm")), _mlm))
     if "tlm" in parts:
         streams.append((Stream(_pairs(tokens.pairs), derive(seed, "tlm")), _tlm))
 
@@ -202,17 +207,24 @@ def masked_loss(model: nn.Module, micro: Micro) -> Tensor:
     targets_BL = torch.from_numpy(micro.targets).to(device)
     hidden_BLD = model.base_model(**feeds).last_hidden_state  # type: ignore[operator]
     chosen = targets_BL != IGNORE
-    logits_MV = model.lm_head(hidden_BLD[chosen])  # type: ignore[operator]
+    logits_MV = model.cls(hidden_BLD[chosen])  # type: ignore[operator]
     return nn.functional.cross_entropy(logits_MV.float(), targets_BL[chosen], reduction="sum")
 
 
-def _rows(texts: Mapping[str, Sequence[Ids]]) -> dict[str, list[tuple[Ids, ...]]]:
-    """Texts cut into rows that fit."""
-    size = ROW_TOKENS - 2
-    return {
-        lang: [(line[i : i + size],) for line in lines for i in range(0, len(line), size)]
-        for lang, lines in texts.items()
-    }
+def _rows(texts: Mapping[str, Sequence[Ids]], seed: int) -> dict[str, list[tuple[Ids, ...]]]:
+    """Texts cut into rows that fit; half of them as two texts, so that both types are learnt."""
+    size = ROW_TOKENS - 4
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[tuple[Ids, ...]]] = {}
+    for lang, lines in texts.items():
+        parts = [line[i : i + size] for line in lines for i in range(0, len(line), size)]
+        places = [int(rng.integers(1, max(2, len(part)))) for part in parts]
+        halved = rng.random(len(parts)) < HALVED
+        found[lang] = [
+            (part[:place], part[place:]) if half and len(part) > 1 else (part,)
+            for part, place, half in zip(parts, places, halved, strict=True)
+        ]
+    return found
 
 
 def _pairs(pairs: Mapping[str, Sequence[tuple[Ids, Ids]]]) -> dict[str, list[tuple[Ids, ...]]]:
@@ -223,7 +235,8 @@ def _pairs(pairs: Mapping[str, Sequence[tuple[Ids, Ids]]]) -> dict[str, list[tup
 def _mlm(stream: Stream, index: int, vocabulary: int) -> Micro:
     rng = np.random.default_rng(derive(stream.seed, "mask", index))
     rows = [stream.rows[i] for i in stream.batch(index)]
-    return _masked(rows, [(MLM_SHARE,)] * len(rows), vocabulary, rng)
+    shares = [(MLM_SHARE,) * len(row) for row in rows]
+    return _masked(rows, shares, MLM_FATES, vocabulary, rng)
 
 
 def _tlm(stream: Stream, index: int, vocabulary: int) -> Micro:
@@ -231,18 +244,20 @@ def _tlm(stream: Stream, index: int, vocabulary: int) -> Micro:
     rows = [stream.rows[i] for i in stream.batch(index)]
     sides = rng.random(len(rows)) < 0.5
     shares = [TLM_SHARES if side else TLM_SHARES[::-1] for side in sides]
-    return _masked(rows, shares, vocabulary, rng)
+    return _masked(rows, shares, TLM_FATES, vocabulary, rng)
 
 
 def _masked(
     rows: Sequence[tuple[Ids, ...]],
     shares: Sequence[tuple[float, ...]],
+    fates: tuple[float, float],
     vocabulary: int,
     rng: np.random.Generator,
 ) -> Micro:
     """Pad and mask: of the chosen places most become <mask>, some another token, some stay."""
     width = max(sum(len(part) + 2 for part in row) for row in rows)
     ids_BL = np.full((len(rows), width), PAD, dtype=np.int64)
+    type_BL = np.zeros((len(rows), width), dtype=np.int64)
     share_BL = np.zeros((len(rows), width))
     for i, (row, parts) in enumerate(zip(rows, shares, strict=True)):
         place = 0
@@ -250,6 +265,7 @@ def _masked(
             ids_BL[i, place] = EOS if number else BOS
             ids_BL[i, place + 1 : place + 1 + len(part)] = part
             share_BL[i, place + 1 : place + 1 + len(part)] = share
+            type_BL[i, place : place + 2 + len(part)] = number
             place += len(part) + 2
             ids_BL[i, place - 1] = EOS
     attention_BL = (ids_BL != PAD).astype(np.int64)
@@ -259,8 +275,9 @@ def _masked(
     targets_BL = np.where(chosen_BL, ids_BL, IGNORE)
     fate_BL = rng.random(ids_BL.shape)
     other_BL = rng.integers(len(SPECIAL), vocabulary, ids_BL.shape)
-    ids_BL = np.where(chosen_BL & (fate_BL < MASKED), MASK, ids_BL)
-    swapped_BL = chosen_BL & (fate_BL >= MASKED) & (fate_BL < MASKED + RANDOM)
+    masked, replaced = fates
+    ids_BL = np.where(chosen_BL & (fate_BL < masked), MASK, ids_BL)
+    swapped_BL = chosen_BL & (fate_BL >= masked) & (fate_BL < masked + replaced)
     ids_BL = np.where(swapped_BL, other_BL, ids_BL)
-    feeds = {"input_ids": ids_BL, "attention_mask": attention_BL}
+    feeds = {"input_ids": ids_BL, "attention_mask": attention_BL, "token_type_ids": type_BL}
     return Micro(feeds=feeds, targets=targets_BL, weight=int(chosen_BL.sum()), examples=len(rows))

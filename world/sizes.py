@@ -71,26 +71,26 @@ SIZES: dict[str, Size] = {
     ),
     "small": _size(
         languages=7,
-        train="mnli=9000 anli=900 snli=3000 qqp=4000 pawsx=4000 udpos=2000 panx=2500 squad=10000 "
+        train="mnli=9000 anli=900 snli=3000 qqp=4000 pawsx=16000 udpos=3000 panx=3000 squad=10000 "
         "tydiqa=4000 squad2=4000 hellaswag=3000 ccg=2000 cosmosqa=3000 csqa=3000",
         dev=300,
         test="xnli=399 pawsx=300 udpos=300 panx=300 xquad=250 mlqa=250 tydiqa=250 tatoeba=300",
         translated="qaa qba qca",
         documents=4000,
-        pairs=3000,
+        pairs=1000,
         bucc=(200, 200, 200),
-        planted=3000,
+        planted=16000,
     ),
     "medium": _size(
         languages=10,
-        train="mnli=30000 anli=6000 snli=10000 qqp=15000 pawsx=12000 udpos=6000 panx=8000 "
+        train="mnli=30000 anli=6000 snli=10000 qqp=15000 pawsx=24000 udpos=6000 panx=8000 "
         "squad=30000 tydiqa=10000 squad2=15000 hellaswag=10000 ccg=6000 cosmosqa=10000 csqa=6000",
         dev=600,
         test="xnli=900 pawsx=800 udpos=600 panx=800 xquad=600 mlqa=600 tydiqa=600 tatoeba=800",
         translated="qaa qba qca",
         documents=20000,
-        pairs=10000,
+        pairs=4000,
         bucc=(800, 800, 800),
-        planted=10000,
+        planted=24000,
     ),
 }

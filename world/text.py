@@ -5,14 +5,24 @@ Only events of the train split are told here, so a corpus never holds a test sen
 
 from __future__ import annotations
 
+from xlt.world.concepts import KINDS_OF_NAME, names_of
 from xlt.world.draw import Draw
-from xlt.world.events import Event, Facts
+from xlt.world.events import Event, Facts, heads
 from xlt.world.grammar import Grammar, Part, text_of
 
 __all__ = ["Saying", "document", "parallel_saying", "say"]
 
 # One thing said, in no language yet: an event, a question, a bare phrase or a description.
 Saying = tuple[str, Event]
+
+# Every second name of each kind occurs in no translated pair, only in text of its own language:
+# parallel corpora never have all names.
+UNTRANSLATED = frozenset(
+    name
+    for kind in KINDS_OF_NAME
+    for ambiguous in (False, True)
+    for name in names_of(kind, ambiguous=ambiguous)[1::2]
+)
 
 
 def say(grammar: Grammar, sayings: list[Saying]) -> str:
@@ -95,6 +105,8 @@ def _question_and_answer(facts: Facts, draw: Draw, event: Event) -> list[Saying]
 def parallel_saying(facts: Facts, draw: Draw) -> list[Saying]:
     """What one translated pair says: a short phrase, a sentence, or a sentence with a question."""
     event = facts.event(draw, "train", negation=0.12)
+    while not UNTRANSLATED.isdisjoint(heads(event)):
+        event = facts.event(draw, "train", negation=0.12)
     way = draw.random()
     if way < 0.25:
         role = draw.pick([*event.phrases])

@@ -19,7 +19,7 @@ from xlt.train import TrainConfig, fit
 from xlt.train.batches import IGNORE
 from xlt.train.compact import SPECIAL, read_corpus, train_tokenizer
 from xlt.train.embeddings import closed_form
-from xlt.train.pretrain import BATCH_TOKENS, MASK, Stream, _masked, tokenise
+from xlt.train.pretrain import BATCH_TOKENS, MASK, ROW_TOKENS, Stream, _masked, _rows, tokenise
 
 TEXTS = ["la fisa vadi lo peko .", "mi dora seko tu gala .", "ａｂ １２ 犬が好き", "не виси, пора"]
 
@@ -106,6 +106,21 @@ def test_closed_form_of_fewer_tokens_than_dimensions():
     assert table.shape == (8, 16) and np.isfinite(table).all()
 
 
+def test_tokens_of_no_pair_lie_near_their_neighbours_and_apart_from_each_other():
+    rng = np.random.default_rng(5)
+    word, other = rng.permuted(np.tile(np.arange(5, 25), (300, 1)), axis=1)[:, :6].T[:2]
+    pairs = {"de": [(np.array([a, b]), np.array([a + 20, b + 20]))
+                    for a, b in zip(word, other, strict=True)]}  # fmt: skip
+    # 50 and 51 stand in texts only, always beside 5 and 6, and beside 7 and 8.
+    texts = {"en": [np.array([5, 50, 6]), np.array([7, 51, 8])] * 20 + [a for a, _ in pairs["de"]]}
+    table_VD = closed_form(texts, pairs, vocabulary=60, width=16, norm=1.0, rng=rng)
+    similar = table_VD @ table_VD.T
+    assert similar[50, [5, 6]].mean() > similar[50, [7, 8]].mean() + 0.1
+    assert similar[51, [7, 8]].mean() > similar[51, [5, 6]].mean() + 0.1
+    assert similar[50, 51] < 0.7
+    assert [int(np.argmax(similar[25:45, k])) + 25 for k in range(5, 25)] == list(range(25, 45))
+
+
 def test_stream_is_a_pure_function_and_fills_its_batches():
     rng = np.random.default_rng(0)
     rows = {
@@ -130,7 +145,8 @@ def test_stream_is_a_pure_function_and_fills_its_batches():
 )
 def test_masks_touch_only_words_and_targets_keep_the_truth(sizes, share, seed):
     rows = [(np.full(a, 10, np.int32), np.full(b, 11, np.int32)) for a, b in sizes]
-    micro = _masked(rows, [(share, 0.0)] * len(rows), 50, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    micro = _masked(rows, [(share, 0.0)] * len(rows), (0.85, 0.1), 50, rng)
     ids, targets = micro.feeds["input_ids"], micro.targets
     chosen = targets != IGNORE
     assert micro.weight == chosen.sum() >= 1
@@ -139,8 +155,27 @@ def test_masks_touch_only_words_and_targets_keep_the_truth(sizes, share, seed):
     for row, (a, b) in zip(np.where(chosen, targets, ids), sizes, strict=True):
         real = [0, *[10] * a, 2, 2, *[11] * b, 2]
         assert row.tolist() == real + [1] * (len(row) - len(real))
+    for row, (a, b) in zip(micro.feeds["token_type_ids"], sizes, strict=True):
+        assert row.tolist() == [0] * (a + 2) + [1] * (b + 2) + [0] * (len(row) - a - b - 4)
     if share == 1.0:
         assert (targets == 10).sum() == sum(a for a, _ in sizes)
+
+
+@settings(max_examples=50, deadline=None)
+@given(lengths=st.lists(st.integers(1, 300), min_size=1, max_size=6), seed=st.integers(0, 99))
+def test_rows_hold_each_text_in_order_as_one_part_or_two(lengths, seed):
+    texts = [np.arange(n, dtype=np.int32) for n in lengths]
+    rows = _rows({"en": texts}, seed)["en"]
+    assert np.concatenate([part for row in rows for part in row]).tolist() == [
+        int(token) for text in texts for token in text
+    ]
+    assert all(len(row) in (1, 2) and all(map(len, row)) for row in rows)
+    assert all(sum(len(part) + 2 for part in row) <= ROW_TOKENS for row in rows)
+
+
+def test_half_of_the_rows_are_two_texts():
+    rows = _rows({"en": [np.arange(20, dtype=np.int32)] * 1000}, 3)["en"]
+    assert 400 < sum(len(row) == 2 for row in rows) < 600
 
 
 def test_most_masks_of_a_pair_are_on_one_side(root):
@@ -205,9 +240,9 @@ def test_run_of_a_compact_encoder_keeps_its_defaults(root, tmp_path):
         )
     )  # fmt: skip
     hyper = run.record["targets"]["pawsx"]["hyper"]
-    assert hyper["batch_tokens"] == 768 and hyper["lr"] == 5e-4
+    assert hyper["batch_tokens"] == 768 and hyper["lr"] == 3e-4
     before = load_file(base.path / "encoder/model.safetensors")
     after = load_file(run.targets["pawsx"] / "model.safetensors")
     name = "embeddings.word_embeddings.weight"
-    frozen = torch.equal(before[name], after[f"roberta.{name}"])
-    assert frozen == (f"roberta.{name}" in hyper["frozen"])
+    frozen = torch.equal(before[name], after[f"bert.{name}"])
+    assert frozen == (f"bert.{name}" in hyper["frozen"])
