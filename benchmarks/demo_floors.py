@@ -8,7 +8,7 @@ tag, uniform pick, mean of the static embeddings), and the control.
     python benchmarks/demo_floors.py [--out build/floors] [--seeds 1,2,3] [--size small]
 
 Exit code 5 when a seed misses a floor, or the control reaches one that it has to miss. Resumable:
-finished steps are kept. Takes about ten minutes a seed on two cores.
+finished steps are kept. As many runs side by side as there are cores; about 15 minutes on two.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from xlt.languages import load_languages
-from xlt.study.demo import Demo, plan, run_steps
-from xlt.study.steps import Step
+from xlt.study.demo import Demo, check_settings, plan
+from xlt.study.steps import Step, run_lanes
 
 Scores = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> metric -> language -> score
 
@@ -139,7 +139,13 @@ def main() -> int:
     first = demos[f"seed {seeds[0]}"]
     demos["control"] = replace(first, out=arguments.out / "control", pretrain="none")
     for demo in demos.values():
-        run_steps(demo, direct_steps(demo))
+        check_settings(demo)
+    steps = [
+        replace(step, name=f"{name}: {step.name}", lane=name)
+        for name, demo in demos.items()
+        for step in direct_steps(demo)
+    ]
+    run_lanes(steps, finished=lambda step, seconds: None)
     header = ["", "floor", *demos, "baseline"]
     rows, failures = [], []
     for floor in FLOORS:

@@ -5,6 +5,7 @@ Every function here looks at one item only, so that a prediction cannot depend o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -124,7 +125,7 @@ def check_finite(index: int, item: Example | str, outputs: Sequence[Outputs]) ->
     """
     for output in outputs:
         for array in output.values():
-            if not np.isfinite(array).all():
+            if not np.logical_and.reduce(np.isfinite(array), axis=None):
                 raise ModelError(
                     f"{item_name(index, item)}: the model's output is not finite",
                     "an fp16 variant may overflow: try --precision fp32",
@@ -142,7 +143,7 @@ def softmax(logits: NDArray[Any]) -> FloatArray:
 def unit_vector(vector: NDArray[Any]) -> Vector:
     """A vector (D,) scaled to length 1; a zero vector stays zero."""
     values = vector.astype(np.float64)
-    length = np.sqrt(np.sum(values * values))
+    length = math.sqrt(np.add.reduce(values * values))
     return (values / length if length > 0 else values).astype(np.float32)
 
 

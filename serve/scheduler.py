@@ -171,17 +171,15 @@ class Scheduler:
         work = Work(model, encode, deadline, loop.create_future(), ticket)
         work.arrived = time.monotonic()
         self.pool.submit(self._prepare, work)
+        overdue = loop.call_later(max(0.0, deadline - work.arrived), self._overdue, work)
         try:
-            async with asyncio.timeout(max(0.0, deadline - work.arrived)):
-                await work.future
-        except TimeoutError:
-            self._abandon(work)
-            self.metrics.cancelled(model, "deadline")
-            raise _late(work.arrived) from None
+            await work.future
         except asyncio.CancelledError:
             self._abandon(work)
             self.metrics.cancelled(model, "disconnect")
             raise
+        finally:
+            overdue.cancel()
         work.finished = time.monotonic()
         return work
 
@@ -270,6 +268,12 @@ class Scheduler:
                     retry_after=1.0,
                 ),
             )
+
+    def _overdue(self, work: Work) -> None:
+        if not work.future.done():
+            self._abandon(work)
+            self.metrics.cancelled(work.model, "deadline")
+            _resolve_one(work, _late(work.arrived))
 
     def _abandon(self, work: Work) -> None:
         with self.lock:

@@ -88,6 +88,6 @@ class Vitals:
 def is_finite(output: Any) -> bool:
     """Whether all numbers of an output are finite (an array, or arrays in containers)."""
     if isinstance(output, np.ndarray):
-        return bool(np.isfinite(output).all())
+        return bool(np.logical_and.reduce(np.isfinite(output), axis=None))
     parts: Iterable[Any] = output.values() if isinstance(output, dict) else output
     return all(is_finite(part) for part in parts)

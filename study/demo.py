@@ -17,7 +17,7 @@ from xlt.errors import UsageError
 from xlt.files import read_json, write_json
 from xlt.study.steps import Step, run_lanes
 
-__all__ = ["ARMS", "Demo", "plan", "run", "run_steps"]
+__all__ = ["ARMS", "Demo", "check_settings", "plan", "run", "run_steps"]
 
 ARMS = ("direct", "intermediate")
 
