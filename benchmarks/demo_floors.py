@@ -2,13 +2,14 @@
 
 Runs the direct arm of `xlt demo` (world, pretraining, targets, export, eval) for each seed, and a
 control: the same with `--pretrain none`, an encoder of random weights that is tuned on the same
-English data. Prints each floor beside what was reached, the simplest baseline (majority class or
-tag, uniform pick, mean of the static embeddings), and the control.
+English data. Beside them, without floors, the unaligned encoder (`--pretrain mlm`), which saw no
+parallel text. Prints each floor beside what was reached and the simplest baseline (majority
+class or tag, uniform pick, mean of the static embeddings).
 
     python benchmarks/demo_floors.py [--out build/floors] [--seeds 1,2,3] [--size small]
 
 Exit code 5 when a seed misses a floor, or the control reaches one that it has to miss. Resumable:
-finished steps are kept. As many runs side by side as there are cores; about 15 minutes on two.
+finished steps are kept. As many runs side by side as there are cores; about 20 minutes on two.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ class Floor:
     control: bool
 
 
+# The feasibility study's floors, but for NER x: names that are spelled alike give even an encoder of
+# random weights more than its floor of 30, so a stricter one stands here.
 FLOORS = [
     Floor("Tatoeba x", "tatoeba", "accuracy", others("tatoeba", "accuracy"), 55, True),
     Floor("Tatoeba, other script", "tatoeba", "accuracy", other_script("tatoeba", "accuracy"), 45,
@@ -75,7 +78,7 @@ FLOORS = [
           False),
     Floor("POS x (tokens)", "udpos", "token_accuracy", others("udpos", "token_accuracy"), 58, True),
     Floor("NER en", "panx", "f1", english("panx", "f1"), 75, False),
-    Floor("NER x", "panx", "f1", others("panx", "f1"), 30, True),
+    Floor("NER x", "panx", "f1", others("panx", "f1"), 60, True),
     Floor("NLI en", "xnli", "accuracy", english("xnli", "accuracy"), 75, False),
     Floor("NLI x", "xnli", "accuracy", others("xnli", "accuracy"), None, False),
     Floor("PAWS en", "pawsx", "accuracy", english("pawsx", "accuracy"), None, False),
@@ -137,6 +140,7 @@ def main() -> int:
         for seed in seeds
     }  # fmt: skip
     first = demos[f"seed {seeds[0]}"]
+    demos["unaligned"] = replace(first, out=arguments.out / "unaligned", pretrain="mlm")
     demos["control"] = replace(first, out=arguments.out / "control", pretrain="none")
     for demo in demos.values():
         check_settings(demo)
@@ -154,7 +158,7 @@ def main() -> int:
             for name, demo in demos.items()
         }
         for name, value in reached.items():
-            if floor.least is None or value is None:
+            if floor.least is None or value is None or name == "unaligned":
                 continue
             if name == "control":
                 if floor.control and value >= floor.least:
