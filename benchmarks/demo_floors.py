@@ -67,8 +67,8 @@ class Floor:
     control: bool
 
 
-# The feasibility study's floors, but for NER x: names that are spelled alike give even an encoder of
-# random weights more than its floor of 30, so a stricter one stands here.
+# Those of the feasibility study but for NER x: names that are spelled alike give even an encoder of
+# random weights more than its 30, so a stricter one stands here.
 FLOORS = [
     Floor("Tatoeba x", "tatoeba", "accuracy", others("tatoeba", "accuracy"), 55, True),
     Floor("Tatoeba, other script", "tatoeba", "accuracy", other_script("tatoeba", "accuracy"), 45,

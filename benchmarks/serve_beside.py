@@ -21,8 +21,7 @@ OFFLINE = {
     "INFINITY_ANONYMOUS_USAGE_STATS": "0", "ORT_DISABLE_TELEMETRY": "1",
 }  # fmt: skip
 
-# ONNX Runtime pins its threads to cores itself, past the limits of its process, and this server
-# has no option for their number.
+# The peer with as many compute threads as it has cores; it has no option for that.
 LIMITED = """
 import sys
 import onnxruntime
@@ -165,13 +164,24 @@ def null_bundle(bundle: Path, work: Path) -> Path:
     return folder
 
 
-def start_infinity(venv: Path, bundle: Path, *, work: Path, cpus: set[int]) -> Running:
+def start_infinity(
+    venv: Path, bundle: Path, *, work: Path, cpus: set[int], limited: bool
+) -> Running:
     """infinity-emb on the same weights, cut to the same length.
 
     Its ONNX engine wants the bare file in the working folder, and cuts at the configuration's
     `max_position_embeddings`, which is therefore set to the bundle's length.
+
+    Args:
+        venv: its environment.
+        bundle: whose model it serves.
+        work: for its folder.
+        cpus: cores for all of its threads.
+        limited: as many compute threads as cores. As it comes, it starts one for each core of
+            the machine, and they take turns at the cores it is given.
     """
-    folder = work / "infinity"
+    name = "infinity, limited" if limited else "infinity"
+    folder = work / name.replace(", ", "-")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for path in [*bundle.glob("*.json"), *(bundle / "onnx").glob("model.onnx*")]:
@@ -182,19 +192,26 @@ def start_infinity(venv: Path, bundle: Path, *, work: Path, cpus: set[int]) -> R
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     threads = str(len(cpus))
+    command = [str(venv.absolute() / "bin" / "infinity_emb")]
+    if limited:
+        command = [str(venv.absolute() / "bin" / "python"), "-c", LIMITED, threads]
     arguments = [
-        str(venv.absolute() / "bin" / "python"), "-c", LIMITED, threads, "v2",
+        *command, "v2",
         "--model-id", ".", "--served-model-name", "model",
         "--engine", "optimum", "--device", "cpu", "--pooling-method", "mean",
         "--onnx-disable-optimize", "--no-bettertransformer", "--no-compile",
         "--host", "127.0.0.1", "--port", str(port),
     ]  # fmt: skip
-    return load.start(
-        "infinity", arguments, cpus=cpus, ready=lambda url: f"{url}/health",
+    server = load.start(
+        name, arguments, cpus=cpus, ready=lambda url: f"{url}/health",
         route="/embeddings", url=f"http://127.0.0.1:{port}", cwd=folder,
         env={**OFFLINE, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads,
              "INFINITY_HOME": str(folder), "HF_HOME": str(folder)},
     )  # fmt: skip
+    # ONNX Runtime pins its threads to cores of its own choice, past the limits of its process.
+    for thread in Path(f"/proc/{server.process.pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cpus)
+    return server
 
 
 if __name__ == "__main__":

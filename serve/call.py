@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs
@@ -155,8 +154,7 @@ class Call:
         scheduler = self.app.scheduler
         with scheduler.admit(self.n_bytes) as ticket:
             try:
-                async with self._watched():
-                    work = await scheduler.compute(model, rows, ticket, deadline)
+                work = await self._watched(scheduler.compute(model, rows, ticket, deadline))
             except DataError as error:
                 raise Problem(400, "invalid_text", error.message) from None
             if len(work.rows) <= INLINE_ROWS:
@@ -176,8 +174,8 @@ class Call:
         self.app.check_open()
         deadline = self._deadline()
         with self.app.scheduler.admit(self.n_bytes):
-            async with self._watched():
-                result: T = await self.app.scheduler.in_thread(make, deadline=deadline)
+            made = self.app.scheduler.in_thread(make, deadline=deadline)
+            result: T = await self._watched(made)
             return result
 
     async def prepare(self, make: Callable[[], T]) -> T:
@@ -196,16 +194,15 @@ class Call:
         given = self.header("x-request-timeout-ms")
         return self.started + clamp_timeout(given, self.app.settings.limits)
 
-    @contextlib.asynccontextmanager
-    async def _watched(self) -> AsyncIterator[None]:
-        """A block that ends when the client leaves.
+    async def _watched(self, work: Awaitable[T]) -> T:
+        """Wait for work, unless the client leaves.
 
         Raises:
             Disconnected: it has.
         """
         watch = asyncio.ensure_future(self._watch(asyncio.current_task()))
         try:
-            yield
+            return await work
         except asyncio.CancelledError:
             if self.gone:
                 raise Disconnected from None
