@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 
 import numpy as np
 import pytest
@@ -113,6 +114,10 @@ def test_replicas_answer_as_one_server_does(ray_port, bundles, server):
     models = f"{bundles['encoder']},{bundles['xnli']}"
     serve.run(build({"models": models, "replicas": "2", "cpus": "0.5", "batch_tokens": "256"}))
     with Client(f"http://127.0.0.1:{ray_port}") as there, Client(server.url) as here:
+        for _ in range(300):  # Ray's proxy learns of a ready application a little later
+            if there.ready():
+                break
+            time.sleep(0.1)
         assert there.ready()
         assert [model.id for model in there.models()] == ["encoder", "xnli"]
         for _ in range(6):
