@@ -20,6 +20,7 @@ import asyncio
 import base64
 import json
 import os
+import shutil
 import statistics
 import sys
 import time
@@ -40,6 +41,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, help="an encoder bundle [default: MiniLM]")
     parser.add_argument("--peer", type=Path, metavar="VENV", help="environment with infinity-emb")
+    parser.add_argument("--max-length", type=int, default=512,
+                        help="tokens that both servers read of a text [%(default)s]")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=20, help="of one stretch [%(default)s]")
     parser.add_argument("--rounds", type=int, default=3, help="[%(default)s]")
     parser.add_argument("--clients", type=int, default=16, help="[%(default)s]")
@@ -50,7 +53,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="exit 5 when a claim does not hold")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    bundle = (options.model or load.minilm(options.work)).resolve()
+    source = (options.model or load.minilm(options.work)).resolve()
+    bundle = with_length(source, options.max_length, options.work)
     os.sched_setaffinity(0, options.client_cpus)
 
     ours = load.start_ours([f"model={bundle}"], cpus=options.server_cpus)
@@ -78,6 +82,16 @@ def main() -> int:
     show(result)
     failed = [name for name, claim in result["claims"].items() if not claim["holds"]]
     return 5 if options.check and failed else 0
+
+
+def with_length(source: Path, max_length: int, work: Path) -> Path:
+    """A copy of a bundle that reads so many tokens of a text."""
+    bundle = work / f"{source.name}-{max_length}"
+    shutil.rmtree(bundle, ignore_errors=True)
+    shutil.copytree(source, bundle)
+    manifest = json.loads((bundle / "xlt.json").read_text())
+    (bundle / "xlt.json").write_text(json.dumps({**manifest, "max_length": max_length}))
+    return bundle
 
 
 def run_rounds(
@@ -184,6 +198,7 @@ def report(
         "model_mib": model_bytes / MIB,
         "settings": {
             "clients": options.clients, "seconds": options.seconds, "rounds": options.rounds,
+            "max_length": options.max_length,
             "server_cpus": sorted(options.server_cpus), "client_cpus": sorted(options.client_cpus),
             "cpu": cpu_name(), "load_average": os.getloadavg()[0],
         },

@@ -3,7 +3,7 @@
     python benchmarks/serve_soak.py [--minutes 15] [--model BUNDLE] [--check]
 
 Memory and open files are read every few seconds; the slope is fitted over what comes after the
-warm-up.
+warm-up, in which ONNX Runtime's arena grows to the largest batch of those it will see.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, help="an encoder bundle [default: MiniLM]")
     parser.add_argument("--minutes", type=float, default=15, help="[%(default)s]")
-    parser.add_argument("--warm-up", type=float, default=2, help="minutes [%(default)s]")
+    parser.add_argument("--warm-up", type=float, default=5, help="minutes [%(default)s]")
     parser.add_argument("--clients", type=int, default=12, help="[%(default)s]")
     parser.add_argument("--server-cpus", type=load.cores, default="0", help="[%(default)s]")
     parser.add_argument("--client-cpus", type=load.cores, default="1", help="[%(default)s]")
@@ -53,6 +53,10 @@ def main() -> int:
         "minutes": options.minutes,
         "statuses": dict(sorted(statuses.items())),
         "rss_mib": {"first": rss[late][0] / MIB, "last": rss[-1] / MIB, "most": rss.max() / MIB},
+        "rss_mib_by_minute": [
+            round(float(rss[times >= 60 * minute][0]) / MIB, 1)
+            for minute in range(int(times[-1] // 60) + 1)
+        ],
         "rss_mib_per_10_minutes": slope(times[late], rss[late]) * 600 / MIB,
         "open_files": {"first": int(files[late][0]), "last": int(files[-1])},
         "open_files_per_10_minutes": slope(times[late], files[late]) * 600,
