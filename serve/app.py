@@ -6,7 +6,6 @@ Handlers know none of that; they take a `Call` and give a `Reply`, or raise a `P
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 import re
@@ -123,7 +122,6 @@ class App:
         try:
             for source in sources:
                 await self.load(source)
-            settle_memory()
         except Exception as error:
             bug = XltError(f"loading failed: {type(error).__name__}: {error}", "see the log")
             self.fatal = error if isinstance(error, XltError) else bug
@@ -292,17 +290,6 @@ class App:
         if call.error:
             fields["error"] = call.error
         log.info("request", extra={"fields": fields})
-
-
-def settle_memory() -> None:
-    """Spare the garbage collector what stays for good, and most of its rounds.
-
-    Requests leave few cycles behind; going through all modules and models again and again costs
-    a tenth of the event loop's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
 
 
 def _noting(call: Call, send: Send) -> Send:

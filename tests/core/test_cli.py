@@ -101,48 +101,40 @@ def test_errors_survive_a_process_border():
         assert (type(again), again.message, again.hint) == (type(error), error.message, error.hint)
 
 
-def test_sigterm_is_130_and_says_how_to_go_on(tmp_path):
-    code = (
-        "import time, sys\n"
-        "from xlt import cli\n"
-        "import click\n"
-        "@click.command()\n"
-        "def verb():\n"
-        "    sys.stderr.write('ready\\n'); sys.stderr.flush()\n"
-        "    time.sleep(60)\n"
-        "cli.LazyGroup.get_command = lambda *_: verb\n"
-        "cli.main(['tasks'])\n"
-    )
-    child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+def stopped_by_sigterm(*work):
+    """Exit code and stderr of a command that is stopped while it does these lines of work."""
+    code = [
+        "import time, sys",
+        "from xlt import cli",
+        "import click",
+        "@click.command()",
+        "def verb():",
+        *(f"    {line}" for line in work),
+        "cli.LazyGroup.get_command = lambda *_: verb",
+        "cli.main(['tasks'])",
+    ]
+    command = [sys.executable, "-c", "\n".join(code)]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert child.stderr.readline() == "ready\n"
     time.sleep(0.05)
     os.kill(child.pid, signal.SIGTERM)
     _, err = child.communicate(timeout=30)
-    assert child.returncode == 130
+    return child.returncode, err
+
+
+READY = "sys.stderr.write('ready\\n'); sys.stderr.flush()"
+
+
+def test_sigterm_is_130_and_says_how_to_go_on():
+    code, err = stopped_by_sigterm(READY, "time.sleep(60)")
+    assert code == 130
     assert err.strip().startswith("error: interrupted")
 
 
-def test_sigterm_is_not_swallowed_as_a_failure_of_the_work(tmp_path):
+def test_sigterm_is_not_swallowed_as_a_failure_of_the_work():
     """A broad except around the work must not turn a stop into one failed item."""
-    code = (
-        "import time, sys\n"
-        "from xlt import cli\n"
-        "import click\n"
-        "@click.command()\n"
-        "def verb():\n"
-        "    try:\n"
-        "        sys.stderr.write('ready\\n'); sys.stderr.flush()\n"
-        "        time.sleep(60)\n"
-        "    except Exception:\n"
-        "        sys.exit(7)\n"
-        "cli.LazyGroup.get_command = lambda *_: verb\n"
-        "cli.main(['tasks'])\n"
-    )
-    child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
-    assert child.stderr.readline() == "ready\n"
-    os.kill(child.pid, signal.SIGTERM)
-    child.communicate(timeout=30)
-    assert child.returncode == 130
+    work = ("try:", f"    {READY}", "    time.sleep(60)", "except Exception:", "    sys.exit(7)")
+    assert stopped_by_sigterm(*work)[0] == 130
 
 
 def test_unknown_verb_gets_a_suggestion(run_xlt):
