@@ -36,6 +36,7 @@ from xlt.examples import Choice, Example, Pair, Question, Sentence, Tagged
 __all__ = ["Encoder", "Row", "answer_positions", "pad"]
 
 BULK = 2048  # texts per call into the tokenizer: bounds the memory of its result
+SHORT = 1000  # characters; one such text is tokenised sooner than threads change places for it
 QUESTION_TOKENS = 64  # XTREME's max_query_length
 STRIDE = 128  # XTREME's doc_stride
 SMALLEST_LENGTH = 8
@@ -230,7 +231,10 @@ class Encoder:
         found: dict[str, IntArray] = {}
         for start in range(0, len(unique), BULK):
             bulk = unique[start : start + BULK]
-            encodings = self.tokenizer.encode_batch_fast(bulk, add_special_tokens=False)
+            if len(bulk) == 1 and len(bulk[0]) <= SHORT:
+                encodings = [self.tokenizer.encode(bulk[0], add_special_tokens=False)]
+            else:
+                encodings = self.tokenizer.encode_batch_fast(bulk, add_special_tokens=False)
             for text, encoding in zip(bulk, encodings, strict=True):
                 found[text] = np.array(encoding.ids, np.int32)
         return found

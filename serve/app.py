@@ -36,7 +36,7 @@ from xlt.serve.http import (
 )
 from xlt.serve.metrics import Metrics
 from xlt.serve.models import Models, Served, Source
-from xlt.serve.routes import operations
+from xlt.serve.routes import Operation, operations
 from xlt.serve.scheduler import Scheduler
 from xlt.serve.settings import Settings
 from xlt.serve.tracing import NoSpans, Spans
@@ -82,12 +82,18 @@ class App:
         self.asking: asyncio.Task[None] | None = None
         self.operations = operations(settings)
         self.dialects = {operation.path: operation.dialect for operation in self.operations}
-        self.inner = self._stack()
+        endpoints = [(Endpoint(self, operation), operation) for operation in self.operations]
+        self.inner = self._stack(endpoints)
+        self.direct = {  # most requests need no search through all routes
+            (operation.method, operation.path): endpoint
+            for endpoint, operation in endpoints
+            if "{" not in operation.path and not settings.cors
+        }
 
-    def _stack(self) -> ASGIApp:
+    def _stack(self, endpoints: list[tuple[Endpoint, Operation]]) -> ASGIApp:
         routes = [
-            Route(operation.path, endpoint=Endpoint(self, operation), methods=[operation.method])
-            for operation in self.operations
+            Route(operation.path, endpoint=endpoint, methods=[operation.method])
+            for endpoint, operation in endpoints
         ]
         router: ASGIApp = Router(routes, redirect_slashes=False)
         if not self.settings.cors:
@@ -149,7 +155,7 @@ class App:
         self.models.put(served)
         fields = {
             "model": served.name, "task": served.task, "precision": source.precision,
-            "device": served.engine.session.device, "batch_tokens": served.budget,
+            "device": served.engine.session.device, "batch_tokens": served.pace.budget,
             "seconds": round(time.monotonic() - started, 3),
         }  # fmt: skip
         log.info("model loaded", extra={"fields": fields})
@@ -203,7 +209,8 @@ class App:
         try:
             with self.spans.request(call):
                 try:
-                    await self.inner(scope, receive, send)
+                    endpoint = self.direct.get((scope["method"], get_route_path(scope)))
+                    await (endpoint or self.inner)(scope, receive, send)
                 except HTTPException as error:
                     await self.refuse(call, send, http_problem(error))
         finally:
@@ -253,7 +260,7 @@ class App:
         if linger:
             await send_and_linger(send, call.receive, reply, extra)
         else:
-            await send_reply(send, reply, extra)
+            await send_reply(send, reply, extra, call.scope.get("xlt.line"))
 
     def _close(self, call: Call) -> None:
         seconds = time.monotonic() - call.started
@@ -272,6 +279,8 @@ class App:
             if call.n_truncated:
                 series.truncated.inc(call.n_truncated)
         if call.operation is not None and call.operation.quiet and status < 400:
+            return
+        if not log.isEnabledFor(logging.INFO):
             return
         fields = {
             "request_id": call.request_id,
@@ -304,6 +313,5 @@ def _noting(call: Call, send: Send) -> Send:
 
 
 def _server_timing(stages: dict[str, float]) -> bytes:
-    return ", ".join(f"{name};dur={1000 * took:.2f}" for name, took in stages.items()).encode(
-        "ascii"
-    )
+    entries = [f"{name};dur={1000 * took:.2f}" for name, took in stages.items()]
+    return ", ".join(entries).encode("ascii")

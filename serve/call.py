@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs
@@ -12,7 +13,7 @@ from urllib.parse import parse_qs
 from xlt.encode import Row
 from xlt.errors import DataError
 from xlt.serve.errors import Problem, fields_of
-from xlt.serve.http import Disconnected, Receive, Scope
+from xlt.serve.http import Disconnected, Line, Receive, Scope
 from xlt.serve.limits import clamp_timeout
 from xlt.serve.models import Served
 from xlt.serve.scheduler import Work
@@ -152,7 +153,8 @@ class Call:
             return made
 
         scheduler = self.app.scheduler
-        with scheduler.admit(self.n_bytes) as ticket:
+        ticket = scheduler.admit(self.n_bytes)
+        try:
             try:
                 work = await self._watched(scheduler.compute(model, rows, ticket, deadline))
             except DataError as error:
@@ -161,6 +163,8 @@ class Call:
                 result = gather(model, items, work)
             else:
                 result = await scheduler.in_thread(lambda: gather(model, items, work))
+        finally:
+            scheduler.leave(ticket)
         self._note(work, result)
         return result
 
@@ -173,10 +177,13 @@ class Call:
         """
         self.app.check_open()
         deadline = self._deadline()
-        with self.app.scheduler.admit(self.n_bytes):
-            made = self.app.scheduler.in_thread(make, deadline=deadline)
-            result: T = await self._watched(made)
+        scheduler = self.app.scheduler
+        ticket = scheduler.admit(self.n_bytes)
+        try:
+            result: T = await self._watched(scheduler.in_thread(make, deadline=deadline))
             return result
+        finally:
+            scheduler.leave(ticket)
 
     async def prepare(self, make: Callable[[], T]) -> T:
         """Something that takes long for a long body, done before its items are computed."""
@@ -200,23 +207,36 @@ class Call:
         Raises:
             Disconnected: it has.
         """
-        watch = asyncio.ensure_future(self._watch(asyncio.current_task()))
+        task = asyncio.current_task()
+        assert task is not None
+
+        def leave() -> None:
+            self.gone = True
+            task.cancel()
+
+        line: Line | None = self.scope.get("xlt.line")
         try:
-            return await work
+            with self._watch(leave) if line is None else line.watched(leave):
+                return await work
         except asyncio.CancelledError:
             if self.gone:
                 raise Disconnected from None
             raise
-        finally:
-            watch.cancel()
 
-    async def _watch(self, task: asyncio.Task[Any] | None) -> None:
-        """Cancel the task when the client goes; the body has been read, so nothing else comes."""
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
-        self.gone = True
-        if task is not None:
-            task.cancel()
+    @contextlib.contextmanager
+    def _watch(self, leave: Callable[[], None]) -> Iterator[None]:
+        """Find out by ASGI alone; the body has been read, so nothing else comes."""
+
+        async def watch() -> None:
+            while (await self.receive())["type"] != "http.disconnect":
+                pass
+            leave()
+
+        watching = asyncio.ensure_future(watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
 
     def _note(self, work: Work, result: Result) -> None:
         self.tokens, self.n_truncated = result.tokens, result.n_truncated

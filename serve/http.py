@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from xlt.serve.errors import Problem
 from xlt.serve.limits import Limits
 
-__all__ = ["Disconnected", "Message", "Reader", "Receive", "Reply", "Scope", "Send", "send_reply"]
+__all__ = [
+    "Disconnected",
+    "Line",
+    "Message",
+    "Reader",
+    "Receive",
+    "Reply",
+    "Scope",
+    "Send",
+    "send_and_linger",
+    "send_reply",
+]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,6 +38,40 @@ JSON = "application/json"
 
 class Disconnected(Exception):
     """The client has gone; nobody waits for an answer."""
+
+
+class Line:
+    """A client's connection: who wants to know when it is cut, and answers in one packet.
+
+    The protocol puts it into the scope as "xlt.line". Other servers have none; there, waiting for
+    a "http.disconnect" takes a task for each request.
+
+    Args:
+        packet: a block whose writes make one packet.
+    """
+
+    def __init__(self, packet: AbstractContextManager[None]) -> None:
+        self.packet = packet
+        self.is_cut = False
+        self.watchers: set[Callable[[], object]] = set()
+
+    def cut(self) -> None:
+        """Tell everybody, once."""
+        self.is_cut = True
+        while self.watchers:
+            self.watchers.pop()()
+
+    @contextlib.contextmanager
+    def watched(self, tell: Callable[[], object]) -> Iterator[None]:
+        """A block in which `tell` is called when the line is cut, or has been."""
+        if self.is_cut:
+            tell()
+        else:
+            self.watchers.add(tell)
+        try:
+            yield
+        finally:
+            self.watchers.discard(tell)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,12 +179,14 @@ class Reader:
         )
 
 
-async def send_reply(send: Send, reply: Reply, extra: list[tuple[bytes, bytes]]) -> None:
+async def send_reply(
+    send: Send, reply: Reply, extra: list[tuple[bytes, bytes]], line: Line | None = None
+) -> None:
     """Send an answer with its length."""
-    await send(
-        {"type": "http.response.start", "status": reply.status, "headers": _raw(reply, extra)}
-    )
-    await send({"type": "http.response.body", "body": reply.body})
+    start = {"type": "http.response.start", "status": reply.status, "headers": _raw(reply, extra)}
+    with contextlib.nullcontext() if line is None else line.packet:
+        await send(start)
+        await send({"type": "http.response.body", "body": reply.body})
 
 
 async def send_and_linger(

@@ -3,9 +3,11 @@
 Rows of one model and shape form a lane; rows of a lane whose lengths are within a power of two
 form a class. Classes take turns by the tokens they have had (start-time fair queueing), so that
 short texts wait for one long text at most, and long ones are not starved. In the class whose turn
-it is, the row that is due first is the anchor of a batch; rows of similar length from its lane
-fill the batch up to a budget of padded tokens. A row falls due when it would be done if all
-waiting requests shared the machine evenly, so small requests pass between the rows of large ones.
+it is, the row that is due first is the anchor of a batch. Rows of similar length from its lane
+join it as long as that makes the batch cheaper for its tokens: a batch has a cost of its own, which
+more rows share, and padding, which longer rows bring. A budget of padded tokens is the bound.
+A row falls due when it would be done if all waiting requests shared the machine evenly, so small
+requests pass between the rows of large ones.
 Pure data structure: no clock, no threads (callers hold the scheduler's lock).
 """
 
@@ -18,7 +20,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["Batch", "Lanes", "Piece", "Workload"]
+__all__ = ["Batch", "Lanes", "Pace", "Piece", "Workload"]
 
 STRETCH = 1.25  # a batch's longest row is at most this many times its shortest ...
 SLACK = 4  # ... or this many tokens longer
@@ -27,6 +29,21 @@ LEAST_SHARE = 4  # requests among which the machine is taken to be divided, at l
 
 
 Class = tuple[Hashable, int, int]  # lane, shape, power of two
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a model computes; the warm-up measures it.
+
+    Attributes:
+        budget: padded tokens in a batch, at most.
+        seconds_per_token: for due times; 0 when unknown.
+        fixed_tokens: what a batch costs besides its tokens, in tokens.
+    """
+
+    budget: int = 512
+    seconds_per_token: float = 0.0
+    fixed_tokens: float = 8.0
 
 
 class Workload(Protocol):
@@ -41,12 +58,8 @@ class Workload(Protocol):
         """After it nothing of the request is computed."""
 
     @property
-    def budget(self) -> int:
-        """Padded tokens in a batch."""
-
-    @property
-    def seconds_per_token(self) -> float:
-        """Of the model, for due times."""
+    def pace(self) -> Pace:
+        """Of the model."""
 
 
 @dataclass(slots=True, eq=False)
@@ -115,7 +128,7 @@ class Lanes:
         """
         if not sizes:
             raise ValueError("a request without rows has nothing to wait for")
-        share = work.seconds_per_token * max(LEAST_SHARE, len(self.waiting) + 1)
+        share = work.pace.seconds_per_token * max(LEAST_SHARE, len(self.waiting) + 1)
         due = now
         new: dict[tuple[Hashable, int], list[Piece]] = {}
         for index, (length, shape) in enumerate(sizes):
@@ -210,27 +223,29 @@ class Lanes:
         return self.classes[kind][0][2]
 
     def _similar(self, queue: list[Piece], at: int) -> tuple[int, int]:
-        """The slice around the anchor that fits the budget; the nearest lengths first."""
+        """The slice around the anchor that is cheapest for its tokens, within the budget."""
         anchor = queue[at]
-        budget = anchor.work.budget
-        low, high = at, at + 1
-        shortest = longest = anchor.length
-        while (rows := high - low) < self.max_rows:
-            down = queue[low - 1].length if low else None
-            up = queue[high].length if high < len(queue) else None
-            if down is not None and not _fits(down, longest, rows, anchor.shape, budget):
-                down = None
-            if up is not None and not _fits(shortest, up, rows, anchor.shape, budget):
-                up = None
-            if up is not None and (down is None or (up - longest) * rows <= longest - down):
-                longest = up
-                high += 1
-            elif down is not None:
-                shortest = down
-                low -= 1
-            else:
+        shape, fixed = anchor.shape, anchor.work.pace.fixed_tokens
+        found, least = (at, at + 1), math.inf
+        high, upper = at, 0  # `upper` tokens from the anchor to below `high`
+        while high < len(queue) and _even(anchor.length, longest := queue[high].length):
+            most = min(self.max_rows, max(1, anchor.work.pace.budget // (longest * shape)))
+            if high - at >= most:
                 break
-        return low, high
+            while high < len(queue) and queue[high].length == longest and high - at < most:
+                upper += longest
+                high += 1
+            low, tokens = at, upper
+            cost = (fixed + (high - low) * longest * shape) / tokens
+            while low and high - low < most and _even(queue[low - 1].length, longest):
+                more = tokens + queue[low - 1].length
+                with_it = (fixed + (high - low + 1) * longest * shape) / more
+                if with_it > cost:
+                    break
+                low, tokens, cost = low - 1, more, with_it
+            if cost <= least:
+                found, least = (low, high), cost
+        return found
 
     def _set(self, lane: tuple[Hashable, int], pieces: list[Piece]) -> None:
         if pieces:
@@ -247,7 +262,6 @@ def _key(piece: Piece) -> tuple[int, float, int]:
     return piece.key
 
 
-def _fits(shortest: int, longest: int, rows: int, shape: int, budget: int) -> bool:
-    """Whether one more row keeps the batch even enough and within the budget."""
-    even = longest <= max(STRETCH * shortest, shortest + SLACK)
-    return even and (rows + 1) * longest * shape <= budget
+def _even(shortest: int, longest: int) -> bool:
+    """Whether rows of such lengths may share a batch."""
+    return longest <= max(STRETCH * shortest, shortest + SLACK)

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from xlt.errors import XltError
+from xlt.extras import needs
+
+with needs("serve", "the log"):
+    import orjson
 
 __all__ = ["JsonFormatter", "set_up"]
 
@@ -29,7 +33,10 @@ class JsonFormatter(logging.Formatter):
         line.update(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = _trace(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=False)
+        try:
+            return orjson.dumps(line).decode()
+        except orjson.JSONEncodeError:  # a file name that is not Unicode, for one
+            return json.dumps(line, default=str)
 
 
 def _trace(error: BaseException) -> str:

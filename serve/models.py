@@ -15,6 +15,7 @@ from xlt.encode import Row
 from xlt.engine import Engine
 from xlt.errors import ModelError, UsageError, did_you_mean
 from xlt.serve.errors import Problem
+from xlt.serve.lanes import Pace
 from xlt.serve.metrics import Metrics
 from xlt.serve.vitals import Vitals
 from xlt.serve.warmup import probe, tune
@@ -54,8 +55,7 @@ class Served:
     """One loaded model.
 
     Attributes:
-        budget: padded tokens in a batch.
-        seconds_per_token: as the warm-up measured it; 0 without one.
+        pace: as the warm-up measured it.
         dimensions: of the vectors of an embedder.
         by_token: the same embedder as a giver of token vectors; None where its graph has none.
         device_lock: held while anything computes on the device.
@@ -66,8 +66,7 @@ class Served:
     engine: Engine
     device_lock: threading.Lock
     vitals: Vitals
-    budget: int = 512
-    seconds_per_token: float = 0.0
+    pace: Pace = field(default_factory=Pace)
     dimensions: int | None = None
     by_token: Served | None = None
     created: int = field(default_factory=lambda: int(time.time()))
@@ -150,9 +149,9 @@ class Models:
             vitals = Vitals(source.name, engine.encode([example])[0])
             served = Served(source, engine, self.device_lock, vitals)
             if loading.batch_tokens is not None:
-                served.budget = loading.batch_tokens
+                served.pace = Pace(budget=loading.batch_tokens)
             if loading.warm_up:
-                served.budget, served.seconds_per_token = tune(served, loading.batch_tokens)
+                served.pace = tune(served, loading.batch_tokens)
             if served.kind == "embed":
                 (output,) = served.run([vitals.probe])
                 served.dimensions = len(output["sentence_embedding"])

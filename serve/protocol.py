@@ -6,10 +6,14 @@ uvicorn offers no hooks for these, so its protocol class is extended.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from xlt.serve.errors import Problem, body_of, headers_of
+from xlt.serve.http import Line, Receive, Scope, Send
 from xlt.serve.limits import Limits
 
 __all__ = ["protocol_class"]
@@ -29,6 +33,9 @@ def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
+            self.transport = OnePacket(transport)
+            self.line = Line(self.transport)
+            self.app = _introduced(self.config.loaded_app, self.line)
             self.head_bytes = 0
             self.ending = False
             self.refused = False  # an error was said; what still comes is thrown away
@@ -39,6 +46,7 @@ def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio
         def connection_lost(self, exc: Exception | None) -> None:
             self.stop_timers()
             super().connection_lost(exc)
+            self.line.cut()
 
         def data_received(self, data: bytes) -> None:
             if self.refused:
@@ -96,6 +104,7 @@ def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio
                     return
                 self.cycle.disconnected = True  # the handler sees its client leave
                 self.cycle.message_event.set()
+                self.line.cut()
             if self.head_bytes > HEAD_BYTES:
                 self.say(
                     Problem(431, "head_too_large", f"the head has more than {HEAD_BYTES} bytes")
@@ -164,6 +173,55 @@ def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio
                 self.write_timer = None
 
     return GuardedProtocol
+
+
+class OnePacket:
+    """A transport; as a block, it gathers what is written, since heads and bodies come one by one.
+
+    Two packets for a short answer cost two system calls here, and wake the client twice.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        self.gathered: list[bytes] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write, or keep for the packet."""
+        if self.gathered is None:
+            self.transport.write(data)
+        else:
+            self.gathered.append(data)
+
+    def close(self) -> None:
+        """Close, when all has been written."""
+        self.flush()
+        self.transport.close()
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        if self.gathered is not None:
+            data, self.gathered = b"".join(self.gathered), None
+            if data:
+                self.transport.write(data)
+
+    def __enter__(self) -> None:
+        self.gathered = []
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+
+def _introduced(app: ASGIApp, line: Line) -> ASGIApp:
+    """The application, which finds the line of each request in its scope."""
+
+    def introduced(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        scope["xlt.line"] = line
+        return app(scope, receive, send)
+
+    return introduced
 
 
 def _base(pure_python: bool) -> Any:

@@ -12,16 +12,17 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from xlt.serve.errors import Problem
-from xlt.serve.lanes import Batch, Lanes
+from xlt.serve.lanes import Batch, Lanes, Pace
 from xlt.serve.limits import Admission, Limits, Ticket
 from xlt.serve.metrics import Metrics
 from xlt.serve.models import Served
+from xlt.serve.threads import Threads, ordinary
 from xlt.serve.worker import Worker
 
 __all__ = ["Scheduler", "Work"]
@@ -62,14 +63,9 @@ class Work:
         return id(self.model)
 
     @property
-    def budget(self) -> int:
-        """Padded tokens in a batch."""
-        return self.model.budget
-
-    @property
-    def seconds_per_token(self) -> float:
-        """What the warm-up measured."""
-        return self.model.seconds_per_token
+    def pace(self) -> Pace:
+        """Of the model."""
+        return self.model.pace
 
 
 class Scheduler:
@@ -93,8 +89,10 @@ class Scheduler:
         self.metrics = metrics
         self.lock = threading.Condition()
         self.lanes = Lanes()
-        self.admission = Admission(limits)
-        self.pool = ThreadPoolExecutor(tokenizer_threads, thread_name_prefix="xlt-text")
+        self.admission = admission = Admission(limits)
+        metrics.queue_requests.set_function(lambda: float(len(admission.tickets)))
+        metrics.queue_tokens.set_function(lambda: float(admission.tokens))
+        self.threads = Threads(tokenizer_threads, "xlt-text")
         self.worker = Worker(self._next, self._done, metrics, on_fatal=on_fatal)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
@@ -110,7 +108,7 @@ class Scheduler:
             self.closed = True
             self.lock.notify_all()
         self.worker.close(CLOSE_SECONDS)
-        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.threads.close()
 
     async def in_thread(self, function: Callable[[], Any], *, deadline: float | None = None) -> Any:
         """Run something that takes long (decoding, matching) in a tokeniser thread.
@@ -118,36 +116,31 @@ class Scheduler:
         Raises:
             Problem: 504 when it has not ended by the deadline; if it has not begun, it never does.
         """
-        loop = asyncio.get_running_loop()
         arrived = time.monotonic()
         left = None if deadline is None else max(0.0, deadline - arrived)
         try:
             async with asyncio.timeout(left):
-                return await loop.run_in_executor(self.pool, _ordinary, function)
+                return await self.threads.run(function)
         except TimeoutError:
             raise _late(arrived) from None
 
-    @contextlib.contextmanager
-    def admit(self, n_bytes: int) -> Iterator[Ticket]:
-        """Hold a place for a request as long as the block lasts.
+    def admit(self, n_bytes: int) -> Ticket:
+        """A place for a request, until `leave`.
 
         Raises:
             Problem: 429 when the server is full.
         """
         try:
             with self.lock:
-                ticket = self.admission.enter(n_bytes)
+                return self.admission.enter(n_bytes)
         except Problem as problem:
             self.metrics.rejected(problem.code)
             raise
-        self.metrics.queue_requests.inc()
-        try:
-            yield ticket
-        finally:
-            with self.lock:
-                self.admission.leave(ticket)
-                self.metrics.queue_tokens.set(self.admission.tokens)
-            self.metrics.queue_requests.dec()
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give the place of a request back, whatever became of it."""
+        with self.lock:
+            self.admission.leave(ticket)
 
     async def compute(self, model: Served, encode: Encode, ticket: Ticket, deadline: float) -> Work:
         """Tokenise, admit, queue and compute a request.
@@ -170,7 +163,7 @@ class Scheduler:
         loop = asyncio.get_running_loop()
         work = Work(model, encode, deadline, loop.create_future(), ticket)
         work.arrived = time.monotonic()
-        self.pool.submit(self._prepare, work)
+        self.threads.submit(partial(self._prepare, work))
         overdue = loop.call_later(max(0.0, deadline - work.arrived), self._overdue, work)
         try:
             await work.future
@@ -189,7 +182,7 @@ class Scheduler:
         if work.over:
             return
         try:
-            rows = _ordinary(work.encode)
+            rows = ordinary(work.encode)
             sizes = [_size(row.ids) for row in rows]
             tokens = sum(length * shape for length, shape in sizes)
             work.rows, work.outputs, work.left = rows, [None] * len(rows), len(rows)
@@ -199,7 +192,6 @@ class Scheduler:
                 if work.over or self.closed:
                     return
                 self.admission.weigh(work.ticket, tokens)
-                self.metrics.queue_tokens.set(self.admission.tokens)
                 if rows:
                     self.lanes.push(work, sizes, work.encoded)
                     self.lock.notify()
@@ -246,8 +238,6 @@ class Scheduler:
                 rate = batch.tokens / seconds
                 old = self.admission.rate
                 self.admission.rate = RATE_MEMORY * old + (1 - RATE_MEMORY) * rate if old else rate
-            tokens = self.admission.tokens
-        self.metrics.queue_tokens.set(tokens)
         self._call(_resolve, finished)
 
     # event loop
@@ -302,16 +292,6 @@ def _resolve_one(work: Work, error: Exception | None) -> None:
         work.future.set_result(None)
     else:
         work.future.set_exception(error)
-
-
-def _ordinary(function: Callable[[], Any]) -> Any:
-    """Call a function; a panic of the tokenizer, which is no `Exception`, becomes one."""
-    try:
-        return function()
-    except Exception:
-        raise
-    except BaseException as error:
-        raise RuntimeError(f"{type(error).__name__} in a tokeniser thread") from error
 
 
 def _late(arrived: float) -> Problem:

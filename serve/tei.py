@@ -155,7 +155,7 @@ async def info(call: Call) -> Reply:
         "model_type": _model_type(model),
         "max_concurrent_requests": limits.queue_requests,
         "max_input_length": model.engine.encoder.max_length,
-        "max_batch_tokens": model.budget,
+        "max_batch_tokens": model.pace.budget,
         "max_batch_requests": None,
         "max_client_batch_size": MAX_ITEMS,
         "auto_truncate": True,

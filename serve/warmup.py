@@ -1,7 +1,8 @@
-"""Warm-up of a model: compute once before it is called ready, and find the best batch size.
+"""Warm-up of a model: compute once before it is called ready, and find how batches pay.
 
 On a CPU more rows stop paying early and only add delay; the smallest batch within 5 % of the best
-speed is taken.
+speed is the budget. What a batch costs besides its tokens (weights to read, calls) decides how much
+padding a fuller batch may bring.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from xlt.examples import Choice, Example, Pair, Question, Tagged
+from xlt.serve.lanes import Pace
 
 if TYPE_CHECKING:
     from xlt.serve.models import Served
@@ -20,6 +24,7 @@ __all__ = ["probe", "tune"]
 WORDS = "the river runs past seven old houses and a mill before it meets the sea again".split()
 CPU_TOKENS = 512
 GPU_TOKENS = 16384
+LEAST_TOKENS = 64
 ENOUGH = 0.95
 SECONDS = 1.0  # the search for the batch size stops here
 
@@ -40,35 +45,49 @@ def probe(kind: str, n_words: int = 16, *, n_choices: int = 4) -> Example | str:
     return " ".join(words)
 
 
-def tune(model: Served, batch_tokens: int | None) -> tuple[int, float]:
+def tune(model: Served, batch_tokens: int | None) -> Pace:
     """Compute some batches.
 
     Args:
         model: not in the table yet.
-        batch_tokens: a budget that the user set; it is only measured then.
+        batch_tokens: a budget that the user set; the rest is measured all the same.
 
     Returns:
-        The budget in padded tokens, and seconds per token at it.
+        How fast it is, and the budget at which it is.
     """
     item = probe(model.kind, n_choices=model.bundle.task.n_choices or 2)
     row = model.engine.encode([item])[0]
     cost = int(row.ids.size)
     model.run([row])  # the first run allocates; it is not timed
-    if batch_tokens is not None:
-        rows = max(1, batch_tokens // cost)
-        return batch_tokens, _seconds(model, [row] * rows) / (rows * cost)
-    most = CPU_TOKENS if model.engine.session.device == "cpu" else GPU_TOKENS
-    speeds: list[tuple[int, float]] = []  # (padded tokens, tokens a second)
+    usual = CPU_TOKENS if model.engine.session.device == "cpu" else GPU_TOKENS
+    most = usual if batch_tokens is None else min(usual, batch_tokens)
+    timings: list[tuple[int, float]] = []  # (padded tokens, seconds)
     started = time.monotonic()
     rows = 1
-    while rows * cost <= most and (not speeds or time.monotonic() - started < SECONDS):
-        speeds.append((rows * cost, rows * cost / _seconds(model, [row] * rows)))
+    while not timings or (rows * cost <= most and time.monotonic() - started < SECONDS):
+        timings.append((rows * cost, _seconds(model, [row] * rows)))
         rows *= 2
-    best = max((speed for _, speed in speeds), default=0.0)
-    for tokens, speed in speeds:
-        if speed >= ENOUGH * best:
-            return max(tokens, 64), 1.0 / speed
-    return CPU_TOKENS, 0.0
+    best = min(seconds / tokens for tokens, seconds in timings)
+    good = next(t for t, seconds in timings if ENOUGH * seconds / t <= best)
+    return Pace(
+        budget=max(good, LEAST_TOKENS) if batch_tokens is None else batch_tokens,
+        seconds_per_token=best,
+        fixed_tokens=_fixed_tokens(timings),
+    )
+
+
+def _fixed_tokens(timings: Sequence[tuple[int, float]]) -> float:
+    """What a batch costs besides its tokens, in tokens; 0 where the timings show no such cost.
+
+    A straight line through the timings, whose relative errors weigh the same.
+    """
+    tokens, seconds = np.array(timings, np.float64).T
+    if len(tokens) < 2:
+        return 0.0
+    per_token, fixed = np.polyfit(tokens, seconds, 1, w=1 / seconds)
+    if per_token <= 0:  # as fast for many as for one: more rows cost nothing
+        return float(tokens[-1])
+    return float(np.clip(fixed / per_token, 0.0, tokens[-1]))
 
 
 def _seconds(model: Served, rows: Sequence[Any]) -> float:

@@ -50,6 +50,16 @@ def test_an_ordinary_request(quick):
     assert quick.raw(REQUEST).startswith(b"HTTP/1.1 200")
 
 
+def test_heads_alone_are_answered_on_a_kept_connection(quick):
+    with socket.create_connection(("127.0.0.1", quick.port), timeout=10) as link:
+        for _ in range(2):
+            link.sendall(b"HEAD /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+            received = b""
+            while not received.endswith(b"\r\n\r\n"):
+                received += link.recv(4096)
+            assert received.startswith(b"HTTP/1.1 200")
+
+
 def test_a_head_that_never_ends_is_408(quick):
     started = time.monotonic()
     received = quick.raw(b"POST /v1/classify HTTP/1.1\r\nhost: x\r\n")

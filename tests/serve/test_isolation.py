@@ -180,9 +180,17 @@ def test_a_panic_of_the_tokenizer_is_an_error_at_once(server, monkeypatch, path,
 @pytest.fixture
 def busy_text_threads(server):
     """A server whose tokeniser threads are all taken until the event is set."""
-    go, pool = threading.Event(), server.app.scheduler.pool
-    taken = [pool.submit(go.wait, 20) for _ in range(pool._max_workers)]
-    server.wait(lambda: all(future.running() for future in taken))
+    go, taken = threading.Event(), threading.Semaphore(0)
+    threads = server.app.scheduler.threads
+
+    def hold():
+        taken.release()
+        go.wait(20)
+
+    for _ in threads.threads:
+        threads.submit(hold)
+    for _ in threads.threads:
+        assert taken.acquire(timeout=20)
     yield server, go
     go.set()
 

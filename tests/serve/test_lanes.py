@@ -1,21 +1,24 @@
 """The queue of rows: every row once, even batches within the budget, turns, no starvation."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.serve.lanes import SLACK, STRETCH, Lanes
+from xlt.serve.lanes import SLACK, STRETCH, Lanes, Pace
 
 
 @dataclass(eq=False)
 class Request:
     lane: str = "a"
     deadline: float = 1e9
-    budget: int = 64
-    seconds_per_token: float = 0.01
+    pace: Pace = field(default_factory=lambda: pace(64))
+
+
+def pace(budget, fixed_tokens=8.0):
+    return Pace(budget=budget, seconds_per_token=0.01, fixed_tokens=fixed_tokens)
 
 
 def drain(lanes):
@@ -42,7 +45,7 @@ def test_every_row_comes_once_in_batches_that_are_even_and_within_the_budget(
     lanes = Lanes(max_rows=max_rows)
     expected = set()
     for name, sizes, now in found:
-        work = Request(lane=name, budget=budget)
+        work = Request(lane=name, pace=pace(budget))
         lanes.push(work, sizes, now)
         expected |= {(id(work), index) for index in range(len(sizes))}
     assert len(lanes) == len(expected)
@@ -112,23 +115,23 @@ def test_expired_requests_are_named_once_and_never_computed():
 
 def test_a_short_request_passes_between_the_rows_of_a_long_one():
     lanes = Lanes()
-    long = Request(budget=100)
+    long = Request(pace=pace(100))
     lanes.push(long, [(100, 1)] * 50, now=0.0)
     for _ in range(3):
         assert lanes.take().pieces[0].work is long
-    short = Request(budget=100)
+    short = Request(pace=pace(100))
     lanes.push(short, [(8, 1)], now=3.0)
     assert lanes.take().pieces[0].work is short or lanes.take().pieces[0].work is short
 
 
 def test_long_rows_and_short_ones_take_turns_by_tokens():
     lanes = Lanes()
-    longs = Request(budget=120)
+    longs = Request(pace=pace(120))
     lanes.push(longs, [(300, 1)] * 5, now=0.0)
     taken = []
     for step in range(150):  # as many short ones as are computed keep coming
         for _ in range(10):
-            lanes.push(Request(budget=120), [(12, 1)], now=step / 10)
+            lanes.push(Request(pace=pace(120)), [(12, 1)], now=step / 10)
         taken.append("long" if lanes.take().pieces[0].work is longs else "short")
     places = [place for place, kind in enumerate(taken) if kind == "long"]
     assert len(places) == 5
@@ -137,11 +140,57 @@ def test_long_rows_and_short_ones_take_turns_by_tokens():
 
 def test_similar_lengths_join_the_anchor_and_others_wait():
     lanes = Lanes()
-    lanes.push(Request(budget=200), [(20, 1)], now=0.0)
+    lanes.push(Request(pace=pace(200)), [(20, 1)], now=0.0)
     for length in (200, 22, 60, 19, 24, 21):
-        lanes.push(Request(budget=200), [(length, 1)], now=1.0)
+        lanes.push(Request(pace=pace(200)), [(length, 1)], now=1.0)
     batch = lanes.take()
     assert sorted(piece.length for piece in batch.pieces) == [19, 20, 21, 22]
+
+
+@given(
+    st.lists(st.integers(5, 30), min_size=1, max_size=9),
+    st.integers(1, 120),
+    st.floats(0, 40),
+    st.integers(1, 2),
+)
+def test_a_batch_is_the_cheapest_for_its_tokens_among_those_with_the_anchor(
+    lengths, budget, fixed_tokens, shape
+):
+    lanes = Lanes()
+    for now, length in enumerate(lengths):
+        work = Request(pace=pace(budget, fixed_tokens))
+        lanes.push(work, [(length, shape)], now=float(now))
+    anchor = lanes._anchor()
+    (queue,) = lanes.lanes.values()
+    at = next(place for place, piece in enumerate(queue) if piece is anchor)
+
+    def price(rows):
+        return (fixed_tokens + rows[-1] * len(rows) * shape) / sum(rows)
+
+    found = [piece.length for piece in queue]
+    slices = [found[a:b] for a in range(at + 1) for b in range(at + 1, len(found) + 1)]
+    allowed = [
+        rows
+        for rows in slices
+        if rows[-1] <= max(STRETCH * rows[0], rows[0] + SLACK)
+        and (len(rows) == 1 or rows[-1] * len(rows) * shape <= budget)
+    ]
+    batch = lanes.take()
+    assert anchor in batch.pieces
+    taken = sorted(piece.length for piece in batch.pieces)
+    assert price(taken) == pytest.approx(min(map(price, allowed)))
+
+
+def test_the_cost_of_a_batch_decides_how_much_padding_is_taken():
+    def first_batch(fixed_tokens):
+        lanes = Lanes()
+        for now, length in enumerate((10, 10, 11, 14)):
+            lanes.push(Request(pace=pace(512, fixed_tokens)), [(length, 1)], now=float(now))
+        return [piece.length for piece in lanes.take().pieces]
+
+    assert first_batch(0.0) == [10, 10]
+    assert first_batch(8.0) == [10, 10, 11]
+    assert first_batch(200.0) == [10, 10, 11, 14]
 
 
 def test_equal_lengths_go_by_age():

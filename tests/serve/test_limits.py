@@ -80,10 +80,11 @@ def test_timeouts_are_the_client_s_within_the_server_s(value, seconds):
 def test_warm_up_finds_a_batch_size_and_a_speed_for_every_kind(bundles, name):
     models = Models(Loading(device="cpu", threads=1, warm_up=False), Metrics())
     served = models.load(Source(name=name, path=bundles[name]))
-    budget, seconds_per_token = tune(served, None)
-    assert 64 <= budget <= 512
-    assert 0 < seconds_per_token < 1
-    assert tune(served, 100)[0] == 100
+    pace = tune(served, None)
+    assert 64 <= pace.budget <= 512
+    assert 0 < pace.seconds_per_token < 1
+    assert 0 <= pace.fixed_tokens <= 512
+    assert tune(served, 100).budget == 100
     assert (served.dimensions == 16) == (name == "encoder")
     assert served.kind in KINDS
 

@@ -1,0 +1,112 @@
+"""A connection: answers in one packet, and word of its end for those who wait."""
+
+import asyncio
+import json
+import socket
+
+import pytest
+
+from xlt.serve.http import Line
+from xlt.serve.protocol import OnePacket
+
+
+class Transport:
+    """Notes what reaches the wire."""
+
+    def __init__(self):
+        self.wire = []
+
+    def write(self, data):
+        self.wire.append(data)
+
+    def close(self):
+        self.wire.append("closed")
+
+    def get_write_buffer_size(self):
+        return 17
+
+
+def test_a_block_makes_one_packet_and_its_end_or_a_close_sends_it():
+    transport = Transport()
+    packet = OnePacket(transport)
+    packet.write(b"a")
+    with packet:
+        packet.write(b"b")
+        packet.write(b"c")
+        assert transport.wire == [b"a"]
+    with packet:
+        packet.write(b"d")
+        packet.close()
+        assert transport.wire == [b"a", b"bc", b"d", "closed"]
+    with packet:
+        pass
+    packet.write(b"e")
+    assert transport.wire == [b"a", b"bc", b"d", "closed", b"e"]
+    assert packet.get_write_buffer_size() == 17
+
+
+def test_what_was_written_before_an_error_is_sent():
+    transport = Transport()
+    packet = OnePacket(transport)
+    with pytest.raises(KeyError), packet:
+        packet.write(b"x")
+        raise KeyError
+    assert transport.wire == [b"x"]
+
+
+def test_those_who_watch_a_line_are_told_once_and_late_comers_too():
+    line, told = Line(OnePacket(Transport())), []
+    with line.watched(lambda: told.append("left in time")):
+        pass
+    with line.watched(lambda: told.append("first")), line.watched(lambda: told.append("second")):
+        line.cut()
+        line.cut()
+    assert sorted(told) == ["first", "second"]
+    with line.watched(lambda: told.append("late")):
+        assert told[-1] == "late"
+
+
+def test_all_requests_of_a_cut_connection_are_dropped(server):
+    """Pipelined ones, too."""
+    body = json.dumps({"inputs": ["a b"] * 30}).encode()
+    head = b"POST /v1/classify HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    before = server.total("xlt_cancelled_total", reason="disconnect")
+    with server.app.models.device_lock:
+        link = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        link.sendall(2 * (head + body))
+        server.wait(lambda: server.waiting == 1)
+        link.close()
+        server.wait(lambda: server.waiting == 0)
+    assert server.total("xlt_cancelled_total", reason="disconnect") == before + 1
+
+
+def test_without_our_protocol_a_client_that_leaves_is_noticed_by_asgi(server):
+    """As under another server: no line in the scope."""
+    body = json.dumps({"inputs": ["a b"]}).encode()
+    sent = []
+
+    async def ask(leave):
+        messages = asyncio.Queue()
+        messages.put_nowait({"type": "http.request", "body": body, "more_body": False})
+        if leave:
+            messages.put_nowait({"type": "http.disconnect"})
+        scope = {
+            "type": "http", "method": "POST", "path": "/v1/classify", "headers": [],
+            "query_string": b"", "root_path": "",
+        }  # fmt: skip
+
+        async def send(message):
+            sent.append(message)
+
+        await server.app(scope, messages.get, send)
+
+    def run(leave):
+        loop = server.app.scheduler.loop
+        asyncio.run_coroutine_threadsafe(ask(leave), loop).result(20)
+
+    with server.app.models.device_lock:
+        run(leave=True)
+    assert sent == []
+    run(leave=False)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sent[0]["status"] == 200
