@@ -48,10 +48,14 @@ class Line:
 
     Args:
         packet: a block whose writes make one packet.
+        listen: makes the server read again, which it stops while a large body waits; nothing else
+            shows it that the client has gone.
     """
 
-    def __init__(self, packet: AbstractContextManager[None]) -> None:
-        self.packet = packet
+    def __init__(
+        self, packet: AbstractContextManager[None], listen: Callable[[], object] = lambda: None
+    ) -> None:
+        self.packet, self.listen = packet, listen
         self.is_cut = False
         self.watchers: set[Callable[[], object]] = set()
 
@@ -68,6 +72,7 @@ class Line:
             tell()
         else:
             self.watchers.add(tell)
+            self.listen()
         try:
             yield
         finally:

@@ -20,11 +20,13 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["Batch", "Lanes", "Pace", "Piece", "Workload"]
+__all__ = ["FIXED_TOKENS", "MAX_ROWS", "Batch", "Lanes", "Pace", "Piece", "Workload"]
 
 STRETCH = 1.25  # a batch's longest row is at most this many times its shortest ...
 SLACK = 4  # ... or this many tokens longer
 SHORTEST = 4  # texts of up to 2^4 tokens are one class
+MAX_ROWS = 256  # in a batch
+FIXED_TOKENS = 8.0  # what a small model on a CPU was measured to have
 LEAST_SHARE = 4  # requests among which the machine is taken to be divided, at least
 
 
@@ -43,7 +45,7 @@ class Pace:
 
     budget: int = 512
     seconds_per_token: float = 0.0
-    fixed_tokens: float = 8.0
+    fixed_tokens: float = FIXED_TOKENS
 
 
 class Workload(Protocol):
@@ -105,7 +107,7 @@ class Batch:
 class Lanes:
     """Rows that wait, by lane and length, and by due time."""
 
-    def __init__(self, *, max_rows: int = 256) -> None:
+    def __init__(self, *, max_rows: int = MAX_ROWS) -> None:
         self.max_rows = max_rows
         self.lanes: dict[tuple[Hashable, int], list[Piece]] = {}
         self.classes: dict[Class, list[tuple[float, int, Piece]]] = {}  # heaps by due time

@@ -6,14 +6,13 @@ uvicorn offers no hooks for these, so its protocol class is extended.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Any
 
 from starlette.types import ASGIApp
 
 from xlt.serve.errors import Problem, body_of, headers_of
-from xlt.serve.http import Line, Receive, Scope, Send
+from xlt.serve.http import Line, Scope, Send
 from xlt.serve.limits import Limits
 
 __all__ = ["protocol_class"]
@@ -21,6 +20,7 @@ __all__ = ["protocol_class"]
 HEAD_BYTES = 64 << 10
 ENDING_SECONDS = 0.5
 LINGER_SECONDS = 1.0
+LARGEST_PACKET = 64 << 10  # bytes; what is longer is not worth a copy
 LEAST_TAKEN = 64 << 10  # bytes of an answer that a client takes within the write deadline, or all
 
 
@@ -34,7 +34,7 @@ def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
             self.transport = OnePacket(transport)
-            self.line = Line(self.transport)
+            self.line = Line(self.transport, self.flow.resume_reading)
             self.app = _introduced(self.config.loaded_app, self.line)
             self.head_bytes = 0
             self.ending = False
@@ -195,17 +195,26 @@ class OnePacket:
         else:
             self.gathered.append(data)
 
+    def write_eof(self) -> None:
+        """End the writing, when all has been written."""
+        self.flush()
+        self.transport.write_eof()
+
     def close(self) -> None:
         """Close, when all has been written."""
-        self.flush()
-        self.transport.close()
+        try:
+            self.flush()
+        finally:
+            self.transport.close()
 
     def flush(self) -> None:
         """Write what was gathered."""
-        if self.gathered is not None:
-            data, self.gathered = b"".join(self.gathered), None
-            if data:
-                self.transport.write(data)
+        if self.gathered:
+            parts, self.gathered = self.gathered, None
+            small = sum(map(len, parts)) <= LARGEST_PACKET
+            for part in [b"".join(parts)] if small else parts:
+                self.transport.write(part)
+        self.gathered = None
 
     def __enter__(self) -> None:
         self.gathered = []
@@ -217,9 +226,11 @@ class OnePacket:
 def _introduced(app: ASGIApp, line: Line) -> ASGIApp:
     """The application, which finds the line of each request in its scope."""
 
-    def introduced(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    async def introduced(scope: Scope, receive: Any, send: Send) -> None:
         scope["xlt.line"] = line
-        return app(scope, receive, send)
+        await app(scope, receive, send)
+        if line.is_cut:  # of pipelined requests uvicorn tells the last one only
+            receive.__self__.disconnected = True
 
     return introduced
 

@@ -306,5 +306,8 @@ def _late(arrived: float) -> Problem:
 
 
 def _size(ids: Any) -> tuple[int, int]:
-    """(length, shape) of a row: (L,) has shape 1, (n_choices, L) has n_choices."""
-    return (ids.shape[-1], ids.shape[0] if ids.ndim == 2 else 1)
+    """(length, shape) of a row: (L,) has shape 1, (n_choices, L) has n_choices.
+
+    A text without tokens, where the tokenizer adds none, counts as one.
+    """
+    return (max(1, ids.shape[-1]), ids.shape[0] if ids.ndim == 2 else 1)

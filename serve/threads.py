@@ -29,6 +29,7 @@ class Threads:
 
     def __init__(self, n_threads: int, name: str) -> None:
         self.waiting: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self.futures: set[asyncio.Future[Any]] = set()
         self.closed = False
         self.threads = [
             threading.Thread(target=self._run, name=f"{name}_{number}", daemon=True)
@@ -42,7 +43,11 @@ class Threads:
         self.waiting.put(function)
 
     async def run(self, function: Callable[[], Any]) -> Any:
-        """What a function gives or raises; it is not called once nobody waits for it."""
+        """What a function gives or raises; it is not called once nobody waits for it.
+
+        Raises:
+            CancelledError: the threads were closed before they came to it.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
 
@@ -61,15 +66,29 @@ class Threads:
                 result = ordinary(function)
             except Exception as error:
                 fault = error
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, result, fault)
+            try:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    loop.call_soon_threadsafe(settle, result, fault)
+            finally:
+                del result, fault  # an error holds this frame
 
-        self.submit(job)
-        return await future
+        if self.closed:
+            raise asyncio.CancelledError
+        self.futures.add(future)
+        try:
+            self.submit(job)
+            return await future
+        finally:
+            self.futures.discard(future)
 
     def close(self) -> None:
-        """Let the threads end after what they are doing; what still waits is never called."""
+        """Let the threads end after what they are doing; what still waits is never called.
+
+        Call it where `run` is waited for.
+        """
         self.closed = True
+        for future in self.futures:
+            future.cancel()
         for _ in self.threads:
             self.waiting.put(None)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xlt.examples import Choice, Example, Pair, Question, Tagged
-from xlt.serve.lanes import Pace
+from xlt.serve.lanes import FIXED_TOKENS, MAX_ROWS, Pace
 
 if TYPE_CHECKING:
     from xlt.serve.models import Served
@@ -50,10 +50,11 @@ def tune(model: Served, batch_tokens: int | None) -> Pace:
 
     Args:
         model: not in the table yet.
-        batch_tokens: a budget that the user set; the rest is measured all the same.
+        batch_tokens: a budget that the user set; the rest is measured all the same, with
+            batches of the usual size.
 
     Returns:
-        How fast it is, and the budget at which it is.
+        Its best speed, and the budget.
     """
     item = probe(model.kind, n_choices=model.bundle.task.n_choices or 2)
     row = model.engine.encode([item])[0]
@@ -67,6 +68,8 @@ def tune(model: Served, batch_tokens: int | None) -> Pace:
     while not timings or (rows * cost <= most and time.monotonic() - started < SECONDS):
         timings.append((rows * cost, _seconds(model, [row] * rows)))
         rows *= 2
+    if batch_tokens is not None and batch_tokens > most:
+        model.run([row] * min(MAX_ROWS, batch_tokens // cost))  # what does not fit fails here
     best = min(seconds / tokens for tokens, seconds in timings)
     good = next(t for t, seconds in timings if ENOUGH * seconds / t <= best)
     return Pace(
@@ -79,11 +82,12 @@ def tune(model: Served, batch_tokens: int | None) -> Pace:
 def _fixed_tokens(timings: Sequence[tuple[int, float]]) -> float:
     """What a batch costs besides its tokens, in tokens; 0 where the timings show no such cost.
 
-    A straight line through the timings, whose relative errors weigh the same.
+    A straight line through the timings, whose relative errors weigh the same. One timing shows
+    nothing: the usual cost is taken.
     """
     tokens, seconds = np.array(timings, np.float64).T
     if len(tokens) < 2:
-        return 0.0
+        return FIXED_TOKENS
     per_token, fixed = np.polyfit(tokens, seconds, 1, w=1 / seconds)
     if per_token <= 0:  # as fast for many as for one: more rows cost nothing
         return float(tokens[-1])
@@ -91,10 +95,11 @@ def _fixed_tokens(timings: Sequence[tuple[int, float]]) -> float:
 
 
 def _seconds(model: Served, rows: Sequence[Any]) -> float:
-    """The better of two timings."""
+    """The better of two timings; what other models compute meanwhile is not in it."""
     times = []
     for _ in range(2):
-        started = time.perf_counter()
-        model.run(rows)
-        times.append(time.perf_counter() - started)
+        with model.device_lock:
+            started = time.perf_counter()
+            model.engine.run_batch(rows)
+            times.append(time.perf_counter() - started)
     return max(min(times), 1e-9)

@@ -59,6 +59,19 @@ def test_texts_and_pairs_encode_as_transformers_does(
     assert [row.item for row in rows] == list(range(len(pairs)))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@given(others=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40)))
+@settings(max_examples=10)
+def test_a_text_alone_encodes_as_it_does_among_others(model_folders, texts, family, others):
+    encoder = Encoder.load(model_folders[family], max_length=40)
+    items = [*texts, *ODD, *others, " ".join(texts) * 10]
+    together = encoder.encode("embed", items)
+    for item, row in zip(items, together, strict=True):
+        (alone,) = encoder.encode("embed", [item])
+        assert ids(alone) == ids(row)
+        assert alone.truncated == row.truncated
+
+
 def test_token_types_only_where_the_model_has_them(model_folders):
     uses = {family: Encoder.load(model_folders[family]).uses_types for family in FAMILIES}
     assert uses == {family: family == "bert" for family in FAMILIES}

@@ -4,7 +4,6 @@ The graphs look token vectors up in a seeded table, so that every text has an an
 Two tokens are bad on purpose: "nanbomb" gives infinity, and "crashbomb" an id outside the table.
 """
 
-import asyncio
 import http.client
 import json
 import socket
@@ -207,7 +206,15 @@ class Running:
     """A server in a thread, on a free port."""
 
     def __init__(
-        self, sources, *, bind=None, loading=None, spans=None, metrics_on=True, **settings
+        self,
+        sources,
+        *,
+        bind=None,
+        loading=None,
+        spans=None,
+        metrics_on=True,
+        loop="auto",
+        **settings,
     ):
         self.loading = loading or Loading(device="cpu", threads=1, batch_tokens=256)
         metrics = Metrics()
@@ -219,12 +226,15 @@ class Running:
         )
         self.bind = bind or Bind(port=0)
         self.sources = sources
+        self.loop = loop  # auto is uvloop, where there is one
         self.url = ""
         self.thread = threading.Thread(target=self._run, name="test-server", daemon=True)
 
     def _run(self):
-        self.server = Server(config_of(self.app, self.bind), self.app, self.sources, self._opened)
-        asyncio.run(self.server.serve(sockets=[self.bind.open()]))
+        config = config_of(self.app, self.bind)
+        config.loop = self.loop
+        self.server = Server(config, self.app, self.sources, self._opened)
+        self.server.run(sockets=[self.bind.open()])
 
     def _opened(self, url):
         self.url = url

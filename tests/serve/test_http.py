@@ -18,7 +18,7 @@ REQUEST = HEAD + b"connection: close\r\n\r\n" + BODY
 
 @pytest.fixture(scope="module", params=["httptools", "h11"])
 def quick(request, run_server, bundles):
-    """Servers with short deadlines, on either HTTP parser."""
+    """Servers with short deadlines, on either HTTP parser; on uvloop, and on asyncio's own loop."""
     if request.param == "httptools":
         pytest.importorskip("httptools")
     patch = pytest.MonkeyPatch()
@@ -28,7 +28,8 @@ def quick(request, run_server, bundles):
         lambda limits: protocol_class(limits, pure_python=request.param == "h11"),
     )
     limits = Limits(read_seconds=0.5, write_seconds=1.0, keep_alive_seconds=1.0)
-    running = run_server({"xnli": bundles["xnli"]}, limits=limits)
+    loop = "auto" if request.param == "httptools" else "asyncio"
+    running = run_server({"xnli": bundles["xnli"]}, limits=limits, loop=loop)
     patch.undo()
     yield running
     running.stop()
@@ -158,6 +159,14 @@ def test_expect_100_continue_is_refused_before_the_body_when_that_is_too_large(q
     head = b"POST /v1/classify HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n"
     received = quick.raw(head + b"expect: 100-continue\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 413")
+
+
+def test_an_answer_comes_before_the_refusal_of_what_follows_it(quick, request):
+    received = quick.raw(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\nGARBAGE\r\n\r\n")
+    statuses = [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]]
+    # httptools sees the garbage before the first request has begun
+    h11 = request.node.callspec.params["quick"] == "h11"
+    assert statuses == ([b"200", b"400"] if h11 else [b"400"])
 
 
 def test_pipelined_requests_are_answered_in_order(quick):

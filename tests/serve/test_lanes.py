@@ -3,11 +3,13 @@
 import itertools
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xlt.serve.lanes import SLACK, STRETCH, Lanes, Pace
+from xlt.serve.scheduler import _size
 
 
 @dataclass(eq=False)
@@ -205,3 +207,11 @@ def test_equal_lengths_go_by_age():
 def test_a_request_without_rows_is_a_mistake():
     with pytest.raises(ValueError, match="without rows"):
         Lanes().push(Request(), [], 0.0)
+
+
+def test_a_text_without_tokens_is_computed_like_any_other():
+    sizes = [_size(np.zeros(0, np.int32)), _size(np.zeros((3, 0), np.int32))]
+    assert sizes == [(1, 1), (1, 3)]
+    lanes = Lanes()
+    lanes.push(Request(), sizes, 0.0)
+    assert sum(len(batch.pieces) for batch in drain(lanes)) == 2

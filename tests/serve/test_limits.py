@@ -85,6 +85,7 @@ def test_warm_up_finds_a_batch_size_and_a_speed_for_every_kind(bundles, name):
     assert 0 < pace.seconds_per_token < 1
     assert 0 <= pace.fixed_tokens <= 512
     assert tune(served, 100).budget == 100
+    assert tune(served, 4096).budget == 4096
     assert (served.dimensions == 16) == (name == "encoder")
     assert served.kind in KINDS
 

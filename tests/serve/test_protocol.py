@@ -3,11 +3,12 @@
 import asyncio
 import json
 import socket
+import time
 
 import pytest
 
 from xlt.serve.http import Line
-from xlt.serve.protocol import OnePacket
+from xlt.serve.protocol import LARGEST_PACKET, OnePacket
 
 
 class Transport:
@@ -21,6 +22,9 @@ class Transport:
 
     def close(self):
         self.wire.append("closed")
+
+    def write_eof(self):
+        self.wire.append("end")
 
     def get_write_buffer_size(self):
         return 17
@@ -42,6 +46,15 @@ def test_a_block_makes_one_packet_and_its_end_or_a_close_sends_it():
         pass
     packet.write(b"e")
     assert transport.wire == [b"a", b"bc", b"d", "closed", b"e"]
+    with packet:
+        packet.write(b"f")
+        packet.write_eof()
+    assert transport.wire[5:] == [b"f", "end"]
+    long = b"x" * LARGEST_PACKET
+    with packet:
+        packet.write(b"g")
+        packet.write(long)
+    assert transport.wire[7:] == [b"g", long]
     assert packet.get_write_buffer_size() == 17
 
 
@@ -52,6 +65,19 @@ def test_what_was_written_before_an_error_is_sent():
         packet.write(b"x")
         raise KeyError
     assert transport.wire == [b"x"]
+
+
+def test_a_connection_is_closed_even_when_its_last_words_cannot_be_said():
+    class Ended(Transport):
+        def write(self, data):
+            raise RuntimeError("Cannot call write() after write_eof()")
+
+    transport = Ended()
+    packet = OnePacket(transport)
+    with pytest.raises(RuntimeError), packet:
+        packet.write(b"x")
+        packet.close()
+    assert transport.wire == ["closed"]
 
 
 def test_those_who_watch_a_line_are_told_once_and_late_comers_too():
@@ -66,18 +92,29 @@ def test_those_who_watch_a_line_are_told_once_and_late_comers_too():
         assert told[-1] == "late"
 
 
-def test_all_requests_of_a_cut_connection_are_dropped(server):
-    """Pipelined ones, too."""
-    body = json.dumps({"inputs": ["a b"] * 30}).encode()
-    head = b"POST /v1/classify HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+def request_of(inputs):
+    body = json.dumps({"inputs": inputs}).encode()
+    return (
+        b"POST /v1/classify HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+    ) + body
+
+
+@pytest.mark.parametrize("data", [2 * request_of(["a b"] * 30), request_of(["a b " * 40_000] * 4)])
+def test_a_client_that_leaves_is_noticed(server, caplog, data):
+    """With another request pipelined behind its own, and after a body that stops the reading."""
     before = server.total("xlt_cancelled_total", reason="disconnect")
     with server.app.models.device_lock:
         link = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-        link.sendall(2 * (head + body))
+        head, _, body = data.partition(b"\r\n\r\n")
+        link.sendall(head + b"\r\n\r\n")
+        time.sleep(0.05)  # the server waits for the body, which comes in one piece
+        link.sendall(body)
         server.wait(lambda: server.waiting == 1)
         link.close()
         server.wait(lambda: server.waiting == 0)
     assert server.total("xlt_cancelled_total", reason="disconnect") == before + 1
+    assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_without_our_protocol_a_client_that_leaves_is_noticed_by_asgi(server):

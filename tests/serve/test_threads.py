@@ -88,3 +88,20 @@ def test_closing_drops_what_waits_and_ends_the_threads():
     threads.threads[0].join(10)
     assert not threads.threads[0].is_alive()
     assert called == []
+
+
+def test_those_who_wait_are_let_go_when_the_threads_end():
+    threads, go = Threads(1, "test-text"), threading.Event()
+    threads.submit(lambda: go.wait(10))
+
+    async def ask():
+        waiting = asyncio.ensure_future(threads.run(lambda: 1))
+        await asyncio.sleep(0)
+        threads.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        with pytest.raises(asyncio.CancelledError):
+            await threads.run(lambda: 2)
+
+    asyncio.run(asyncio.wait_for(ask(), 10))
+    go.set()
