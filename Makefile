@@ -52,10 +52,11 @@ light: ## the light install: below 250 MB, no torch, eval and serve tests
 	! build/light/bin/python -c "import transformers" 2>/dev/null
 	build/light/bin/python -m pytest -q tests/evalsuite tests/serve -p no:cacheprovider
 
-bench: setup ## the figures of benchmarks/README.md: real files, real encoder, floors of the demo, serving
+bench: setup ## the figures of benchmarks/README.md: real files, real encoder, the demo and its planted effects, serving
 	benchmarks/real_data.sh
 	benchmarks/real_encoder.sh
 	$(BIN)/python benchmarks/demo_floors.py
+	$(BIN)/python benchmarks/planted.py
 	$(BIN)/python benchmarks/serve_load.py
 	$(BIN)/python benchmarks/serve_soak.py --check
 
