@@ -57,7 +57,7 @@ bench: setup ## the figures of benchmarks/README.md: real files, real encoder, t
 	benchmarks/real_encoder.sh
 	$(BIN)/python benchmarks/demo_floors.py
 	$(BIN)/python benchmarks/planted.py
-	$(BIN)/python benchmarks/serve_load.py
+	$(BIN)/python benchmarks/serve_load.py --check
 	$(BIN)/python benchmarks/serve_soak.py --check
 
 clean: ## remove what is built

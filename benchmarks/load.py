@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
+MIB = 1 << 20
 WORDS = (
     "river house garden window morning letter bridge market winter music paper stone yellow quiet "
     "sister travel summer bread island number doctor voice corner forest simple station village "
@@ -116,6 +117,14 @@ async def exchange(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes
 ) -> tuple[int, bytes]:
     """(status, body) of one request on an open connection."""
+    head, body = await answer(reader, writer, data)
+    return int(head[9:12]), body
+
+
+async def answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes
+) -> tuple[bytes, bytes]:
+    """(head, body) of one request on an open connection."""
     writer.write(data)
     head = await reader.readuntil(b"\r\n\r\n")
     length = 0
@@ -123,7 +132,7 @@ async def exchange(
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             length = int(value)
-    return int(head[9:12]), await reader.readexactly(length)
+    return head, await reader.readexactly(length)
 
 
 async def closed_loop(

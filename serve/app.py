@@ -34,7 +34,7 @@ from xlt.serve.http import (
     send_and_linger,
     send_reply,
 )
-from xlt.serve.metrics import Metrics
+from xlt.serve.metrics import REFUSALS, Metrics
 from xlt.serve.models import Models, Served, Source
 from xlt.serve.routes import Operation, operations
 from xlt.serve.scheduler import Scheduler
@@ -188,7 +188,6 @@ class App:
             Problem: 503.
         """
         if self.refusing:
-            self.metrics.rejected("draining")
             raise Problem(
                 503, "draining", "the server is shutting down", retry_after=1.0, close=True
             )
@@ -234,6 +233,8 @@ class App:
         """Answer with an error, in the dialect of the route."""
         dialect = call.operation.dialect if call.operation else self._dialect(call.scope)
         call.error = problem.code
+        if problem.code in REFUSALS and call.operation is not None and call.operation.kinds:
+            self.metrics.rejected(problem.code)
         reply = Reply(
             body=body_of(problem, dialect),
             status=status_of(problem, dialect),

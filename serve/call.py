@@ -102,6 +102,12 @@ class Call:
         value = self.headers.get(name.encode("ascii"))
         return None if value is None else value.decode("latin-1")
 
+    @property
+    def declared_bytes(self) -> int:
+        """What the client says of its body; 0 where it says nothing."""
+        declared = self.headers.get(b"content-length", b"")
+        return int(declared) if declared.isdigit() else 0
+
     def path_value(self, name: str) -> str:
         """A part of the path that the route names."""
         value: str = self.scope["path_params"][name]
@@ -216,7 +222,7 @@ class Call:
 
         line: Line | None = self.scope.get("xlt.line")
         try:
-            with self._watch(leave) if line is None else line.watched(leave):
+            with self._watch(leave) if line is None else line.watched(leave, listen=True):
                 return await work
         except asyncio.CancelledError:
             if self.gone:

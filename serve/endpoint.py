@@ -38,6 +38,8 @@ class Endpoint:
                 app.settings.keys.check(call.headers)
             elif self.operation.access == "admin":
                 app.settings.admin_keys.check(call.headers)
+            if self.operation.kinds:
+                app.scheduler.check(call.declared_bytes)
             reply = await self.operation.handler(call)
         except Problem as problem:
             await app.refuse(call, send, problem)

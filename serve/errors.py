@@ -101,6 +101,6 @@ def headers_of(problem: Problem) -> list[tuple[str, str]]:
         headers.append(("x-should-retry", "false"))
     if problem.status == 401:
         headers.append(("www-authenticate", 'Bearer realm="xlt"'))
-    if problem.close:
+    if problem.close or problem.status == 503:  # a balancer should go elsewhere
         headers.append(("connection", "close"))
     return headers

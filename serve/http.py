@@ -31,7 +31,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-LINGER_BYTES = 8 << 20  # of a refused body that are still read, so that the client sees why
+LINGER_BYTES = 32 << 20  # of a refused body that are still read, so that the client sees why
 LINGER_SECONDS = 1.0
 JSON = "application/json"
 
@@ -49,7 +49,7 @@ class Line:
     Args:
         packet: a block whose writes make one packet.
         listen: makes the server read again, which it stops while a large body waits; nothing else
-            shows it that the client has gone.
+            shows it that the client has gone. A request pipelined later stops it once more.
     """
 
     def __init__(
@@ -66,13 +66,19 @@ class Line:
             self.watchers.pop()()
 
     @contextlib.contextmanager
-    def watched(self, tell: Callable[[], object]) -> Iterator[None]:
-        """A block in which `tell` is called when the line is cut, or has been."""
+    def watched(self, tell: Callable[[], object], *, listen: bool = False) -> Iterator[None]:
+        """A block in which `tell` is called when the line is cut, or has been.
+
+        Args:
+            tell: takes nothing.
+            listen: whether it is worth reading on for; the body has come.
+        """
         if self.is_cut:
             tell()
         else:
             self.watchers.add(tell)
-            self.listen()
+            if listen:
+                self.listen()
         try:
             yield
         finally:

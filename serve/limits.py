@@ -18,10 +18,12 @@ __all__ = [
     "Ticket",
     "clamp_timeout",
     "too_many_tokens",
+    "too_slow",
 ]
 
 MAX_ITEMS = 2048  # items in one request, as OpenAI has it
 MAX_CHOICES = 64  # of one prompt; they are computed together
+OLDEST = 1.25  # longest wait over the mean one, as measured under overload
 BYTES_PER_TOKEN = 4  # a guess, until a request is tokenised
 
 
@@ -59,7 +61,6 @@ class Ticket:
     """What one admitted request holds; given back with `Admission.leave`."""
 
     n_bytes: int
-    tokens: int = 0
     left: int = 0  # tokens that are not computed yet
 
 
@@ -73,6 +74,7 @@ class Admission:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.tickets: set[Ticket] = set()
+        self.sizes = [[0, 0] for _ in range(64)]  # by bits of `left`: tickets, and their tokens
         self.n_bytes = 0
         self.tokens = 0  # not computed yet
         self.rate = 0.0  # tokens a second, measured; 0 when unknown
@@ -83,19 +85,27 @@ class Admission:
         Raises:
             Problem: 429 when the server is full.
         """
+        self.check(n_bytes)
+        ticket = Ticket(n_bytes)
+        self.tickets.add(ticket)
+        self.n_bytes += n_bytes
+        return ticket
+
+    def check(self, n_bytes: int) -> None:
+        """Whether a request of this size would be admitted now.
+
+        Raises:
+            Problem: 429 when the server is full.
+        """
         limits = self.limits
         if len(self.tickets) >= limits.queue_requests:
             raise self._full(f"{len(self.tickets)} requests are waiting", "--queue-requests")
         if self.tickets and self.n_bytes + n_bytes > limits.queue_bytes:
             raise self._full(f"{self.n_bytes} bytes of requests are waiting", "--queue-bytes")
-        if self.rate and self.tokens / self.rate > limits.queue_seconds:
+        if self.rate and OLDEST * self.tokens / self.rate > limits.queue_seconds:
             wait = self.wait_of(n_bytes // BYTES_PER_TOKEN)
             if wait > limits.queue_seconds:
                 raise self._full(f"the queue is {wait:.1f} s long", "--queue-seconds")
-        ticket = Ticket(n_bytes)
-        self.tickets.add(ticket)
-        self.n_bytes += n_bytes
-        return ticket
 
     def weigh(self, ticket: Ticket, tokens: int) -> None:
         """Admit the tokens of a request, all or none; on refusal the ticket has to be left.
@@ -108,31 +118,45 @@ class Admission:
             raise too_many_tokens(tokens, limits.queue_tokens)
         if self.tokens + tokens > limits.queue_tokens:
             raise self._full(f"{self.tokens} tokens are waiting", "--queue-tokens")
-        if self.rate and self.tokens / self.rate > limits.queue_seconds:
+        if self.rate and OLDEST * self.tokens / self.rate > limits.queue_seconds:
             wait = self.wait_of(tokens)
             if wait > limits.queue_seconds:
                 raise self._full(f"the queue is {wait:.1f} s long", "--queue-seconds")
-        ticket.tokens = ticket.left = tokens
-        self.tokens += tokens
+        self._set(ticket, tokens)
 
     def wait_of(self, tokens: int) -> float:
-        """Seconds that `tokens` more would wait, when requests take turns."""
-        ahead = sum(min(ticket.left, max(tokens, 1)) for ticket in self.tickets)
-        return ahead / self.rate if self.rate else 0.0
+        """Seconds that `tokens` more would wait, when requests take turns.
+
+        Others count with what they have left, at most with twice what this one needs: rows of
+        about its length are computed with it, longer requests wait meanwhile. Full batches go by
+        length before age, so the oldest wait longer than the mean.
+        """
+        tokens = 2 * max(tokens, 1)
+        bits = tokens.bit_length()
+        ahead = sum(left for _, left in self.sizes[:bits])
+        ahead += min(self.sizes[bits][1], tokens * self.sizes[bits][0])
+        ahead += tokens * sum(count for count, _ in self.sizes[bits + 1 :])
+        return OLDEST * ahead / self.rate if self.rate else 0.0
 
     def computed(self, ticket: Ticket, tokens: int) -> None:
         """Note that tokens of a request have left the queue."""
-        tokens = min(tokens, ticket.left)
-        ticket.left -= tokens
-        self.tokens -= tokens
+        self._set(ticket, max(0, ticket.left - tokens))
 
     def leave(self, ticket: Ticket) -> None:
         """Take a request off the books, whatever became of it. Safe to call twice."""
         if ticket in self.tickets:
             self.tickets.remove(ticket)
             self.n_bytes -= ticket.n_bytes
-            self.tokens -= ticket.left
-            ticket.left = 0
+            self._set(ticket, 0)
+
+    def _set(self, ticket: Ticket, left: int) -> None:
+        for size, sign in ((ticket.left, -1), (left, 1)):
+            if size:
+                entry = self.sizes[size.bit_length()]
+                entry[0] += sign
+                entry[1] += sign * size
+        self.tokens += left - ticket.left
+        ticket.left = left
 
     def _full(self, why: str, flag: str) -> Problem:
         wait = self.tokens / self.rate if self.rate else 1.0
@@ -151,6 +175,16 @@ def too_many_tokens(tokens: int, most: int) -> Problem:
         "too_many_tokens",
         f"the request holds {tokens} tokens or more; this server takes {most} at a time "
         "(--queue-tokens): send fewer items",
+    )
+
+
+def too_slow(tokens: int, seconds: float, most: float) -> Problem:
+    """A request that this model cannot answer in time, even alone."""
+    return Problem(
+        413,
+        "too_many_tokens",
+        f"the request holds {tokens} tokens, which take this model {seconds:.0f} s at least, more "
+        f"than the {most:g} s that a request may take (--request-seconds): send fewer items",
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xlt.serve.lanes import Batch
     from xlt.serve.models import Served
 
-__all__ = ["CONTENT_TYPE", "STAGES", "Metrics"]
+__all__ = ["CONTENT_TYPE", "REFUSALS", "STAGES", "Metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STAGES = ("read", "tokenize", "queue", "infer", "post")

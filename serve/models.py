@@ -246,7 +246,6 @@ class Models:
         return ", ".join(names) or "none"
 
     def _loading(self) -> Problem:
-        self.metrics.rejected("not_ready")
         return Problem(503, "not_ready", "the models are still loading", retry_after=1.0)
 
 

@@ -18,6 +18,7 @@ from xlt.serve.limits import Limits
 __all__ = ["protocol_class"]
 
 HEAD_BYTES = 64 << 10
+CHUNK_HEAD = 8  # bytes that may come with each byte of a chunked body
 ENDING_SECONDS = 0.5
 LINGER_SECONDS = 1.0
 LARGEST_PACKET = 64 << 10  # bytes; what is longer is not worth a copy
@@ -27,6 +28,7 @@ LEAST_TAKEN = 64 << 10  # bytes of an answer that a client takes within the writ
 def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio.Protocol]:
     """A protocol class for `uvicorn.Config(http=...)`, on httptools where that is installed."""
     base = _base(pure_python)
+    counts_bodies = hasattr(base, "on_body")
 
     class GuardedProtocol(base):  # type: ignore[misc, valid-type]
         """One connection."""
@@ -36,7 +38,8 @@ def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio
             self.transport = OnePacket(transport)
             self.line = Line(self.transport, self.flow.resume_reading)
             self.app = _introduced(self.config.loaded_app, self.line)
-            self.head_bytes = 0
+            self.head_bytes = 0  # of the request that comes, and of the chunks of the one in hand
+            self.body_bytes = 0
             self.ending = False
             self.refused = False  # an error was said; what still comes is thrown away
             self.head_timer: asyncio.TimerHandle | None = None
@@ -51,19 +54,27 @@ def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio
         def data_received(self, data: bytes) -> None:
             if self.refused:
                 return
-            if self.between_requests:
+            cycle, read = self.cycle, self.body_bytes
+            if counts_bodies or self.between_requests or not cycle.more_body:
                 self.head_bytes += len(data)
             super().data_received(data)
+            self.head_bytes -= self.body_bytes - read
             if self.transport.is_closing():
                 return
-            if not self.between_requests:
-                self.head_bytes = 0
+            if self.cycle is not cycle:
+                self.head_bytes = self.body_bytes = 0
+            if self.head_bytes > HEAD_BYTES + CHUNK_HEAD * self.body_bytes:
+                self.send_400_response("")
+            elif self.between_requests:
+                self.wait_for_head()
+            else:
                 self.stop_head_timer()
                 self.cycle.keep_alive &= not self.ending
-            elif self.head_bytes > HEAD_BYTES:
-                self.send_400_response("")
-            else:
-                self.wait_for_head()
+
+        def on_body(self, body: bytes) -> None:
+            """Count it (httptools); what else comes with a chunked body is bounded like a head."""
+            self.body_bytes += len(body)
+            super().on_body(body)
 
         def shutdown(self) -> None:
             """A connection whose first request is still coming gets a short time for it."""
@@ -228,9 +239,13 @@ def _introduced(app: ASGIApp, line: Line) -> ASGIApp:
 
     async def introduced(scope: Scope, receive: Any, send: Send) -> None:
         scope["xlt.line"] = line
-        await app(scope, receive, send)
-        if line.is_cut:  # of pipelined requests uvicorn tells the last one only
-            receive.__self__.disconnected = True
+        cycle = receive.__self__
+
+        def mark() -> None:  # of pipelined requests uvicorn tells the last one only
+            cycle.disconnected = True
+
+        with line.watched(mark):
+            await app(scope, receive, send)
 
     return introduced
 

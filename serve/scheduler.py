@@ -19,7 +19,7 @@ from typing import Any
 
 from xlt.serve.errors import Problem
 from xlt.serve.lanes import Batch, Lanes, Pace
-from xlt.serve.limits import Admission, Limits, Ticket
+from xlt.serve.limits import Admission, Limits, Ticket, too_slow
 from xlt.serve.metrics import Metrics
 from xlt.serve.models import Served
 from xlt.serve.threads import Threads, ordinary
@@ -28,6 +28,7 @@ from xlt.serve.worker import Worker
 __all__ = ["Scheduler", "Work"]
 
 Encode = Callable[[], Sequence[Any]]
+LONG_BYTES = 64 << 10  # bodies beyond have a tokeniser thread of their own
 CLOSE_SECONDS = 1.0  # for the worker's last batch
 RATE_MEMORY = 0.9  # of the moving average of tokens a second
 
@@ -55,7 +56,6 @@ class Work:
     encoded: float = 0.0
     started: float = 0.0
     finished: float = 0.0
-    tokens: int = 0
 
     @property
     def lane(self) -> int:
@@ -92,8 +92,11 @@ class Scheduler:
         self.admission = admission = Admission(limits)
         metrics.queue_requests.set_function(lambda: float(len(admission.tickets)))
         metrics.queue_tokens.set_function(lambda: float(admission.tokens))
+        self.limits = limits
         self.threads = Threads(tokenizer_threads, "xlt-text")
+        self.long_threads = Threads(1, "xlt-long")  # short texts do not wait behind megabytes
         self.worker = Worker(self._next, self._done, metrics, on_fatal=on_fatal)
+        self.busy_since = 0.0  # end of the last batch, or when the queue was last empty
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
 
@@ -103,12 +106,13 @@ class Scheduler:
         self.worker.start(self.loop, on_death=self._failed)
 
     def close(self) -> None:
-        """Stop the threads; what still waits is cancelled."""
+        """Stop the threads; what still waits is never computed, its tasks are the caller's."""
         with self.lock:
             self.closed = True
             self.lock.notify_all()
         self.worker.close(CLOSE_SECONDS)
         self.threads.close()
+        self.long_threads.close()
 
     async def in_thread(self, function: Callable[[], Any], *, deadline: float | None = None) -> Any:
         """Run something that takes long (decoding, matching) in a tokeniser thread.
@@ -124,18 +128,23 @@ class Scheduler:
         except TimeoutError:
             raise _late(arrived) from None
 
+    def check(self, n_bytes: int) -> None:
+        """Refuse a request before it is read, where it would be refused afterwards.
+
+        Raises:
+            Problem: 429 when the server is full.
+        """
+        with self.lock:
+            self.admission.check(n_bytes)
+
     def admit(self, n_bytes: int) -> Ticket:
         """A place for a request, until `leave`.
 
         Raises:
             Problem: 429 when the server is full.
         """
-        try:
-            with self.lock:
-                return self.admission.enter(n_bytes)
-        except Problem as problem:
-            self.metrics.rejected(problem.code)
-            raise
+        with self.lock:
+            return self.admission.enter(n_bytes)
 
     def leave(self, ticket: Ticket) -> None:
         """Give the place of a request back, whatever became of it."""
@@ -163,7 +172,8 @@ class Scheduler:
         loop = asyncio.get_running_loop()
         work = Work(model, encode, deadline, loop.create_future(), ticket)
         work.arrived = time.monotonic()
-        self.threads.submit(partial(self._prepare, work))
+        threads = self.threads if ticket.n_bytes <= LONG_BYTES else self.long_threads
+        threads.submit(partial(self._prepare, work))
         overdue = loop.call_later(max(0.0, deadline - work.arrived), self._overdue, work)
         try:
             await work.future
@@ -186,7 +196,9 @@ class Scheduler:
             sizes = [_size(row.ids) for row in rows]
             tokens = sum(length * shape for length, shape in sizes)
             work.rows, work.outputs, work.left = rows, [None] * len(rows), len(rows)
-            work.tokens = tokens
+            least = tokens * work.model.pace.seconds_per_token
+            if least > self.limits.request_seconds:
+                raise too_slow(tokens, least, self.limits.request_seconds)
             work.encoded = time.monotonic()
             with self.lock:
                 if work.over or self.closed:
@@ -197,10 +209,6 @@ class Scheduler:
                     self.lock.notify()
             if not rows:
                 self._settle(work, None)
-        except Problem as problem:
-            if problem.code in ("overloaded", "too_many_tokens"):
-                self.metrics.rejected(problem.code)
-            self._settle(work, problem)
         except Exception as error:
             self._settle(work, error)
 
@@ -216,16 +224,22 @@ class Scheduler:
                 batch = self.lanes.take()
                 if batch is not None:
                     now = time.monotonic()
+                    self.busy_since = self.busy_since or now
                     for piece in batch.pieces:
                         work: Work = piece.work  # type: ignore[assignment]
                         work.started = work.started or now
                     return batch
+                self.busy_since = 0.0
                 self.lock.wait()
         return None
 
-    def _done(self, batch: Batch, outputs: Sequence[Any], seconds: float) -> None:
-        """Hand the outputs of a batch to its requests."""
-        finished = []
+    def _done(self, batch: Batch, outputs: Sequence[Any]) -> None:
+        """Hand the outputs of a batch to its requests.
+
+        What the server does between two batches slows the queue too, so it is in the rate.
+        """
+        finished, now = [], time.monotonic()
+        seconds, self.busy_since = now - self.busy_since, now
         with self.lock:
             for piece, output in zip(batch.pieces, outputs, strict=True):
                 work: Work = piece.work  # type: ignore[assignment]
@@ -244,6 +258,7 @@ class Scheduler:
 
     def _failed(self, batch: Batch | None) -> None:
         """The worker died: what it was computing fails, the rest waits for its successor."""
+        self.busy_since = 0.0
         if batch is None:
             return
         works: set[Work] = {piece.work for piece in batch.pieces}  # type: ignore[misc]

@@ -63,13 +63,13 @@ def tune(model: Served, batch_tokens: int | None) -> Pace:
     usual = CPU_TOKENS if model.engine.session.device == "cpu" else GPU_TOKENS
     most = usual if batch_tokens is None else min(usual, batch_tokens)
     timings: list[tuple[int, float]] = []  # (padded tokens, seconds)
-    started = time.monotonic()
-    rows = 1
-    while not timings or (rows * cost <= most and time.monotonic() - started < SECONDS):
+    spent, rows = 0.0, 1
+    while not timings or (rows * cost <= most and spent < SECONDS):
         timings.append((rows * cost, _seconds(model, [row] * rows)))
+        spent += 2 * timings[-1][1]
         rows *= 2
     if batch_tokens is not None and batch_tokens > most:
-        model.run([row] * min(MAX_ROWS, batch_tokens // cost))  # what does not fit fails here
+        model.run([row] * max(1, min(MAX_ROWS, batch_tokens // cost)))  # may be too much memory
     best = min(seconds / tokens for tokens, seconds in timings)
     good = next(t for t, seconds in timings if ENOUGH * seconds / t <= best)
     return Pace(

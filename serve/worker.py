@@ -36,7 +36,7 @@ class Worker:
     def __init__(
         self,
         next_batch: Callable[[], Batch | None],
-        done: Callable[[Batch, Sequence[Any], float], None],
+        done: Callable[[Batch, Sequence[Any]], None],
         metrics: Metrics,
         *,
         on_fatal: Callable[[], None],
@@ -95,7 +95,7 @@ class Worker:
                 outputs = run_rows(model, rows, self.metrics)
                 seconds = time.monotonic() - self.since
                 self.metrics.batch(model, batch, seconds)
-                self.done(batch, outputs, seconds)
+                self.done(batch, outputs)
                 model.vitals.note(outputs, model.run)
                 self.batch = None
         except BaseException as error:

@@ -271,6 +271,31 @@ def test_nginx_spreads_requests_and_fails_over(proxy, run_server, bundles):
             np.testing.assert_array_equal(client.embed(TEXTS), expected)
 
 
+def test_nginx_passes_on_that_all_replicas_are_full(proxy, run_server, bundles):
+    models = {"encoder": bundles["encoder"]}
+    full = [run_server(models, limits=Limits(queue_requests=1)) for _ in range(2)]
+    url = proxy(*(running.port for running in full))
+    body = json.dumps({"input": "a"}).encode()
+
+    def ask(_):
+        link = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+        try:
+            link.request("POST", "/v1/embeddings", body)
+            reply = link.getresponse()
+            return reply.status, reply.headers["retry-after"], reply.read()
+        finally:
+            link.close()
+
+    tickets = [running.app.scheduler.admit(1) for running in full]
+    answers = [ask(number) for number in range(12)]
+    for running, ticket in zip(full, tickets, strict=True):
+        running.app.scheduler.leave(ticket)
+    assert {status for status, _, _ in answers} == {429}
+    assert all(int(retry) >= 1 for _, retry, _ in answers)
+    assert {json.loads(body)["error"]["code"] for _, _, body in answers} == {"overloaded"}
+    assert ask(0)[0] == 200
+
+
 def test_nginx_keeps_the_servers_own_answers(proxy, run_server, bundles):
     running = run_server({"encoder": bundles["encoder"]}, limits=Limits(body_bytes=2 << 20))
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -169,6 +169,49 @@ def test_an_answer_comes_before_the_refusal_of_what_follows_it(quick, request):
     assert statuses == ([b"200", b"400"] if h11 else [b"400"])
 
 
+def flood(running, first, again, rounds=40):
+    """Send something, then more and more of the same; what came back within half a second."""
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as link:
+        link.sendall(first)
+        time.sleep(0.05)
+        received = b""
+        link.settimeout(0.5)
+        try:
+            for _ in range(rounds):
+                link.sendall(again)
+                time.sleep(0.005)
+            while chunk := link.recv(1 << 16):
+                received += chunk
+        except OSError:  # cut off, or no longer read
+            pass
+    return received
+
+
+@pytest.mark.parametrize("place", ["pipelined head", "trailers"])
+def test_what_is_no_body_is_bounded_behind_a_request_too(quick, request, place):
+    """A head behind a request in hand, and the trailers of a chunked body, could grow for ever."""
+    chunked = HEAD.partition(b"content-length")[0] + b"transfer-encoding: chunked\r\n\r\n"
+    with quick.app.models.device_lock:
+        if place == "trailers":
+            begun = chunked + b"%x\r\n%s\r\n0\r\na: " % (len(BODY), BODY)
+        else:
+            begun = HEAD + b"\r\n" + BODY + b"GET / HTTP/1.1\r\na: "
+        received = flood(quick, begun, b"x" * (16 << 10))
+    if place == "pipelined head" and request.node.callspec.params["quick"] == "h11":
+        assert received == b""  # it stops reading there
+    else:
+        assert received.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
+    quick.wait(lambda: quick.waiting == 0)
+
+
+def test_a_body_in_tiny_chunks_is_taken(quick):
+    chunked = HEAD.partition(b"content-length")[0] + b"transfer-encoding: chunked\r\n"
+    text = json.dumps({"inputs": ["a " * 10_000]}).encode()
+    body = b"".join(b"1\r\n%c\r\n" % letter for letter in text) + b"0\r\n\r\n"
+    received = quick.raw(chunked + b"connection: close\r\n\r\n" + body)
+    assert received.startswith(b"HTTP/1.1 200")
+
+
 def test_pipelined_requests_are_answered_in_order(quick):
     first = HEAD + b"x-request-id: one\r\n\r\n" + BODY
     second = HEAD + b"x-request-id: two\r\nconnection: close\r\n\r\n" + BODY

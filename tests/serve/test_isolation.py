@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -193,6 +194,49 @@ def busy_text_threads(server):
         assert taken.acquire(timeout=20)
     yield server, go
     go.set()
+
+
+def test_long_bodies_are_tokenised_beside_short_ones(server):
+    """One that takes its thread for long holds no short one up."""
+    threads = server.app.scheduler.long_threads
+    go, taken = threading.Event(), threading.Event()
+
+    def hold():
+        taken.set()
+        go.wait(20)
+
+    threads.submit(hold)
+    assert taken.wait(10)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            long = {"inputs": ["a b " * 40_000], "truncate": "right"}
+            asked = pool.submit(server.call, "POST", "/v1/classify", long)
+            server.wait(lambda: server.waiting == 1)
+            assert server.call("POST", "/v1/classify", {"inputs": ["a"]})[0] == 200
+            assert not asked.done()
+            go.set()
+            assert asked.result(20)[0] == 200
+    finally:
+        go.set()
+
+
+def test_what_cannot_be_done_in_time_is_refused_at_once(run_server, bundles):
+    running = run_server({"xnli": bundles["xnli"]}, limits=Limits(request_seconds=10.0))
+    model = running.app.models.table["xnli"]
+    model.pace = replace(model.pace, seconds_per_token=1.0)
+    status, _, answer = running.call("POST", "/v1/classify", {"inputs": ["a b c d e f g h i j"]})
+    assert (status, answer["error"]["code"]) == (413, "too_many_tokens")
+    assert "--request-seconds" in answer["error"]["message"]
+    assert running.call("POST", "/v1/classify", {"inputs": ["a"]})[0] == 200
+
+
+def test_who_is_not_ready_closes_its_connections(run_server, bundles):
+    running = run_server({"encoder": bundles["encoder"]})
+    running.app.draining = True
+    for path in ("/health/ready", "/v2/health/ready"):
+        status, headers, _ = running.call("GET", path)
+        assert (status, headers["connection"]) == (503, "close")
+        assert int(headers["retry-after"]) >= 1
 
 
 def test_tokenize_has_a_deadline(busy_text_threads):

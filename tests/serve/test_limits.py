@@ -5,10 +5,12 @@ import logging
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xlt.errors import ModelError
 from xlt.serve.errors import Problem, headers_of
-from xlt.serve.limits import Admission, Limits, clamp_timeout
+from xlt.serve.limits import OLDEST, Admission, Limits, clamp_timeout
 from xlt.serve.logs import JsonFormatter
 from xlt.serve.metrics import Metrics
 from xlt.serve.models import Loading, Models, Source, find_sources, split_argument
@@ -65,10 +67,26 @@ def test_who_would_wait_too_long_is_refused_but_a_short_request_passes_a_long_on
         enter(admission, 4000)
     headers = dict(headers_of(caught.value))
     assert 1 <= int(headers["retry-after"]) <= 120
-    for _ in range(80):
+    for _ in range(50):
         enter(admission, 12)
     with pytest.raises(Problem, match="--queue-seconds"):
-        [enter(admission, 12) for _ in range(5)]
+        [enter(admission, 12) for _ in range(20)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 5000), st.integers(0, 5000)), max_size=12))
+def test_the_wait_is_that_of_fair_turns(requests):
+    admission = Admission(Limits(queue_seconds=1e9, queue_tokens=1 << 40))
+    admission.rate = OLDEST
+    held = []
+    for tokens, computed in requests:
+        held.append(enter(admission, tokens))
+        admission.computed(held[-1], computed)
+        for asked in (1, 12, tokens):
+            exact = sum(min(ticket.left, 2 * asked) for ticket in held)
+            assert exact <= admission.wait_of(asked) + 1e-6 <= 2 * exact + 1e-5
+    for ticket in held:
+        admission.leave(ticket)
+    assert admission.sizes == [[0, 0]] * 64
 
 
 @pytest.mark.parametrize(("value", "seconds"), [(None, 60), ("50", 0.05), ("9999999", 60)])
