@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
-import gc
 import logging
 import os
 import signal
@@ -19,6 +19,7 @@ import uvicorn
 
 from xlt.errors import UsageError
 from xlt.serve.app import App
+from xlt.serve.memory import settle
 from xlt.serve.models import Source
 from xlt.serve.protocol import protocol_class
 
@@ -106,7 +107,10 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         await self.app.start(self.sources)
         if self.app.loading is not None and _is_main_thread():
-            self.app.loading.add_done_callback(_settle_memory)
+            loop = asyncio.get_running_loop()
+            self.app.loading.add_done_callback(
+                lambda _: None if self.should_exit else loop.run_in_executor(None, settle)
+            )
         self.on_open(self.address())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -155,17 +159,6 @@ class Server(uvicorn.Server):
 def _is_main_thread() -> bool:
     """Whether the server has the process for itself; elsewhere it is a guest."""
     return threading.current_thread() is threading.main_thread()
-
-
-def _settle_memory(_: object) -> None:
-    """Spare the garbage collector what stays for good, and most of its rounds.
-
-    Requests leave few cycles behind; going through all modules and models again and again costs
-    a tenth of the event loop's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
 
 
 def _remove_dead(path: Path) -> None:

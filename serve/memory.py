@@ -1,0 +1,46 @@
+"""Settle the memory of a process that serves: what stays is put aside, and into large pages."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from pathlib import Path
+
+__all__ = ["settle"]
+
+LEAST_BYTES = 4 << 20  # of a mapping that is worth it
+MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25  # of Linux; the second since 6.1, at once
+
+
+def settle() -> None:
+    """Spare the garbage collector what stays for good, and the CPU its page tables.
+
+    Requests leave few cycles behind; going through all modules and models again and again costs
+    a tenth of the event loop's time. And weights are read from end to end for every batch: in
+    pages of 4 KiB that is a lookup in the page tables for every 4 KiB.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+    if sys.platform == "linux":
+        _use_large_pages()
+
+
+def _use_large_pages() -> int:
+    """Ask for huge pages where memory is large and ours; returns the bytes that got them.
+
+    Where the system has none, or refuses, everything stays as it is.
+    """
+    madvise = ctypes.CDLL(None, use_errno=True).madvise
+    madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    done = 0
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, rights, _, _, inode, *name = line.split(None, 5)
+        first, last = (int(place, 16) for place in span.split("-"))
+        private = rights == "rw-p" and inode == "0" and (not name or name[0] == "[heap]")
+        if not private or last - first < LEAST_BYTES:
+            continue
+        if madvise(first, last - first, MADV_HUGEPAGE) == 0:
+            done += last - first if madvise(first, last - first, MADV_COLLAPSE) == 0 else 0
+    return done
