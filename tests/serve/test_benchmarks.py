@@ -30,15 +30,25 @@ def test_the_load_benchmark_runs(project, bundles, tmp_path):
     shown = run(project, "serve_load.py", "--model", bundles["encoder"], "--seconds", 1,
                 "--rounds", 1, "--work", tmp_path, "--out", tmp_path / "out.json")  # fmt: skip
     result = json.loads((tmp_path / "out.json").read_text())
-    assert set(result["figures"]) == {"xlt short", "xlt mixed", "null short", "raw short"}
+    assert set(result["figures"]) == {
+        "xlt short", "xlt mixed", "xlt long", "null short", "raw short",
+    }  # fmt: skip
     for figures in result["figures"].values():
         assert all(value > 0 for value in figures.values())
-    assert len(result["claims"]) == 8
+    assert len(result["claims"]) == 9
     for name, claim in result["claims"].items():
         assert name in shown
         assert claim["holds"] == (
             claim["value"] >= claim["least"] if claim["least"] else claim["value"] <= claim["most"]
         )
+
+
+def test_the_overload_runs(project, bundles, tmp_path):
+    shown = run(project, "serve_overload.py", "--model", bundles["encoder"], "--seconds", 1,
+                "--times", 0.3, "--work", tmp_path)  # fmt: skip
+    for exact in ("answers other than", "requests without an answer", "counters do not have"):
+        (line,) = [line for line in shown.splitlines() if exact in line]
+        assert line.startswith("holds"), line
 
 
 def test_the_soak_runs(project, bundles, tmp_path):
