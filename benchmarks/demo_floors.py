@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xlt.languages import load_languages
+from xlt.core.tasks.languages import load_languages
 from xlt.study.demo import Demo, check_settings, plan
 from xlt.study.steps import Step, run_lanes
 

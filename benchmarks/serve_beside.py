@@ -130,7 +130,7 @@ def null_bundle(bundle: Path, work: Path) -> Path:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    from xlt.bundle import write_manifest
+    from xlt.core.artifacts.bundle import write_manifest
 
     folder = work / "null"
     manifest = json.loads((bundle / "xlt.json").read_text())

@@ -133,7 +133,7 @@ def test_help_imports_nothing_heavy():
     code = (
         "import sys\n"
         "from click.testing import CliRunner\n"
-        "from xlt.cli import xlt\n"
+        "from xlt.cli.main import xlt\n"
         "assert CliRunner().invoke(xlt, ['--help']).exit_code == 0\n"
         "heavy = {'torch', 'transformers', 'numpy', 'onnxruntime', 'tokenizers', 'datasets',"
         " 'rich', 'starlette'} & set(sys.modules)\n"

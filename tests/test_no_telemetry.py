@@ -25,7 +25,7 @@ def test_a_session_leaves_no_identifier_behind(tmp_path):
     code = (
         "import sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from xlt.session import Session\n"
+        "from xlt.core.inference.session import Session\n"
         "session = Session(Path(sys.argv[1]), device='cpu', threads=1)\n"
         "session.run({'x': np.ones(3, np.float32)}, ['y'])\n"
     )

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from xlt.errors import UsageError
+from xlt.core.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +53,10 @@ def test_every_language_of_the_root_gets_a_score(work):
 
 
 def test_official_scorer_reads_the_predictions_and_agrees(work, tiny_world):
+    from xlt.core.metrics.official import read_predictions
+    from xlt.core.metrics.table import measure
+    from xlt.core.tasks.table import TASKS
     from xlt.data import DataRoot
-    from xlt.metrics import measure
-    from xlt.official import read_predictions
-    from xlt.tasks import TASKS
 
     results = json.loads((work / "xlt-run" / "results" / "results.json").read_text())
     gold = DataRoot(tiny_world).read(TASKS["udpos"], "qca", "test")
@@ -86,8 +86,8 @@ def client(work):
 
 
 def test_server_gives_the_labels_that_eval_wrote(work, client, tiny_world):
+    from xlt.core.tasks.table import TASKS
     from xlt.data import DataRoot
-    from xlt.tasks import TASKS
 
     examples = DataRoot(tiny_world).read(TASKS["xnli"], "qba", "test").examples
     served = client.classify([(e.text_a, e.text_b) for e in examples], model="xnli")

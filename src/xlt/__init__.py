@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from xlt.client import Client
-    from xlt.engine import Engine
+    from xlt.client.api import Client
+    from xlt.core.inference.engine import Engine
 
     open = Engine.open
 
@@ -20,11 +20,11 @@ __all__ = ["Client", "open"]
 def __getattr__(name: str) -> Any:
     """Load public names when they are first used, so that `import xlt` stays cheap."""
     if name == "open":
-        from xlt.engine import Engine
+        from xlt.core.inference.engine import Engine
 
         return Engine.open
     if name == "Client":
-        from xlt.client import Client
+        from xlt.client.api import Client
 
         return Client
     raise AttributeError(f"module 'xlt' has no attribute {name!r}")

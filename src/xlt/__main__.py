@@ -1,5 +1,5 @@
 """`python -m xlt`."""
 
-from xlt.cli import main
+from xlt.cli.main import main
 
 main()

@@ -6,10 +6,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from xlt import show
-from xlt.cli import xlt
-from xlt.errors import DataError, UsageError
-from xlt.tasks import TASKS
+from xlt.cli.main import xlt
+from xlt.core.errors import DataError, UsageError
+from xlt.core.show import terminal as show
+from xlt.core.tasks.table import TASKS
 
 
 @pytest.fixture

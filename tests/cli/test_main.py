@@ -9,8 +9,8 @@ import time
 import click
 import pytest
 
-from xlt import cli, show
-from xlt.errors import (
+from xlt.cli import main as cli
+from xlt.core.errors import (
     CheckFailed,
     DataError,
     Interrupted,
@@ -20,7 +20,8 @@ from xlt.errors import (
     UsageError,
     XltError,
 )
-from xlt.extras import needs
+from xlt.core.extras import needs
+from xlt.core.show import terminal as show
 
 
 def outcome(monkeypatch, capsys, body, *flags):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import xlt
-from xlt.client import Client, PartlyFailed, Unavailable
-from xlt.errors import DataError, ModelError, UsageError
+from xlt.client.api import Client, PartlyFailed, Unavailable
+from xlt.core.errors import DataError, ModelError, UsageError
 
 EMBEDDING = {
     "object": "list",
@@ -92,7 +92,7 @@ def script():
 def pauses(monkeypatch):
     """Pauses are noted, not made."""
     made = []
-    monkeypatch.setattr("xlt.client_http.time.sleep", made.append)
+    monkeypatch.setattr("xlt.client.http.time.sleep", made.append)
     return made
 
 

@@ -222,8 +222,8 @@ def write_bundle(
     **changes,
 ):  # fmt: skip
     """A bundle of one kind; `changes` go into the manifest, `task` changes into the task."""
-    from xlt.bundle import write_manifest
-    from xlt.tasks import TASKS
+    from xlt.core.artifacts.bundle import write_manifest
+    from xlt.core.tasks.table import TASKS
 
     write_model_folder(folder, family)
     vocab_size = json.loads((folder / "config.json").read_text())["vocab_size"]

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from xlt.errors import DataError, UsageError
-from xlt.files import (
+from xlt.core.errors import DataError, UsageError
+from xlt.core.files import (
     atomic_folder,
     read_json,
     read_text,
@@ -44,8 +44,8 @@ def test_full_disk_leaves_the_old_file_and_exits_2(tmp_path):
     code = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from xlt.files import write_atomic\n"
-        "from xlt.errors import UsageError\n"
+        "from xlt.core.files import write_atomic\n"
+        "from xlt.core.errors import UsageError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try:\n"
@@ -64,7 +64,7 @@ def test_full_disk_leaves_the_old_file_and_exits_2(tmp_path):
 def test_kill_while_writing_never_shows_half_a_file(tmp_path):
     target = tmp_path / "a.json"
     code = (
-        "import sys\nfrom pathlib import Path\nfrom xlt.files import write_json\n"
+        "import sys\nfrom pathlib import Path\nfrom xlt.core.files import write_json\n"
         "i = 0\n"
         "while True:\n"
         "    i += 1\n"

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from xlt.core.errors import DataError, UsageError
+from xlt.core.tasks.table import TASKS
 from xlt.data import DataRoot
-from xlt.errors import DataError, UsageError
-from xlt.tasks import TASKS
 
 QUESTION = {
     "data": [

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from xlt.core.errors import DataError, UsageError
 from xlt.data import DataRoot, training_sets
-from xlt.errors import DataError, UsageError
-from xlt.taskfile import load_task_file, load_task_files, load_tasks
+from xlt.data.taskfile import load_task_file, load_task_files, load_tasks
 
 
 def put(folder, name, text):

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xlt.core.errors import DataError, UsageError
+from xlt.core.tasks.table import TASKS
 from xlt.data import (
     DataRoot,
     allowed_text,
@@ -14,8 +16,6 @@ from xlt.data import (
     text_sources,
     training_sets,
 )
-from xlt.errors import DataError, UsageError
-from xlt.tasks import TASKS
 
 LONG = "a sentence that is long enough to mean something, number {}"
 

@@ -13,8 +13,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from xlt.bundle import write_manifest
-from xlt.tasks import TASKS
+from xlt.core.artifacts.bundle import write_manifest
+from xlt.core.tasks.table import TASKS
 
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 # word -> class

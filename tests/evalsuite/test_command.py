@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from xlt.official import read_predictions
-from xlt.tasks import TASKS
+from xlt.core.metrics.official import read_predictions
+from xlt.core.tasks.table import TASKS
 
 
 @pytest.fixture

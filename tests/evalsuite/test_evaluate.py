@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from xlt.errors import DataError, ModelError, UsageError
+from xlt.core.errors import DataError, ModelError, UsageError
 from xlt.evalsuite import evaluate
-from xlt.evalsuite.results import Results
+from xlt.evalsuite.report.results import Results
 
 THIRD = 100 / 3
 # task -> metric -> language -> percent, counted by hand from the files in conftest.py
@@ -320,7 +320,7 @@ def test_a_users_task_is_evaluated_like_ours(bundles, make, tmp_path):
 def test_how_many_items_are_given_at_once_changes_no_prediction(
     bundles, root, tmp_path, monkeypatch, whole
 ):
-    monkeypatch.setattr("xlt.evalsuite.predict.ITEMS_AT_ONCE", 1)
-    monkeypatch.setattr("xlt.evalsuite.predict.QUESTIONS_AT_ONCE", 1)
+    monkeypatch.setattr("xlt.evalsuite.compute.predict.ITEMS_AT_ONCE", 1)
+    monkeypatch.setattr("xlt.evalsuite.compute.predict.QUESTIONS_AT_ONCE", 1)
     results = evaluate(bundles, root, out=tmp_path / "r")
     assert results.record == whole.record

@@ -92,7 +92,7 @@ def test_a_second_call_computes_nothing(bundles, root, tmp_path, monkeypatch):
     def refuse(*arguments, **options):
         raise AssertionError("an engine was opened")
 
-    monkeypatch.setattr("xlt.engine.Engine.open", refuse)
+    monkeypatch.setattr("xlt.core.inference.engine.Engine.open", refuse)
     second = evaluate(bundles, root, out=tmp_path / "r")
     assert set(second.status.values()) == {"kept"}
     assert content(tmp_path / "r") == before
@@ -153,7 +153,7 @@ def test_a_full_disk_stops_with_what_is_finished_kept(bundles, root, tmp_path):
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "sys.argv[0] = 'xlt'\nfrom xlt.cli import main\nmain(sys.argv[1:])\n"
+        "sys.argv[0] = 'xlt'\nfrom xlt.cli.main import main\nmain(sys.argv[1:])\n"
     )
     command = ["eval", bundles, "--data", root, "--tasks", "xnli", "--out", tmp_path / "r"]
     done = subprocess.run(

@@ -5,8 +5,8 @@ from importlib import resources
 
 import pytest
 
-from xlt.runs import Run
-from xlt.tasks import TASKS
+from xlt.core.artifacts.runs import Run
+from xlt.core.tasks.table import TASKS
 
 SIZES = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
 AUTO = {

@@ -13,14 +13,14 @@ import yaml
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 import xlt
-from xlt.bundle import Bundle, find_bundles
-from xlt.encode import Encoder, pad
-from xlt.errors import CheckFailed, ModelError, UsageError
-from xlt.examples import Choice, Pair, Question, Sentence, Tagged
+from xlt.core.artifacts.bundle import Bundle, find_bundles
+from xlt.core.encode.encoder import Encoder, pad
+from xlt.core.errors import CheckFailed, ModelError, UsageError
+from xlt.core.inference.session import Session
+from xlt.core.tasks.examples import Choice, Pair, Question, Sentence, Tagged
+from xlt.core.tasks.table import TASKS
 from xlt.export import build as building
 from xlt.export import export
-from xlt.session import Session
-from xlt.tasks import TASKS
 
 
 def names(folder):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from xlt.encode import Encoder
+from xlt.core.encode.encoder import Encoder
+from xlt.core.tasks.table import TASKS
 from xlt.export.parity import Batch, compare, make_batches, reference
 from xlt.export.probe import probe_items
-from xlt.tasks import TASKS
 
 EXAMPLE = {"pair": "xnli", "choice": "csqa", "tag": "udpos", "span": "xquad", "embed": "tatoeba"}
 

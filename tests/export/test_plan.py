@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from xlt.errors import ModelError, UsageError
+from xlt.core.artifacts.runs import Run
+from xlt.core.errors import ModelError, UsageError
+from xlt.core.tasks.table import TASKS
 from xlt.export.plan import Settings, find_model, plan
-from xlt.runs import Run
-from xlt.tasks import TASKS
 
 
 def job_of(folder, tmp_path, task=None, **flags):

@@ -26,15 +26,15 @@ from tokenizers import (
     trainers,
 )
 
-from xlt.bundle import write_manifest
-from xlt.engine import Engine
-from xlt.serve.app import App
+from xlt.core.artifacts.bundle import write_manifest
+from xlt.core.inference.engine import Engine
+from xlt.core.tasks.table import TASKS
+from xlt.serve.app.frame import App
+from xlt.serve.app.server import Bind, Server, config_of
+from xlt.serve.compute.metrics import Metrics
+from xlt.serve.compute.models import Loading, Models, Source
 from xlt.serve.limits import Limits
-from xlt.serve.metrics import Metrics
-from xlt.serve.models import Loading, Models, Source
-from xlt.serve.server import Bind, Server, config_of
 from xlt.serve.settings import Settings
-from xlt.tasks import TASKS
 
 WIDTH = 16
 TEXTS = [

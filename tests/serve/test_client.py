@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from xlt.client import Client
-from xlt.errors import ModelError, UsageError
-from xlt.examples import Choice, Pair, Question, Tagged
+from xlt.client.api import Client
+from xlt.core.errors import ModelError, UsageError
+from xlt.core.tasks.examples import Choice, Pair, Question, Tagged
+from xlt.core.tasks.table import TASKS
 from xlt.serve.auth import Keys
-from xlt.tasks import TASKS
 
 PAIRS = [("The cat sleeps.", "An animal rests."), ("der Hund schläft", "собака спит")]
 TEXTS = ["the cat sat", "der Hund schläft", "собака спит под столом", "🙂 astral"]

@@ -136,9 +136,9 @@ def test_a_damaged_bundle_ends_the_server_with_4(run_xlt, bundles, tmp_path):
 
 def test_torch_and_transformers_are_never_imported():
     code = (
-        "import sys, xlt.serve.command, xlt.serve.server, xlt.serve.routes\n"
+        "import sys, xlt.serve.command, xlt.serve.app.server, xlt.serve.routes.table\n"
         "from xlt.serve.settings import Settings\n"
-        "xlt.serve.routes.operations(Settings())\n"
+        "xlt.serve.routes.table.operations(Settings())\n"
         "print(sorted({'torch', 'transformers', 'ray', 'faiss'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ import numpy as np
 import openai
 import pytest
 
-from xlt.examples import Choice, Pair, Question, Tagged
+from xlt.core.tasks.examples import Choice, Pair, Question, Tagged
 from xlt.serve.limits import Limits
 
 WORDS = "the cat sat on mat dog der Hund Katze Ofen собака стол under river mill seven old".split()

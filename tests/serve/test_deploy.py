@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from xlt._version import __version__
-from xlt.client import Client
+from xlt.client.api import Client
 from xlt.serve.command import serve
 from xlt.serve.limits import Limits
-from xlt.serve.routes import operations
+from xlt.serve.routes.table import operations
 from xlt.serve.settings import Settings
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from xlt.examples import Pair
+from xlt.core.tasks.examples import Pair
 from xlt.serve.limits import Limits
 
 
@@ -253,7 +253,9 @@ def test_tokenize_has_a_deadline(busy_text_threads):
 def test_tokenize_of_a_client_that_left_is_never_done(busy_text_threads, monkeypatch):
     server, go = busy_text_threads
     asked = []
-    monkeypatch.setattr("xlt.serve.tei_tokens._tokens", lambda *parts: asked.append(parts) or [])
+    monkeypatch.setattr(
+        "xlt.serve.routes.tei.tokens._tokens", lambda *parts: asked.append(parts) or []
+    )
     link = http.client.HTTPConnection("127.0.0.1", server.port)
     link.request("POST", "/tokenize", json.dumps({"inputs": "a"}))
     server.wait(lambda: server.waiting == 1)

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.errors import ModelError
+from xlt.core.errors import ModelError
+from xlt.core.tasks.table import KINDS
+from xlt.serve.compute.metrics import Metrics
+from xlt.serve.compute.models import Loading, Models, Source, find_sources, split_argument
+from xlt.serve.compute.warmup import tune
 from xlt.serve.errors import Problem, headers_of
+from xlt.serve.http.logs import JsonFormatter
 from xlt.serve.limits import OLDEST, Admission, Limits, clamp_timeout
-from xlt.serve.logs import JsonFormatter
-from xlt.serve.metrics import Metrics
-from xlt.serve.models import Loading, Models, Source, find_sources, split_argument
-from xlt.serve.warmup import tune
-from xlt.tasks import KINDS
 
 
 def enter(admission, tokens, n_bytes=10):

@@ -14,11 +14,11 @@ import trustme
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
 
-from xlt.errors import UsageError
+from xlt.core.errors import UsageError
 from xlt.serve import auth
+from xlt.serve.app.server import Bind
+from xlt.serve.app.tracing import OtelSpans
 from xlt.serve.auth import Keys, read_keys
-from xlt.serve.server import Bind
-from xlt.serve.tracing import OtelSpans
 
 KEY, OTHER, ADMIN = "first-client-key-0123", "second-client-key-456", "admin-key-0123456789"
 
@@ -270,7 +270,7 @@ def test_metrics_and_docs_can_be_switched_off(run_server, bundles):
 
 
 def test_ready_waits_for_the_models_while_live_answers(run_server, bundles, monkeypatch):
-    from xlt.serve.models import Models
+    from xlt.serve.compute.models import Models
 
     real = Models.load
 

@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from xlt.client import Client
-from xlt.errors import ModelError, UsageError, XltError
+from xlt.client.api import Client
+from xlt.core.errors import ModelError, UsageError, XltError
 
 pytest.importorskip("ray.serve", reason="Ray Serve is not installed")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xlt.languages import LANGUAGES
+from xlt.core.tasks.languages import LANGUAGES
 from xlt.study.command import page_values
 from xlt.study.compare import compare, text_table, transfer_rows
 from xlt.study.demo import Demo
@@ -70,7 +70,7 @@ def test_terminal_table_fits_80_columns(arms):
 
 
 def test_page_is_self_contained_and_escapes(arms, tmp_path):
-    from xlt.page import render
+    from xlt.core.show.page import render
     from xlt.study import command
 
     values = page_values(

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from xlt.cli import VERBS
-from xlt.errors import Interrupted, UsageError, XltError
+from xlt.cli.main import VERBS
+from xlt.core.errors import Interrupted, UsageError, XltError
 from xlt.study import steps as module
 from xlt.study.demo import Demo, plan, run
 from xlt.study.steps import Step, run_lanes

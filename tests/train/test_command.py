@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from xlt.cli import main
+from xlt.cli.main import main
 
 
 @pytest.fixture
 def xlt(tmp_path, monkeypatch, capsys):
     """The command line in this process (PyTorch is loaded once), in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("xlt.show.QUIET", False)
+    monkeypatch.setattr("xlt.core.show.terminal.QUIET", False)
 
     def run(*arguments):
         with pytest.raises(SystemExit) as caught:

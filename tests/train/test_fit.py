@@ -15,8 +15,8 @@ from transformers import (
     AutoTokenizer,
 )
 
-from xlt.errors import CheckFailed, DataError, ModelError, UsageError
-from xlt.runs import Run
+from xlt.core.artifacts.runs import Run
+from xlt.core.errors import CheckFailed, DataError, ModelError, UsageError
 from xlt.train import TrainConfig, fit
 
 FAST = {"epochs": 1.0, "lr": 1e-3, "batch_size": 8, "max_length": 48, "threads": 1}
@@ -24,7 +24,7 @@ FAST = {"epochs": 1.0, "lr": 1e-3, "batch_size": 8, "max_length": 48, "threads":
 
 @pytest.fixture(autouse=True)
 def silent(monkeypatch):
-    monkeypatch.setattr("xlt.show.QUIET", True)
+    monkeypatch.setattr("xlt.core.show.terminal.QUIET", True)
 
 
 def config(root, model, out, **changes):
@@ -147,7 +147,7 @@ def test_run_as_base_carries_its_lineage_on(root, models_of, tmp_path):
 
 
 def test_smaller_training_sets_lie_inside_larger_ones(root, models_of):
-    from xlt.train.plan import make_plan
+    from xlt.train.plan.plan import make_plan
 
     def examples(amount):
         plan = make_plan(
@@ -206,7 +206,7 @@ def test_best_weights_on_dev_are_kept_and_patience_stops(root, models_of, tmp_pa
 def test_loss_that_is_not_finite_stops_with_step_and_checkpoint(
     root, models_of, tmp_path, monkeypatch
 ):
-    import xlt.train.phase as phase
+    import xlt.train.finetune.phase as phase
 
     true, calls = phase.task_loss, []
 
@@ -238,7 +238,7 @@ def test_memory_that_runs_out_on_the_cpu_is_told_from_other_faults(
     def full(model, micro):
         raise RuntimeError(said)
 
-    monkeypatch.setattr("xlt.train.phase.task_loss", full)
+    monkeypatch.setattr("xlt.train.finetune.phase.task_loss", full)
     with pytest.raises(caught) as error:
         fit(config(root, models_of("bert"), tmp_path, target=("udpos",)))
     if caught is UsageError:
@@ -260,7 +260,7 @@ def test_memory_that_runs_out_on_the_cpu_is_told_from_other_faults(
     ("place", "said"),
     [
         ("torch.optim.AdamW.step", "out of memory in step 1 of udpos (8 rows at once)"),
-        ("xlt.train.phase.dev_scores", "out of memory in dev scores after step"),
+        ("xlt.train.finetune.phase.dev_scores", "out of memory in dev scores after step"),
     ],
 )
 def test_memory_that_runs_out_in_the_update_or_the_dev_scores_is_the_same_plain_error(
@@ -324,7 +324,7 @@ def test_a_model_without_the_head_leaves_no_run_behind(root, models_of, tmp_path
         raise ModelError("bert models have no head for udpos", "choose another --model")
 
     with monkeypatch.context() as patch:
-        patch.setattr("xlt.train.phase.fresh_head", headless)
+        patch.setattr("xlt.train.finetune.phase.fresh_head", headless)
         with pytest.raises(ModelError, match="no head"):
             fit(config(root, models_of("bert"), tmp_path / "run", target=("udpos",)))
     assert not (tmp_path / "run").exists()
@@ -333,7 +333,7 @@ def test_a_model_without_the_head_leaves_no_run_behind(root, models_of, tmp_path
 def test_what_was_learnt_is_kept_when_a_later_part_does_not_load(
     root, models_of, tmp_path, monkeypatch
 ):
-    import xlt.train.phase as phase
+    import xlt.train.finetune.phase as phase
 
     true = phase.fresh_head
 

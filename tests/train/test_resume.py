@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from xlt.runs import Run
+from xlt.core.artifacts.runs import Run
 from xlt.train import TrainConfig, fit
 
 PARTS = ("phases/0-pretrain", "phases/1-mnli", "encoder", "targets/udpos", "targets/xquad")
@@ -19,7 +19,7 @@ PARTS = ("phases/0-pretrain", "phases/1-mnli", "encoder", "targets/udpos", "targ
 # N-th write of a folder.
 DRIVER = """
 import os, signal, sys
-import xlt.train.loop as loop, xlt.train.state as state
+import xlt.train.loop.loop as loop, xlt.train.loop.state as state
 number, phase, step, *arguments = sys.argv[1:]
 true_step, true_write, writes = loop._step, state._write, []
 def step_or_die(job, optimizer, at, checkpoints):
@@ -32,7 +32,7 @@ def write_or_die(path, tensors):
     if phase == "write" and len(writes) == int(step):
         os.kill(os.getpid(), int(number))
 loop._step, state._write = step_or_die, write_or_die
-from xlt.cli import main
+from xlt.cli.main import main
 main(arguments)
 """
 

@@ -2,20 +2,20 @@
 
 import pytest
 
-from xlt.examples import Answer, Choice, Pair, Question
-from xlt.world.baselines import (
+from xlt.core.tasks.examples import Answer, Choice, Pair, Question
+from xlt.world.build import make_world, sentence
+from xlt.world.files.task_files import asked
+from xlt.world.language.grammar import text_of
+from xlt.world.sizes import SIZES
+from xlt.world.tasks.baselines import (
     choice_baselines,
     pair_baselines,
     question_baselines,
     question_words,
 )
-from xlt.world.build import make_world, sentence
-from xlt.world.choices import endings, inferred, known
-from xlt.world.grammar import text_of
-from xlt.world.nli import inferences
-from xlt.world.paraphrase import question_pairs, rewordings
-from xlt.world.sizes import SIZES
-from xlt.world.task_files import asked
+from xlt.world.tasks.choices import endings, inferred, known
+from xlt.world.tasks.nli import inferences
+from xlt.world.tasks.paraphrase import question_pairs, rewordings
 
 POINTS = 3.0
 

@@ -6,17 +6,17 @@ from typing import NamedTuple
 
 import pytest
 
+from xlt.core.tasks.table import TASKS
 from xlt.data import DataRoot
-from xlt.tasks import TASKS
 from xlt.world.build import make_world, sentence
-from xlt.world.concepts import BUSINESS, CLASS_SIZES, all_concepts, opposite
-from xlt.world.events import Event, Phrase
-from xlt.world.grammar import find, text_of
-from xlt.world.lexicon import LANGUAGES
-from xlt.world.nli import LABELS, inferences, relation
-from xlt.world.paraphrase import planted, question_pairs, rewordings
-from xlt.world.questions import STYLES, read_aloud, readings
+from xlt.world.language.concepts import BUSINESS, CLASS_SIZES, all_concepts, opposite
+from xlt.world.language.events import Event, Phrase
+from xlt.world.language.grammar import find, text_of
+from xlt.world.language.lexicon import LANGUAGES
 from xlt.world.sizes import SIZES
+from xlt.world.tasks.nli import LABELS, inferences, relation
+from xlt.world.tasks.paraphrase import planted, question_pairs, rewordings
+from xlt.world.tasks.questions import STYLES, read_aloud, readings
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
+from xlt.core.errors import UsageError
+from xlt.core.tasks.table import GROUPS, INTERMEDIATE, TARGETS, TASKS
 from xlt.data import DataRoot, overlaps, training_sets
-from xlt.errors import UsageError
-from xlt.tasks import GROUPS, INTERMEDIATE, TARGETS, TASKS
 from xlt.world import SIZES, write_world
-from xlt.world.formats import gzip_stored
-from xlt.world.write import measure
+from xlt.world.files.formats import gzip_stored
+from xlt.world.files.write import measure
 
 # A change of any byte of a world needs a new VERSION in world/write.py and new hashes here.
 TINY_1 = "d1283286980fce8a335336196cb9f49cf86808ebb990aa462b2cef589cd8276f"

@@ -10,14 +10,14 @@ from typing import Any
 
 import click
 
-from xlt import show
+from xlt.cli.options import command, data_option, force_option, json_option, langs_option, need_data
+from xlt.core.errors import DataError
+from xlt.core.show import terminal as show
+from xlt.core.tasks.languages import parse_langs
+from xlt.core.tasks.table import INTERMEDIATE, TARGETS, Task, parse_tasks
 from xlt.data.check import CheckedSet, Report, check_root, plan_check
 from xlt.data.overlap import Overlap
 from xlt.data.root import DataRoot
-from xlt.errors import DataError
-from xlt.languages import parse_langs
-from xlt.options import command, data_option, force_option, json_option, langs_option, need_data
-from xlt.tasks import INTERMEDIATE, TARGETS, Task, parse_tasks
 
 __all__ = ["data"]
 
@@ -107,7 +107,7 @@ def fetch(
     as_json: bool,
 ) -> None:
     """Write the hub's copies of the data sets into a data root; continues what is there."""
-    from xlt.hub import fetch as fetch_all
+    from xlt.data.hub.fetch import fetch as fetch_all
 
     root = need_data(data)
     fetched = fetch_all(root, tasks=tasks, langs=langs, task_files=task_files, hub=hub, force=force)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from xlt import show
-from xlt.languages import Language, load_languages, parse_langs
-from xlt.options import command, data_option, json_option, langs_option
-from xlt.tasks import TASKS, Task
+from xlt.cli.options import command, data_option, json_option, langs_option
+from xlt.core.show import terminal as show
+from xlt.core.tasks.languages import Language, load_languages, parse_langs
+from xlt.core.tasks.table import TASKS, Task
 
 __all__ = ["langs", "tasks"]
 

@@ -15,23 +15,23 @@ from typing import NoReturn
 
 import click
 
-from xlt import show
 from xlt._version import __version__
-from xlt.errors import XltError, did_you_mean
+from xlt.core.errors import XltError, did_you_mean
+from xlt.core.show import terminal as show
 
 __all__ = ["VERBS", "main", "xlt"]
 
 # verb -> (module, name in it, one line for `xlt --help`)
 VERBS: dict[str, tuple[str, str, str]] = {
-    "tasks": ("xlt.cli_info", "tasks", "List the tasks: kind, role, languages, metric."),
-    "langs": ("xlt.cli_info", "langs", "List the languages: codes, family, script."),
-    "data": ("xlt.cli_data", "data", "Check a data root, or fetch one from the hub."),
+    "tasks": ("xlt.cli.info", "tasks", "List the tasks: kind, role, languages, metric."),
+    "langs": ("xlt.cli.info", "langs", "List the languages: codes, family, script."),
+    "data": ("xlt.cli.data", "data", "Check a data root, or fetch one from the hub."),
     "world": ("xlt.world.command", "world", "Write the embedded synthetic benchmark."),
     "train": ("xlt.train.command", "train", "Intermediate-task training, then target tasks."),
     "export": ("xlt.export.command", "export", "Turn checkpoints into ONNX bundles."),
     "eval": ("xlt.evalsuite.command", "evaluate", "Evaluate bundles in every language."),
     "demo": ("xlt.study.command", "demo", "The whole path on the embedded benchmark."),
-    "score": ("xlt.cli_score", "score", "Score predictions in the official layout."),
+    "score": ("xlt.cli.score", "score", "Score predictions in the official layout."),
     "serve": ("xlt.serve.command", "serve", "Serve bundles over HTTP."),
 }
 

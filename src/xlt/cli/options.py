@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from xlt.errors import UsageError
+from xlt.core.errors import UsageError
 
 __all__ = [
     "command",

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from xlt import show
-from xlt.metrics import get_metric
-from xlt.options import command, json_option
-from xlt.score import score_folders
-from xlt.tasks import TARGETS, TASKS
+from xlt.cli.options import command, json_option
+from xlt.core.metrics.score import score_folders
+from xlt.core.metrics.table import get_metric
+from xlt.core.show import terminal as show
+from xlt.core.tasks.table import TARGETS, TASKS
 
 __all__ = ["score"]
 

@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xlt.client_http import Transport, Unavailable
-from xlt.client_records import (
+from xlt.client.http import Transport, Unavailable
+from xlt.client.records import (
     Answer,
     Answered,
     Chosen,

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from xlt._version import __version__
-from xlt.errors import DataError, ModelError, UsageError, XltError
+from xlt.core.errors import DataError, ModelError, UsageError, XltError
 
 __all__ = ["Transport", "Unavailable"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from xlt.errors import ModelError
+from xlt.core.errors import ModelError
 
 __all__ = [
     "Answer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from xlt.errors import MissingExtra
+from xlt.core.errors import MissingExtra
 
 __all__ = ["needs"]
 

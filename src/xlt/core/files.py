@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import DataError, UsageError, XltError
+from xlt.core.errors import DataError, UsageError, XltError
 
 __all__ = [
     "atomic_folder",

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xlt.core.errors import DataError
+from xlt.core.files import read_json
+from xlt.core.tasks.table import Task
 from xlt.data.overlap import (
     Overlap,
     TestKeys,
@@ -17,9 +20,6 @@ from xlt.data.overlap import (
 )
 from xlt.data.records import DataSet, FileSet
 from xlt.data.root import SPLITS, DataRoot
-from xlt.errors import DataError
-from xlt.files import read_json
-from xlt.tasks import Task
 
 __all__ = ["FETCHED", "HUB_DIFFERS", "CheckedSet", "Report", "check_root", "plan_check"]
 

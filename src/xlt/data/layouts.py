@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from xlt.data.columns import UserTask
-from xlt.languages import Language
+from xlt.core.tasks.languages import Language
+from xlt.data.readers.columns import UserTask
 
 __all__ = ["LAYOUTS", "PARTS", "Layout", "expand", "layouts_of", "matches", "user_layouts"]
 

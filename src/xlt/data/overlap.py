@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from xlt.core.tasks.examples import Bitext, Choice, Example, Pair, Question, Tagged
+from xlt.core.tasks.table import Task
 from xlt.data.layouts import matches
 from xlt.data.records import DataSet, file_digest, is_row_number
 from xlt.data.root import DataRoot
-from xlt.examples import Bitext, Choice, Example, Pair, Question, Tagged
-from xlt.tasks import Task
 
 __all__ = [
     "Overlap",

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import DataError
-from xlt.examples import Bitext, Example, Pair, Question, Tagged
-from xlt.examples import Choice as ChoiceExample
-from xlt.files import sha256_bytes, sha256_file
+from xlt.core.errors import DataError
+from xlt.core.files import sha256_bytes, sha256_file
+from xlt.core.tasks.examples import Bitext, Example, Pair, Question, Tagged
+from xlt.core.tasks.examples import Choice as ChoiceExample
 
 __all__ = [
     "DataSet",

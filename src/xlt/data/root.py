@@ -7,15 +7,15 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from xlt.data.columns import UserTask
-from xlt.data.labels import find_labels
+from xlt.core.errors import DataError, UsageError, did_you_mean
+from xlt.core.tasks.languages import Language, load_languages
+from xlt.core.tasks.table import TASKS, Task
 from xlt.data.layouts import PARTS, Layout, fill, layouts_of, matches, user_layouts
-from xlt.data.reading import READERS, languages_inside, read_files
+from xlt.data.readers.columns import UserTask
+from xlt.data.readers.labels import find_labels
+from xlt.data.readers.reading import READERS, languages_inside, read_files
+from xlt.data.readers.rows import bad_row, lines
 from xlt.data.records import DataSet, FileSet
-from xlt.data.rows import bad_row, lines
-from xlt.errors import DataError, UsageError, did_you_mean
-from xlt.languages import Language, load_languages
-from xlt.tasks import TASKS, Task
 
 __all__ = ["SPLITS", "DataRoot"]
 
@@ -237,7 +237,7 @@ def _user_tasks(files: Sequence[Path]) -> dict[str, UserTask]:
     """The tasks of task files; pyyaml is needed only when there are any."""
     if not files:
         return {}
-    from xlt.taskfile import load_task_files
+    from xlt.data.taskfile import load_task_files
 
     return load_task_files(files)
 

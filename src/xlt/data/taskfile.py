@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from xlt.data.columns import COLUMNS, REQUIRED, HubSource, UserTask
-from xlt.errors import DataError, UsageError, did_you_mean
-from xlt.extras import needs
-from xlt.files import read_text
-from xlt.tasks import TASKS, Task
+from xlt.core.errors import DataError, UsageError, did_you_mean
+from xlt.core.extras import needs
+from xlt.core.files import read_text
+from xlt.core.tasks.table import TASKS, Task
+from xlt.data.readers.columns import COLUMNS, REQUIRED, HubSource, UserTask
 
 __all__ = ["load_task_file", "load_task_files", "load_tasks"]
 

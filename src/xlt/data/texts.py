@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from xlt.core.tasks.examples import Choice, Example, Pair, Question, Tagged
+from xlt.core.tasks.languages import Language
+from xlt.core.tasks.table import TARGETS, TASKS
 from xlt.data.root import DataRoot
-from xlt.examples import Choice, Example, Pair, Question, Tagged
-from xlt.languages import Language
-from xlt.tasks import TARGETS, TASKS
 
 __all__ = ["TextSource", "allowed_text", "example_texts", "text_sources"]
 

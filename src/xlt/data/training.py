@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from xlt.core.errors import DataError, UsageError
+from xlt.core.tasks.examples import Choice, Example, Pair, Question, Tagged
+from xlt.core.tasks.table import Task
 from xlt.data.overlap import keys_of, test_index
 from xlt.data.records import DataSet
 from xlt.data.root import DataRoot
-from xlt.errors import DataError, UsageError
-from xlt.examples import Choice, Example, Pair, Question, Tagged
-from xlt.tasks import Task
 
 __all__ = ["HELD_OUT", "Training", "training_sets"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xlt.evalsuite.results import Results
+    from xlt.evalsuite.report.results import Results
 
 __all__ = ["evaluate"]
 
@@ -55,8 +55,8 @@ def evaluate(
         DataError: no data for a named task, or every cell's data are damaged.
         ModelError: a model is missing or damaged, or the device is not there.
     """
-    from xlt.evalsuite.engines import Options
-    from xlt.evalsuite.plan import default_out, make_plan
+    from xlt.evalsuite.compute.engines import Options
+    from xlt.evalsuite.plan.plan import default_out, make_plan
     from xlt.evalsuite.run import run_plan
 
     given = [models] if isinstance(models, str | Path) else models

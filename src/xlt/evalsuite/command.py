@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from xlt.options import (
+from xlt.cli.options import (
     PATH,
     command,
     data_option,
@@ -102,16 +102,16 @@ def evaluate(
     in one language) are kept in the results folder and reused as long as nothing they depend on
     has changed, so an interrupted call just goes on.
     """
-    from xlt.errors import CheckFailed, PartlyDone, UsageError
-    from xlt.evalsuite.checks import failed_drops, failed_floors, parse_floors
-    from xlt.evalsuite.choose import parse_use
-    from xlt.evalsuite.engines import Options
-    from xlt.evalsuite.plan import default_out, make_plan
-    from xlt.evalsuite.results import Results
+    from xlt.core.errors import CheckFailed, PartlyDone, UsageError
+    from xlt.core.show.terminal import note
+    from xlt.evalsuite.compute.engines import Options
+    from xlt.evalsuite.plan.choose import parse_use
+    from xlt.evalsuite.plan.plan import default_out, make_plan
+    from xlt.evalsuite.report.checks import failed_drops, failed_floors, parse_floors
+    from xlt.evalsuite.report.results import Results
+    from xlt.evalsuite.report.submission import check_target, write_submission
+    from xlt.evalsuite.report.tables import render, render_comparison, render_plan
     from xlt.evalsuite.run import preview, run_plan
-    from xlt.evalsuite.submission import check_target, write_submission
-    from xlt.evalsuite.tables import render, render_comparison, render_plan
-    from xlt.show import note
 
     if max_drop is not None and against is None:
         raise UsageError("--max-drop needs --against RES", "name the results to compare with")

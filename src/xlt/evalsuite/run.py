@@ -9,20 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xlt import show
+from xlt.core.files import write_json
+from xlt.core.show import terminal as show
 from xlt.data import DataSet
-from xlt.evalsuite.cells import CellStore, Identity, Outcome, State
-from xlt.evalsuite.engines import Engines, Options
-from xlt.evalsuite.failures import Failures
-from xlt.evalsuite.inputs import Inputs, find_inputs
-from xlt.evalsuite.measured import Measured
-from xlt.evalsuite.plan import Plan, Planned
-from xlt.evalsuite.predict import majority_scores, predict_and_score
-from xlt.evalsuite.provenance import majority_label
-from xlt.evalsuite.record import build_record
-from xlt.evalsuite.results import Results, cell_score
-from xlt.evalsuite.retrieval import MARGIN, NEIGHBOURS, mine_and_score, search_and_score
-from xlt.files import write_json
+from xlt.evalsuite.compute.cells import CellStore, Identity, Outcome, State
+from xlt.evalsuite.compute.engines import Engines, Options
+from xlt.evalsuite.compute.failures import Failures
+from xlt.evalsuite.compute.measured import Measured
+from xlt.evalsuite.compute.predict import majority_scores, predict_and_score
+from xlt.evalsuite.compute.retrieval import MARGIN, NEIGHBOURS, mine_and_score, search_and_score
+from xlt.evalsuite.plan.inputs import Inputs, find_inputs
+from xlt.evalsuite.plan.plan import Plan, Planned
+from xlt.evalsuite.plan.provenance import majority_label
+from xlt.evalsuite.report.record import build_record
+from xlt.evalsuite.report.results import Results, cell_score
 
 __all__ = ["identify", "preview", "run_plan"]
 

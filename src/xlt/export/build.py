@@ -13,22 +13,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from xlt.bundle import write_manifest
+from xlt.core.artifacts.bundle import write_manifest
+from xlt.core.encode.encoder import Encoder
+from xlt.core.errors import CheckFailed, ModelError
+from xlt.core.files import atomic_folder, write_atomic, write_json
+from xlt.core.inference.session import Session, parse_device
+from xlt.core.show.terminal import progress
+from xlt.core.tasks.table import KINDS
 from xlt.data import DataRoot
-from xlt.encode import Encoder
-from xlt.errors import CheckFailed, ModelError
 from xlt.export.card import model_card
-from xlt.export.convert import Graph, convert
+from xlt.export.checkpoint.weights import load_model
 from xlt.export.folder import write_model_files, write_sentence_files
-from xlt.export.load import load_model
+from xlt.export.graph.convert import Graph, convert
+from xlt.export.graph.sentence import SentenceEncoder, cut_blocks
 from xlt.export.parity import LIMITS, Parity, Run, compare, make_batches, reference
 from xlt.export.plan import Job
 from xlt.export.probe import dev_items, probe_items, probes_sha256
-from xlt.export.sentence import SentenceEncoder, cut_blocks
-from xlt.files import atomic_folder, write_atomic, write_json
-from xlt.session import Session, parse_device
-from xlt.show import progress
-from xlt.tasks import KINDS
 
 __all__ = ["Where", "build", "failed_folder", "need_device"]
 

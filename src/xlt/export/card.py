@@ -155,7 +155,7 @@ def _use(job: Job) -> str:
     kind = job.task.kind
     record = PREDICT[kind].partition("(")[0]
     blocks = [
-        f"import xlt\nfrom xlt.examples import {record}\n\n"
+        f"import xlt\nfrom xlt.core.tasks.examples import {record}\n\n"
         f'engine = xlt.open("{job.name}")\nprint(engine.predict([{PREDICT[kind]}]))'
     ]
     if kind == "embed":

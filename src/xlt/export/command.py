@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from xlt.export.exporting import Exported
-from xlt.options import (
+from xlt.cli.options import (
     command,
     data_option,
     device_option,
@@ -18,7 +17,8 @@ from xlt.options import (
     out_option,
     threads_option,
 )
-from xlt.show import table
+from xlt.core.show.terminal import table
+from xlt.export.exporting import Exported
 
 __all__ = ["export"]
 

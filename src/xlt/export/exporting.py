@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xlt.bundle import MANIFEST, Bundle
+from xlt.core.artifacts.bundle import MANIFEST, Bundle
+from xlt.core.artifacts.runs import Run, recorded_root
+from xlt.core.errors import CheckFailed, ModelError, UsageError
+from xlt.core.extras import needs
+from xlt.core.files import read_json, refuse_non_empty, sha256_json
+from xlt.core.show.terminal import note
 from xlt.data import DataRoot
-from xlt.errors import CheckFailed, ModelError, UsageError
-from xlt.export.checkpoint import Checkpoint
+from xlt.export.checkpoint.reading import Checkpoint
 from xlt.export.plan import Job, Settings, find_model, plan
 from xlt.export.probe import dev_items, probes_sha256
-from xlt.extras import needs
-from xlt.files import read_json, refuse_non_empty, sha256_json
-from xlt.runs import Run, recorded_root
-from xlt.show import note
 
 __all__ = ["Exported", "export"]
 
@@ -108,7 +108,7 @@ def export(
         note(f"{found.path} is not finished; exporting the models that are")
     with needs("export", "conversion to ONNX"):
         from xlt.export.build import Where, build, need_device
-        from xlt.export.convert import exporter_versions
+        from xlt.export.graph.convert import exporter_versions
     where = Where(device=need_device(device), threads=threads)
     versions = exporter_versions()
     keys = [_key(job, settings, versions) for job in jobs]

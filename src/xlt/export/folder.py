@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from xlt.export.checkpoint import DEPTH_KEYS
-from xlt.export.load import write_tokenizer
+from xlt.core.files import write_json
+from xlt.export.checkpoint.reading import DEPTH_KEYS
+from xlt.export.checkpoint.weights import write_tokenizer
 from xlt.export.plan import Job
-from xlt.files import write_json
 
 __all__ = ["write_model_files", "write_sentence_files"]
 

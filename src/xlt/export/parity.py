@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from xlt.encode import Encoder, Row, pad
+from xlt.core.encode.encoder import Encoder, Row, pad
 from xlt.export.probe import Probe
 
 __all__ = ["LIMITS", "Batch", "Parity", "compare", "make_batches", "reference"]

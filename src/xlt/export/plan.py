@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xlt.bundle import DEFAULT_RUN
-from xlt.errors import ModelError, UsageError, did_you_mean
-from xlt.export.checkpoint import Checkpoint, fetch, read_checkpoint
-from xlt.export.labels import answers_of, resolve_task
-from xlt.runs import Run
-from xlt.tasks import TASKS, Task, get_task
+from xlt.core.artifacts.bundle import DEFAULT_RUN
+from xlt.core.artifacts.runs import Run
+from xlt.core.errors import ModelError, UsageError, did_you_mean
+from xlt.core.tasks.table import TASKS, Task, get_task
+from xlt.export.checkpoint.labels import answers_of, resolve_task
+from xlt.export.checkpoint.reading import Checkpoint, fetch, read_checkpoint
 
 __all__ = ["PRECISIONS", "Job", "Settings", "find_model", "plan"]
 

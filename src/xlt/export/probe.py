@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any
 
+from xlt.core.files import sha256_json
+from xlt.core.tasks.examples import Choice, Example, Pair, Question, Sentence, Tagged
+from xlt.core.tasks.table import TASKS, Task
 from xlt.data import DataRoot
-from xlt.examples import Choice, Example, Pair, Question, Sentence, Tagged
-from xlt.files import sha256_json
-from xlt.tasks import TASKS, Task
 
 __all__ = ["Probe", "dev_items", "probe_items", "probes_sha256"]
 

@@ -7,7 +7,7 @@ import hmac
 import os
 from pathlib import Path
 
-from xlt.errors import UsageError
+from xlt.core.errors import UsageError
 from xlt.serve.errors import Problem
 
 __all__ = ["Keys", "read_keys"]

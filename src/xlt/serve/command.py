@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from xlt.errors import UsageError
-from xlt.extras import needs
-from xlt.options import PATH, command, device_option, threads_option
+from xlt.cli.options import PATH, command, device_option, threads_option
+from xlt.core.errors import UsageError
+from xlt.core.extras import needs
 
 __all__ = ["serve"]
 
@@ -181,14 +181,14 @@ def serve(
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from xlt.serve import logs
-    from xlt.serve.app import App
+    from xlt.serve.app.frame import App
+    from xlt.serve.app.server import Bind, serve_app
+    from xlt.serve.app.tracing import NoSpans, OtelSpans
     from xlt.serve.auth import read_keys
-    from xlt.serve.metrics import Metrics
-    from xlt.serve.models import Loading, Models, find_sources
-    from xlt.serve.server import Bind, serve_app
+    from xlt.serve.compute.metrics import Metrics
+    from xlt.serve.compute.models import Loading, Models, find_sources
+    from xlt.serve.http import logs
     from xlt.serve.settings import Settings
-    from xlt.serve.tracing import NoSpans, OtelSpans
 
     if (tls_key is not None) and tls_cert is None:
         raise UsageError("--tls-key without --tls-cert", "give the certificate too")

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from xlt.errors import UsageError, XltError, did_you_mean
-from xlt.extras import needs
-from xlt.serve.app import App
+from xlt.core.errors import UsageError, XltError, did_you_mean
+from xlt.core.extras import needs
+from xlt.serve.app.frame import App
 from xlt.serve.auth import read_keys
-from xlt.serve.http import Receive, Scope, Send
+from xlt.serve.compute.metrics import Metrics
+from xlt.serve.compute.models import Loading, Models, find_sources
+from xlt.serve.http.bodies import Receive, Scope, Send
+from xlt.serve.http.logs import set_up
 from xlt.serve.limits import Limits
-from xlt.serve.logs import set_up
-from xlt.serve.metrics import Metrics
-from xlt.serve.models import Loading, Models, find_sources
 from xlt.serve.settings import Settings
 
 with needs("study", "Ray Serve"):

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from xlt.files import read_json
-from xlt.languages import Language, load_languages
-from xlt.options import command, json_option, out_option, seed_option
-from xlt.page import write_page
-from xlt.show import note
+from xlt.cli.options import command, json_option, out_option, seed_option
+from xlt.core.files import read_json
+from xlt.core.show.page import write_page
+from xlt.core.show.terminal import note
+from xlt.core.tasks.languages import Language, load_languages
 from xlt.study.compare import compare, text_table, transfer_rows
 from xlt.study.demo import Demo, load_results, run
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xlt.show import table
-from xlt.tasks import TARGETS, TASKS
+from xlt.core.show.terminal import table
+from xlt.core.tasks.table import TARGETS, TASKS
 
 __all__ = ["HEADLINE", "Row", "compare", "text_table", "transfer_rows"]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import UsageError
-from xlt.files import read_json, write_json
+from xlt.core.errors import UsageError
+from xlt.core.files import read_json, write_json
 from xlt.study.steps import Step, run_lanes
 
 __all__ = ["ARMS", "Demo", "check_settings", "plan", "run", "run_steps"]

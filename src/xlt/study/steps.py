@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from xlt.errors import Interrupted, XltError
-from xlt.show import note
+from xlt.core.errors import Interrupted, XltError
+from xlt.core.show.terminal import note
 
 __all__ = ["Step", "run_lanes"]
 

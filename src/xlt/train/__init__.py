@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from xlt.extras import needs
-from xlt.train.config import TrainConfig
+from xlt.core.extras import needs
+from xlt.train.plan.config import TrainConfig
 
 if TYPE_CHECKING:
-    from xlt.runs import Run
+    from xlt.core.artifacts.runs import Run
 
 __all__ = ["TrainConfig", "fit"]
 

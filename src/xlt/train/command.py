@@ -8,9 +8,7 @@ from typing import Any
 
 import click
 
-from xlt import show
-from xlt.errors import UsageError
-from xlt.options import (
+from xlt.cli.options import (
     PATH,
     command,
     data_option,
@@ -21,10 +19,12 @@ from xlt.options import (
     seed_option,
     threads_option,
 )
-from xlt.runs import Run, recorded_root
+from xlt.core.artifacts.runs import Run, recorded_root
+from xlt.core.errors import UsageError
+from xlt.core.show import terminal as show
 from xlt.train import TrainConfig, fit
-from xlt.train.config import COMPACT
-from xlt.train.plan import make_plan
+from xlt.train.plan.config import COMPACT
+from xlt.train.plan.plan import make_plan
 
 __all__ = ["train"]
 

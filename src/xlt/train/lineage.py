@@ -9,12 +9,12 @@ from importlib.metadata import version
 from typing import Any
 
 from xlt._version import __version__
+from xlt.core.artifacts.runs import Run
+from xlt.core.files import sha256_json
 from xlt.data import DataSet
-from xlt.files import sha256_json
-from xlt.runs import Run
-from xlt.train.compact import Corpus
-from xlt.train.config import TrainConfig
-from xlt.train.plan import Plan
+from xlt.train.plan.config import TrainConfig
+from xlt.train.plan.plan import Plan
+from xlt.train.pretrain.compact import Corpus
 
 __all__ = ["add_phase", "has_phase", "lineage_of"]
 

@@ -18,9 +18,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from xlt.errors import ModelError
-from xlt.files import atomic_folder
-from xlt.tasks import KINDS, Task
+from xlt.core.errors import ModelError
+from xlt.core.files import atomic_folder
+from xlt.core.tasks.table import KINDS, Task
 
 __all__ = ["fresh_head", "load_encoder", "save_folder", "tokenizer_files", "weights"]
 

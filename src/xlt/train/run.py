@@ -12,17 +12,17 @@ import shutil
 
 import torch
 
-from xlt.errors import DataError, ModelError
-from xlt.files import refuse_non_empty
-from xlt.runs import CONTINUE, LOCK, Run
-from xlt.show import note
-from xlt.train.compact import Corpus, read_corpus
-from xlt.train.config import TrainConfig
+from xlt.core.artifacts.runs import CONTINUE, LOCK, Run
+from xlt.core.errors import DataError, ModelError
+from xlt.core.files import refuse_non_empty
+from xlt.core.show.terminal import note
+from xlt.train.finetune.phase import train_phase
+from xlt.train.finetune.start import start_folder
 from xlt.train.lineage import add_phase, has_phase, lineage_of
 from xlt.train.models import load_encoder, save_folder
-from xlt.train.phase import train_phase
-from xlt.train.plan import Plan, make_plan, say_overlap
-from xlt.train.start import start_folder
+from xlt.train.plan.config import TrainConfig
+from xlt.train.plan.plan import Plan, make_plan, say_overlap
+from xlt.train.pretrain.compact import Corpus, read_corpus
 
 __all__ = ["fit"]
 

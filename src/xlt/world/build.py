@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xlt.world.concepts import draw_concepts
 from xlt.world.draw import Draw
-from xlt.world.events import Event, Facts
-from xlt.world.grammar import Grammar, text_of
-from xlt.world.lexicon import LANGUAGES, Speech, build_lexicons
+from xlt.world.language.concepts import draw_concepts
+from xlt.world.language.events import Event, Facts
+from xlt.world.language.grammar import Grammar, text_of
+from xlt.world.language.lexicon import LANGUAGES, Speech, build_lexicons
 from xlt.world.sizes import Size
 
 __all__ = ["World", "make_world", "sentence"]

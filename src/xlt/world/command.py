@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from xlt import show
-from xlt.options import command, force_option, json_option, seed_option
+from xlt.cli.options import command, force_option, json_option, seed_option
+from xlt.core.show import terminal as show
+from xlt.world.files.write import write_world
 from xlt.world.sizes import SIZES
-from xlt.world.write import write_world
 
 __all__ = ["world"]
 

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from xlt.bundle import Bundle, find_bundles, write_manifest
-from xlt.errors import ModelError
-from xlt.tasks import TASKS
+from xlt.core.artifacts.bundle import Bundle, find_bundles, write_manifest
+from xlt.core.errors import ModelError
+from xlt.core.tasks.table import TASKS
 
 
 def manifest_of(folder):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from xlt.errors import ModelError, UsageError
-from xlt.runs import Run, differences, recorded_root
+from xlt.core.artifacts.runs import Run, differences, recorded_root
+from xlt.core.errors import ModelError, UsageError
 
 CONFIG = {"model": "compact", "seed": 1, "target": ["udpos"]}
 
@@ -124,7 +124,7 @@ def test_record_of_another_schema_is_refused(tmp_path):
 OWNER = """
 import sys, time
 from pathlib import Path
-from xlt.runs import Run
+from xlt.core.artifacts.runs import Run
 Run.create(Path(sys.argv[1]), {"seed": 1}, force=False, resume=False)
 print("ready", flush=True)
 time.sleep(60)
@@ -171,8 +171,8 @@ def test_full_disk_is_a_plain_error_and_the_old_record_stays(tmp_path):
     script = """
 import resource, sys
 from pathlib import Path
-from xlt.errors import UsageError
-from xlt.runs import Run
+from xlt.core.errors import UsageError
+from xlt.core.artifacts.runs import Run
 run = Run.create(Path(sys.argv[1]), {"seed": 1}, force=False, resume=False)
 import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))

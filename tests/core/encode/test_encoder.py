@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlt.encode import Encoder, pad
-from xlt.encode_rows import keep_longest_first
-from xlt.errors import DataError, ModelError, UsageError
-from xlt.examples import Choice, Pair, Question, Sentence, Tagged
+from xlt.core.encode.encoder import Encoder, pad
+from xlt.core.encode.rows import keep_longest_first
+from xlt.core.errors import DataError, ModelError, UsageError
+from xlt.core.tasks.examples import Choice, Pair, Question, Sentence, Tagged
 
 FAMILIES = ["bert", "distilbert", "xlm-roberta", "roberta", "deberta-v2", "modernbert"]
 ODD = ["", " ", "cat", "  the   cat ", "e\u0301cole nai\u0308ve", "ﬁne ½ ℃", "a\x00b", "👩‍👩‍👧 cat",

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlt.encode import Encoder, answer_positions
-from xlt.encode_windows import best_window, split_pieces, trim_offsets, windows
-from xlt.examples import Answer, Question
+from xlt.core.encode.encoder import Encoder, answer_positions
+from xlt.core.encode.windows import best_window, split_pieces, trim_offsets, windows
+from xlt.core.tasks.examples import Answer, Question
 
 FAMILIES = ["bert", "xlm-roberta", "roberta", "deberta-v2", "modernbert"]
 CONTEXT = (

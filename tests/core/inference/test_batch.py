@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.batch import plan
+from xlt.core.inference.batch import plan
 
 LENGTHS = st.lists(st.integers(0, 600), max_size=200)
 BUDGETS = st.fixed_dictionaries(

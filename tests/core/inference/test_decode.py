@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlt.decode import Span, decode, softmax, unit_vector
-from xlt.encode_rows import Row
-from xlt.errors import ModelError
-from xlt.examples import Choice, Pair, Question, Tagged
-from xlt.tasks import TASKS, Task
+from xlt.core.encode.rows import Row
+from xlt.core.errors import ModelError
+from xlt.core.inference.decode import Span, decode, softmax, unit_vector
+from xlt.core.tasks.examples import Choice, Pair, Question, Tagged
+from xlt.core.tasks.table import TASKS, Task
 
 FLOATS = st.floats(-1e4, 1e4, width=32)
 PAIR = Task(name="p", kind="pair", labels=("a", "b", "c"))

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import xlt
-from xlt.bundle import Bundle
-from xlt.decode import Label, Picked, Span, Tags
-from xlt.engine import Engine
-from xlt.errors import DataError, ModelError, UsageError
-from xlt.examples import Choice, Pair, Question, Sentence, Tagged
+from xlt.core.artifacts.bundle import Bundle
+from xlt.core.errors import DataError, ModelError, UsageError
+from xlt.core.inference.decode import Label, Picked, Span, Tags
+from xlt.core.inference.engine import Engine
+from xlt.core.tasks.examples import Choice, Pair, Question, Sentence, Tagged
 
 KINDS = ["pair", "choice", "tag", "span", "embed"]
 WORDS = (
@@ -311,8 +311,8 @@ def test_the_package_offers_open_without_loading_it_early(project):
     import sys
 
     code = (
-        "import sys, xlt; assert 'xlt.engine' not in sys.modules; "
-        "xlt.open; assert 'xlt.engine' in sys.modules; "
+        "import sys, xlt; assert 'xlt.core.inference.engine' not in sys.modules; "
+        "xlt.open; assert 'xlt.core.inference.engine' in sys.modules; "
         "assert 'onnxruntime' not in sys.modules and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

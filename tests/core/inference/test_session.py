@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from xlt import session
-from xlt.errors import MissingExtra, ModelError, UsageError
-from xlt.session import Session, parse_device, usable_cores
+from xlt.core.errors import MissingExtra, ModelError, UsageError
+from xlt.core.inference import session
+from xlt.core.inference.session import Session, parse_device, usable_cores
 
 
 @pytest.fixture

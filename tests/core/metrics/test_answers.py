@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.errors import DataError
-from xlt.metrics import measure
-from xlt.metrics_qa import normalise_mlqa, normalise_squad
+from xlt.core.errors import DataError
+from xlt.core.metrics.answers import normalise_mlqa, normalise_squad
+from xlt.core.metrics.table import measure
 
 MLQA_LANGUAGES = ["en", "es", "de", "ar", "hi", "vi", "zh"]
 

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.errors import DataError
-from xlt.official import (
+from xlt.core.errors import DataError
+from xlt.core.metrics.official import (
     line_of,
     official_path,
     read_labels,
     read_predictions,
     write_predictions,
 )
-from xlt.tasks import TASKS
+from xlt.core.tasks.table import TASKS
 
 WORD = st.text(min_size=1, max_size=6).filter(
     lambda text: text == text.strip() and not set(text) & set("\t\r\n") and text.isprintable()

@@ -5,11 +5,11 @@ import shutil
 
 import pytest
 
-from xlt.cli_score import score_text
-from xlt.errors import DataError
-from xlt.official import official_path, write_predictions
-from xlt.score import score_file, score_folders, summarise
-from xlt.tasks import GROUPS, TARGETS, TASKS
+from xlt.cli.score import score_text
+from xlt.core.errors import DataError
+from xlt.core.metrics.official import official_path, write_predictions
+from xlt.core.metrics.score import score_file, score_folders, summarise
+from xlt.core.tasks.table import GROUPS, TARGETS, TASKS
 
 TOLERANCE = 1e-9
 

@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pytest
 
-from xlt.errors import DataError, UsageError
-from xlt.metrics import METRICS, counts, measure
-from xlt.metrics_shared import LengthMismatch
-from xlt.tasks import TASKS
+from xlt.core.errors import DataError, UsageError
+from xlt.core.metrics.counts import LengthMismatch
+from xlt.core.metrics.table import METRICS, counts, measure
+from xlt.core.tasks.table import TASKS
 
 
 def test_every_task_names_a_metric_that_exists():

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.errors import DataError
-from xlt.metrics import measure
-from xlt.metrics_shared import LengthMismatch
-from xlt.metrics_tags import chunks
+from xlt.core.errors import DataError
+from xlt.core.metrics.counts import LengthMismatch
+from xlt.core.metrics.table import measure
+from xlt.core.metrics.tags import chunks
 
 TAGS = ["O", "B-PER", "I-PER", "E-PER", "S-PER", "B-LOC", "I-LOC", "B", "I", "NOUN", "SYM", "INTJ",
         "SCONJ", "CCONJ", "X", "X-O", ".", "B-a-b", "PUNCT"]  # fmt: skip

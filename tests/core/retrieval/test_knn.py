@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt import knn
-from xlt.errors import DataError, UsageError
+from xlt.core.errors import DataError, UsageError
+from xlt.core.retrieval import knn
 
 
 def brute(x, y, k):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.errors import DataError, UsageError
-from xlt.metrics import measure
-from xlt.mining import (
+from xlt.core.errors import DataError, UsageError
+from xlt.core.metrics.table import measure
+from xlt.core.retrieval.mining import (
     MARGINS,
     RETRIEVALS,
     best_threshold,
@@ -17,7 +17,7 @@ from xlt.mining import (
     extract,
     pair_scores,
 )
-from xlt.tatoeba import english_order, tatoeba, tatoeba_reverse
+from xlt.core.retrieval.tatoeba import english_order, tatoeba, tatoeba_reverse
 
 VARIANTS = {
     "cosine_ratio_max": {},

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.errors import DataError, UsageError
-from xlt.languages import LANGUAGES, load_languages, parse_langs
-from xlt.tasks import TARGETS, TASKS
+from xlt.core.errors import DataError, UsageError
+from xlt.core.tasks.languages import LANGUAGES, load_languages, parse_langs
+from xlt.core.tasks.table import TARGETS, TASKS
 
 XTREME = [code for code in LANGUAGES if code in TASKS["panx"].languages]
 

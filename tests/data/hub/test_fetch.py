@@ -5,11 +5,11 @@ import json
 
 import pytest
 
+from xlt.core.errors import DataError, PartlyDone, UsageError
+from xlt.core.tasks.table import INTERMEDIATE, TARGETS, TASKS
 from xlt.data import DataRoot, training_sets
 from xlt.data.check import check_root, plan_check
-from xlt.errors import DataError, PartlyDone, UsageError
-from xlt.hub import fetch
-from xlt.tasks import INTERMEDIATE, TARGETS, TASKS
+from xlt.data.hub.fetch import fetch
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

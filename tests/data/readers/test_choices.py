@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from xlt.data.choices import read_choices
-from xlt.errors import DataError
-from xlt.tasks import TASKS, Task
+from xlt.core.errors import DataError
+from xlt.core.tasks.table import TASKS, Task
+from xlt.data.readers.choices import read_choices
 
 XCOPA = Task(name="copa", kind="choice", role="user", n_choices=2)
 

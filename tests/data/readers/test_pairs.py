@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.data.pairs import read_pairs
-from xlt.errors import DataError
-from xlt.tasks import TASKS
+from xlt.core.errors import DataError
+from xlt.core.tasks.table import TASKS
+from xlt.data.readers.pairs import read_pairs
 
 XNLI, MNLI, PAWSX, QQP = TASKS["xnli"], TASKS["mnli"], TASKS["pawsx"], TASKS["qqp"]
 

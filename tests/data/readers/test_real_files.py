@@ -5,14 +5,14 @@ from collections import Counter
 
 import pytest
 
+from xlt.core.tasks.table import INTERMEDIATE, TARGETS, TASKS, Task
 from xlt.data import DataRoot, allowed_text, overlaps, training_sets
 from xlt.data.check import check_root, plan_check
-from xlt.data.choices import read_choices
-from xlt.data.pairs import read_pairs
-from xlt.data.retrieval import read_tatoeba
-from xlt.data.spans import read_spans
-from xlt.data.tags import read_tags
-from xlt.tasks import INTERMEDIATE, TARGETS, TASKS, Task
+from xlt.data.readers.choices import read_choices
+from xlt.data.readers.pairs import read_pairs
+from xlt.data.readers.retrieval import read_tatoeba
+from xlt.data.readers.spans import read_spans
+from xlt.data.readers.tags import read_tags
 
 XCOPA = Task(name="xcopa", kind="choice", role="user", n_choices=2)
 READERS = {"pair": read_pairs, "choice": read_choices, "tag": read_tags, "span": read_spans}

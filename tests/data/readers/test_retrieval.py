@@ -2,8 +2,8 @@
 
 import pytest
 
-from xlt.data.retrieval import read_bucc, read_tatoeba
-from xlt.errors import DataError
+from xlt.core.errors import DataError
+from xlt.data.readers.retrieval import read_bucc, read_tatoeba
 
 
 def put(tmp_path, name, text):

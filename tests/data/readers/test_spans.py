@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from xlt.data.spans import read_spans, span_languages
-from xlt.errors import DataError
-from xlt.tasks import TASKS
+from xlt.core.errors import DataError
+from xlt.core.tasks.table import TASKS
+from xlt.data.readers.spans import read_spans, span_languages
 
 SQUAD, SQUAD2, XQUAD, TYDIQA = (TASKS[name] for name in ("squad", "squad2", "xquad", "tydiqa"))
 CONTEXT = "Die Katze saß auf der Matte. Die Matte war rot."

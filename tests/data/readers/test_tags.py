@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.data.tags import read_tag_lines, read_tags
-from xlt.errors import DataError
-from xlt.tasks import TASKS
+from xlt.core.errors import DataError
+from xlt.core.tasks.table import TASKS
+from xlt.data.readers.tags import read_tag_lines, read_tags
 
 UDPOS, PANX, CCG = TASKS["udpos"], TASKS["panx"], TASKS["ccg"]
 

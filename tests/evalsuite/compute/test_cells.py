@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from xlt.errors import UsageError
-from xlt.evalsuite.cells import CellStore, Identity, Outcome
-from xlt.tasks import TASKS
+from xlt.core.errors import UsageError
+from xlt.core.tasks.table import TASKS
+from xlt.evalsuite.compute.cells import CellStore, Identity, Outcome
 
 ASKED = Identity(
     bundle="b1", data="d1", task="xnli", lang="sw", split="test", scorer=1, encoder=1,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from xlt.bundle import Bundle
-from xlt.errors import UsageError
-from xlt.evalsuite.choose import assign, parse_use
+from xlt.core.artifacts.bundle import Bundle
+from xlt.core.errors import UsageError
+from xlt.evalsuite.plan.choose import assign, parse_use
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from xlt.errors import UsageError
-from xlt.evalsuite.checks import failed_drops, failed_floors, parse_floors
-from xlt.evalsuite.results import Results
+from xlt.core.errors import UsageError
+from xlt.evalsuite.report.checks import failed_drops, failed_floors, parse_floors
+from xlt.evalsuite.report.results import Results
 
 PLANNED = {"xnli": ["de", "en", "sw"], "udpos": ["de"]}
 

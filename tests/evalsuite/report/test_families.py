@@ -2,8 +2,8 @@
 
 import pytest
 
-from xlt.evalsuite.families import group_means
-from xlt.languages import LANGUAGES
+from xlt.core.tasks.languages import LANGUAGES
+from xlt.evalsuite.report.families import group_means
 
 
 def test_groups_are_plain_means_of_their_members():

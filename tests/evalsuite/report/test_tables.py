@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.evalsuite.families import group_means
-from xlt.evalsuite.results import Results
-from xlt.evalsuite.tables import fold, render
-from xlt.languages import LANGUAGES
-from xlt.tasks import TASKS
+from xlt.core.tasks.languages import LANGUAGES
+from xlt.core.tasks.table import TASKS
+from xlt.evalsuite.report.families import group_means
+from xlt.evalsuite.report.results import Results
+from xlt.evalsuite.report.tables import fold, render
 
 
 def results(task, langs, **bundle):

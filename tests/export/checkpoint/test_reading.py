@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from xlt.errors import ModelError
-from xlt.export.checkpoint import fetch, read_checkpoint
+from xlt.core.errors import ModelError
+from xlt.export.checkpoint.reading import fetch, read_checkpoint
 from xlt.export.plan import Settings, find_model, plan
 
 

@@ -7,14 +7,14 @@ import onnx
 import pytest
 import torch
 
-from xlt.errors import MissingExtra, ModelError
-from xlt.export import convert as conversion
-from xlt.export.checkpoint import read_checkpoint
-from xlt.export.convert import convert
-from xlt.export.load import load_model
-from xlt.export.sentence import SentenceEncoder, cut_blocks
-from xlt.session import Session
-from xlt.tasks import KINDS
+from xlt.core.errors import MissingExtra, ModelError
+from xlt.core.inference.session import Session
+from xlt.core.tasks.table import KINDS
+from xlt.export.checkpoint.reading import read_checkpoint
+from xlt.export.checkpoint.weights import load_model
+from xlt.export.graph import convert as conversion
+from xlt.export.graph.convert import convert
+from xlt.export.graph.sentence import SentenceEncoder, cut_blocks
 
 ALL = [
     ("xlm-roberta", "pair"),

@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from xlt.errors import ModelError
-from xlt.export.sentence import SentenceEncoder, cut_blocks, pool
+from xlt.core.errors import ModelError
+from xlt.export.graph.sentence import SentenceEncoder, cut_blocks, pool
 
 TYPES = ["xlm-roberta", "bert", "distilbert", "deberta-v2", "modernbert"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from xlt.serve.auth import Keys
 from xlt.serve.limits import Limits
-from xlt.serve.routes import operations
+from xlt.serve.routes.table import operations
 from xlt.serve.settings import Settings
 
 ADMIN = "the-admin-key-of-yours"

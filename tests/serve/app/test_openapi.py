@@ -12,7 +12,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.failures import FailureGroup
 
-from xlt.serve.routes import operations
+from xlt.serve.routes.table import operations
 from xlt.serve.settings import Settings
 
 SKIPPED = {"unsupported_method"}  # test_hostile.py has it; TRACE and CONNECT are the parser's

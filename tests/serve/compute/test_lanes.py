@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.serve.lanes import SLACK, STRETCH, Lanes, Pace
-from xlt.serve.scheduler import _size
+from xlt.serve.compute.lanes import SLACK, STRETCH, Lanes, Pace
+from xlt.serve.compute.scheduler import _size
 
 
 @dataclass(eq=False)

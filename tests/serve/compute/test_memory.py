@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from xlt.serve.memory import LEAST_BYTES, _use_large_pages, settle
+from xlt.serve.compute.memory import LEAST_BYTES, _use_large_pages, settle
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="huge pages are Linux's")

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from xlt.serve.threads import Threads, ordinary
+from xlt.serve.compute.threads import Threads, ordinary
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.serve import app as serving
-from xlt.serve.vitals import FAILURES, RowFault, Vitals
+from xlt.serve.app import frame as serving
+from xlt.serve.compute.vitals import FAILURES, RowFault, Vitals
 
 FAULT = RowFault("model_error", "no")
 GOOD = {"logits": np.zeros(3)}

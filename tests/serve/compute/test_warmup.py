@@ -2,8 +2,8 @@
 
 import pytest
 
-from xlt.serve.lanes import FIXED_TOKENS
-from xlt.serve.warmup import _fixed_tokens
+from xlt.serve.compute.lanes import FIXED_TOKENS
+from xlt.serve.compute.warmup import _fixed_tokens
 
 
 def timings(fixed, per_token, sizes=(18, 36, 72, 144, 288)):

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from xlt.serve import server as server_module
+from xlt.serve.app import server as server_module
+from xlt.serve.http.protocol import protocol_class
 from xlt.serve.limits import Limits
-from xlt.serve.protocol import protocol_class
 
 BODY = json.dumps({"inputs": ["the cat"]}).encode()
 HEAD = b"POST /v1/classify HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n" % len(BODY)

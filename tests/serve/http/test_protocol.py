@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from xlt.serve.http import Line
-from xlt.serve.protocol import LARGEST_PACKET, OnePacket
+from xlt.serve.http.bodies import Line
+from xlt.serve.http.protocol import LARGEST_PACKET, OnePacket
 
 
 class Transport:

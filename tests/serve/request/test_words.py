@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.serve.entities import entities_of
-from xlt.serve.words import split_words
+from xlt.serve.request.entities import entities_of
+from xlt.serve.request.words import split_words
 
 
 @given(st.text())

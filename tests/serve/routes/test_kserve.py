@@ -5,7 +5,7 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from xlt.examples import Pair, Question, Tagged
+from xlt.core.tasks.examples import Pair, Question, Tagged
 
 TEXTS = ["the cat", "der Hund schläft", "собака под столом ツ"]
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from xlt import mining
-from xlt.examples import Choice, Pair, Question, Tagged
+from xlt.core.retrieval import mining
+from xlt.core.tasks.examples import Choice, Pair, Question, Tagged
 
 GERMAN = ["der Hund schläft", "die Katze wärmt sich am Ofen", "unter dem Tisch"]
 ENGLISH = ["the dog sleeps", "the cat sat on the mat", "under the table"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xlt.examples import Pair
+from xlt.core.tasks.examples import Pair
 from xlt.serve.limits import Limits
 
 TEXTS = ["the cat", "der Hund schläft ツ"]

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 import pytest
 
-from xlt.errors import UsageError
-from xlt.tasks import TASKS
+from xlt.core.errors import UsageError
+from xlt.core.tasks.table import TASKS
 from xlt.train import TrainConfig
 from xlt.train.command import train
-from xlt.train.hyper import resolve
+from xlt.train.plan.hyper import resolve
 
 OPTIONS = """
 --model --data --out --pretrain --pretrain-steps --vocab-size --intermediate --target

@@ -12,21 +12,29 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+from xlt.core.encode.encoder import Encoder
+from xlt.core.errors import DataError
 from xlt.data import DataRoot
-from xlt.encode import Encoder
-from xlt.errors import DataError
 from xlt.train import TrainConfig, fit
-from xlt.train.batches import IGNORE
-from xlt.train.compact import SPECIAL, read_corpus, train_tokenizer
-from xlt.train.embeddings import closed_form
-from xlt.train.pretrain import BATCH_TOKENS, MASK, ROW_TOKENS, Stream, _masked, _rows, tokenise
+from xlt.train.loop.batches import IGNORE
+from xlt.train.pretrain.compact import SPECIAL, read_corpus, train_tokenizer
+from xlt.train.pretrain.embeddings import closed_form
+from xlt.train.pretrain.objectives import (
+    BATCH_TOKENS,
+    MASK,
+    ROW_TOKENS,
+    Stream,
+    _masked,
+    _rows,
+    tokenise,
+)
 
 TEXTS = ["la fisa vadi lo peko .", "mi dora seko tu gala .", "ａｂ １２ 犬が好き", "не виси, пора"]
 
 
 @pytest.fixture(autouse=True)
 def silent(monkeypatch):
-    monkeypatch.setattr("xlt.show.QUIET", True)
+    monkeypatch.setattr("xlt.core.show.terminal.QUIET", True)
 
 
 def compact(root, out, **changes):
@@ -39,7 +47,7 @@ def compact(root, out, **changes):
 SCRIPT = """
 import sys
 from pathlib import Path
-from xlt.train.compact import train_tokenizer
+from xlt.train.pretrain.compact import train_tokenizer
 texts = [f"w{k % 37}x {chr(0x4e00 + k)} {chr(0x4e00 + k * 7 % 900)}" for k in range(900)]
 train_tokenizer(texts, 400, Path(sys.argv[1]), 514)
 """
@@ -179,7 +187,7 @@ def test_half_of_the_rows_are_two_texts():
 
 
 def test_most_masks_of_a_pair_are_on_one_side(root):
-    from xlt.train.pretrain import _pairs, _tlm
+    from xlt.train.pretrain.objectives import _pairs, _tlm
 
     pairs = {"de": [(np.full(20, 10, np.int32), np.full(20, 11, np.int32))] * 50}
     micro = _tlm(Stream(_pairs(pairs), 1), 0, 50)

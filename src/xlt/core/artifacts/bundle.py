@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from xlt.errors import ModelError
-from xlt.files import read_json, sha256_file, sha256_json, write_json
-from xlt.tasks import KINDS, Task
+from xlt.core.errors import ModelError
+from xlt.core.files import read_json, sha256_file, sha256_json, write_json
+from xlt.core.tasks.table import KINDS, Task
 
 __all__ = ["DEFAULT_RUN", "MANIFEST", "SCHEMA", "Bundle", "find_bundles", "write_manifest"]
 

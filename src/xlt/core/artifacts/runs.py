@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from xlt.errors import ModelError, UsageError
-from xlt.files import read_json, refuse_non_empty, write_error, write_json
+from xlt.core.errors import ModelError, UsageError
+from xlt.core.files import read_json, refuse_non_empty, write_error, write_json
 
 __all__ = ["SCHEMA", "Run", "differences", "recorded_root"]
 

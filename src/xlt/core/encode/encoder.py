@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from xlt.encode_model import (
+from xlt.core.encode.model import (
     layout_of,
     settings,
     special_id,
@@ -22,16 +22,16 @@ from xlt.encode_model import (
     usable_length,
     uses_types,
 )
-from xlt.encode_rows import IntArray, Layout, Row, item_name, keep_longest_first, pad
-from xlt.encode_windows import (
+from xlt.core.encode.rows import IntArray, Layout, Row, item_name, keep_longest_first, pad
+from xlt.core.encode.windows import (
     answer_positions,
     best_window,
     split_pieces,
     trim_offsets,
     windows,
 )
-from xlt.errors import DataError, ModelError, UsageError
-from xlt.examples import Choice, Example, Pair, Question, Sentence, Tagged
+from xlt.core.errors import DataError, ModelError, UsageError
+from xlt.core.tasks.examples import Choice, Example, Pair, Question, Sentence, Tagged
 
 __all__ = ["Encoder", "Row", "answer_positions", "pad"]
 
@@ -118,7 +118,7 @@ class Encoder:
 
         Args:
             kind: pair (also single texts), choice, tag, span, embed or mlm.
-            items: records of `xlt.examples` that fit the kind; a string stands for a single text
+            items: records (`core.tasks.examples`) that fit the kind; a string is a single text
                 where the kind is pair, embed or mlm.
 
         Raises:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from xlt.encode_rows import Layout
-from xlt.errors import ModelError
-from xlt.files import read_json
+from xlt.core.encode.rows import Layout
+from xlt.core.errors import ModelError
+from xlt.core.files import read_json
 
 __all__ = ["layout_of", "settings", "special_id", "special_ids", "usable_length", "uses_types"]
 

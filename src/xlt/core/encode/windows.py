@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xlt.encode_rows import IntArray, Row
-from xlt.examples import Answer
+from xlt.core.encode.rows import IntArray, Row
+from xlt.core.tasks.examples import Answer
 
 __all__ = ["answer_positions", "best_window", "split_pieces", "trim_offsets", "windows"]
 

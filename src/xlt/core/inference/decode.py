@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xlt.encode_rows import Row, item_name
-from xlt.errors import ModelError
-from xlt.examples import Example, Question, Tagged
-from xlt.tasks import Task
+from xlt.core.encode.rows import Row, item_name
+from xlt.core.errors import ModelError
+from xlt.core.tasks.examples import Example, Question, Tagged
+from xlt.core.tasks.table import Task
 
 __all__ = [
     "Label",

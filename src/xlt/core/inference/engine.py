@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from xlt.batch import plan
-from xlt.bundle import Bundle, find_bundles
-from xlt.decode import Outputs, Prediction, Vector, check_finite, decode, unit_vector
-from xlt.encode import Encoder, Row, pad
-from xlt.errors import ModelError, UsageError
-from xlt.examples import Example
-from xlt.session import Session
-from xlt.show import Tick
-from xlt.tasks import KINDS, Task
+from xlt.core.artifacts.bundle import Bundle, find_bundles
+from xlt.core.encode.encoder import Encoder, Row, pad
+from xlt.core.errors import ModelError, UsageError
+from xlt.core.inference.batch import plan
+from xlt.core.inference.decode import Outputs, Prediction, Vector, check_finite, decode, unit_vector
+from xlt.core.inference.session import Session
+from xlt.core.show.terminal import Tick
+from xlt.core.tasks.examples import Example
+from xlt.core.tasks.table import KINDS, Task
 
 __all__ = ["Engine"]
 
@@ -121,7 +121,7 @@ class Engine:
         """Predictions in the order of the items.
 
         Args:
-            items: records of the task's kind (`xlt.examples`); strings for single texts.
+            items: records of the task's kind (`xlt.core.tasks.examples`); strings for single texts.
             tick: called with the number of items just finished.
 
         Raises:

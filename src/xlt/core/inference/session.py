@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xlt.errors import MissingExtra, ModelError, UsageError
+from xlt.core.errors import MissingExtra, ModelError, UsageError
 
 __all__ = ["Session", "parse_device", "usable_cores"]
 

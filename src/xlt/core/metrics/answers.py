@@ -15,8 +15,8 @@ from functools import cache
 
 import numpy as np
 
-from xlt.errors import DataError
-from xlt.metrics_shared import Counts, Scores
+from xlt.core.errors import DataError
+from xlt.core.metrics.counts import Counts, Scores
 
 __all__ = [
     "mlqa_counts",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xlt.errors import DataError
+from xlt.core.errors import DataError
 
 __all__ = ["Counts", "LengthMismatch", "Scores", "f1_scores", "same_length"]
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import DataError
-from xlt.files import read_json, read_text, write_atomic
-from xlt.tasks import Task
+from xlt.core.errors import DataError
+from xlt.core.files import read_json, read_text, write_atomic
+from xlt.core.tasks.table import Task
 
 __all__ = ["line_of", "official_path", "read_labels", "read_predictions", "write_predictions"]
 
@@ -24,7 +24,7 @@ def official_path(folder: Path, task: Task, lang: str, split: str = "test") -> P
 
 
 def read_labels(task: Task, path: Path) -> Any:
-    """Gold of one file, in the shape that `xlt.metrics.measure` takes.
+    """Gold of one file, in the shape that `xlt.core.metrics.table.measure` takes.
 
     Raises:
         DataError: the file is missing, damaged, or not of the task's layout.
@@ -35,7 +35,7 @@ def read_labels(task: Task, path: Path) -> Any:
 
 
 def read_predictions(task: Task, path: Path) -> Any:
-    """Predictions of one file, in the shape that `xlt.metrics.measure` takes.
+    """Predictions of one file, in the shape that `xlt.core.metrics.table.measure` takes.
 
     Raises:
         DataError: the file is missing, damaged, or not of the task's layout.

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import DataError
-from xlt.metrics import get_metric, measure
-from xlt.metrics_shared import LengthMismatch
-from xlt.official import line_of, official_path, read_labels, read_predictions
-from xlt.tasks import GROUPS, TARGETS, TASKS, Task, get_task
+from xlt.core.errors import DataError
+from xlt.core.metrics.counts import LengthMismatch
+from xlt.core.metrics.official import line_of, official_path, read_labels, read_predictions
+from xlt.core.metrics.table import get_metric, measure
+from xlt.core.tasks.table import GROUPS, TARGETS, TASKS, Task, get_task
 
 __all__ = ["score_file", "score_folders", "summarise", "tasks_in"]
 

@@ -12,10 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from xlt.errors import DataError, UsageError, did_you_mean
-from xlt.metrics_qa import mlqa_counts, qa_scores, squad2_counts, squad2_scores, squad_counts
-from xlt.metrics_shared import Counts, Scores, f1_scores, same_length
-from xlt.metrics_tags import tag_counts, token_scores
+from xlt.core.errors import DataError, UsageError, did_you_mean
+from xlt.core.metrics.answers import (
+    mlqa_counts,
+    qa_scores,
+    squad2_counts,
+    squad2_scores,
+    squad_counts,
+)
+from xlt.core.metrics.counts import Counts, Scores, f1_scores, same_length
+from xlt.core.metrics.tags import tag_counts, token_scores
 
 __all__ = ["METRICS", "Metric", "counts", "get_metric", "measure"]
 

@@ -10,8 +10,8 @@ from operator import eq
 
 import numpy as np
 
-from xlt.errors import DataError
-from xlt.metrics_shared import Counts, LengthMismatch, Scores, same_length
+from xlt.core.errors import DataError
+from xlt.core.metrics.counts import Counts, LengthMismatch, Scores, same_length
 
 __all__ = ["Chunk", "chunks", "tag_counts", "token_scores"]
 

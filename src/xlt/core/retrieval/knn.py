@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xlt.errors import DataError, UsageError
+from xlt.core.errors import DataError, UsageError
 
 __all__ = [
     "COLUMNS",

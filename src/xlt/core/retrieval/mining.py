@@ -14,8 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xlt.errors import DataError, UsageError, did_you_mean
-from xlt.knn import Neighbours, nearest, nearest_both, nearest_l2, squared_norms, unit_rows
+from xlt.core.errors import DataError, UsageError, did_you_mean
+from xlt.core.retrieval.knn import (
+    Neighbours,
+    nearest,
+    nearest_both,
+    nearest_l2,
+    squared_norms,
+    unit_rows,
+)
 
 __all__ = [
     "MARGINS",

@@ -10,8 +10,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from xlt.errors import DataError, UsageError
-from xlt.knn import nearest, nearest_l2, unit_rows
+from xlt.core.errors import DataError, UsageError
+from xlt.core.retrieval.knn import nearest, nearest_l2, unit_rows
 
 __all__ = ["english_order", "tatoeba", "tatoeba_reverse"]
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xlt.extras import needs
-from xlt.files import write_atomic
+from xlt.core.extras import needs
+from xlt.core.files import write_atomic
 
 __all__ = ["heat", "render", "write_page"]
 

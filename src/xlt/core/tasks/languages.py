@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import DataError, UsageError, did_you_mean
-from xlt.files import read_json
+from xlt.core.errors import DataError, UsageError, did_you_mean
+from xlt.core.files import read_json
 
 __all__ = ["LANGUAGES", "Language", "load_languages", "parse_langs"]
 

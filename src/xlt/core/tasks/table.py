@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from xlt.errors import UsageError, did_you_mean
+from xlt.core.errors import UsageError, did_you_mean
 
 __all__ = [
     "GROUPS",
@@ -96,7 +96,7 @@ class Task:
         group: XTREME's group of a target; None otherwise.
         languages: codes that the official benchmark scores, in its order.
         labels: class or tag names in the order of the logits; () for choice, span, embed, mlm.
-        metric: key of `xlt.metrics.METRICS`: accuracy, tag_f1, squad, mlqa, bucc, tatoeba, none.
+        metric: key of `METRICS`: accuracy, tag_f1, squad, mlqa, bucc, tatoeba, none.
         source: the task whose English train split trains this one; None when nothing trains it.
         extension: of prediction and label files in the official layout.
         max_length: tokens in one model input, special tokens included.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from xlt.hubunit import Record, Unit, class_name, question, unit_of_rows
-from xlt.tasks import NLI
+from xlt.core.tasks.table import NLI
+from xlt.data.hub.unit import Record, Unit, class_name, question, unit_of_rows
 
 __all__ = ["english_units"]
 

@@ -13,16 +13,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from xlt import show
+from xlt.core.errors import DataError, PartlyDone, UsageError
+from xlt.core.extras import needs
+from xlt.core.files import (
+    read_json,
+    sha256_bytes,
+    sha256_file,
+    write_atomic,
+    write_error,
+    write_json,
+)
+from xlt.core.show import terminal as show
+from xlt.core.tasks.languages import parse_langs
+from xlt.core.tasks.table import INTERMEDIATE, TARGETS, Task, parse_tasks
 from xlt.data.check import FETCHED
+from xlt.data.hub.sets import units_of
+from xlt.data.hub.unit import Unit
 from xlt.data.root import DataRoot
-from xlt.errors import DataError, PartlyDone, UsageError
-from xlt.extras import needs
-from xlt.files import read_json, sha256_bytes, sha256_file, write_atomic, write_error, write_json
-from xlt.hubsets import units_of
-from xlt.hubunit import Unit
-from xlt.languages import parse_langs
-from xlt.tasks import INTERMEDIATE, TARGETS, Task, parse_tasks
 
 __all__ = ["Fetched", "fetch"]
 

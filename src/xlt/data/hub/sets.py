@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xlt.data.columns import UserTask, map_row
+from xlt.core.tasks.languages import Language
+from xlt.core.tasks.table import UPOS, Task
+from xlt.data.hub.english import english_units
+from xlt.data.hub.unit import SPLITS, XTREME, Record, Unit, clean, dump, question, unit_of_rows
+from xlt.data.readers.columns import UserTask, map_row
+from xlt.data.readers.rows import Row
+from xlt.data.readers.spans import TYDIQA_NAMES
 from xlt.data.root import DataRoot
-from xlt.data.rows import Row
-from xlt.data.spans import TYDIQA_NAMES
-from xlt.hubenglish import english_units
-from xlt.hubunit import SPLITS, XTREME, Record, Unit, clean, dump, question, unit_of_rows
-from xlt.languages import Language
-from xlt.tasks import UPOS, Task
 
 __all__ = ["units_of"]
 

@@ -10,11 +10,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from xlt.core.errors import DataError
+from xlt.core.tasks.examples import Choice
+from xlt.core.tasks.table import Task
+from xlt.data.readers.rows import (
+    Row,
+    bad_row,
+    csv_rows,
+    json_rows,
+    shown,
+    suffix,
+    text_of,
+    tsv_rows,
+)
 from xlt.data.records import Rows, all_or_none
-from xlt.data.rows import Row, bad_row, csv_rows, json_rows, shown, suffix, text_of, tsv_rows
-from xlt.errors import DataError
-from xlt.examples import Choice
-from xlt.tasks import Task
 
 __all__ = ["read_choices"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xlt.data.rows import Row, bad_row, csv_rows, json_rows, suffix, tsv_rows
-from xlt.tasks import Task
+from xlt.core.tasks.table import Task
+from xlt.data.readers.rows import Row, bad_row, csv_rows, json_rows, suffix, tsv_rows
 
 __all__ = ["COLUMNS", "REQUIRED", "HubSource", "UserTask", "map_row", "mapped_rows"]
 

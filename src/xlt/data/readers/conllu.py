@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xlt.data.rows import bad_row, lines, shown
-from xlt.examples import Tagged
+from xlt.core.tasks.examples import Tagged
+from xlt.data.readers.rows import bad_row, lines, shown
 
 __all__ = ["read_conllu"]
 

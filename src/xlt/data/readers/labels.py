@@ -6,15 +6,15 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from xlt.core.errors import DataError
+from xlt.core.tasks.examples import Answer, Bitext, Choice, Example, Pair, Question, Tagged
+from xlt.core.tasks.table import Task
 from xlt.data.layouts import matches
+from xlt.data.readers.retrieval import read_gold
+from xlt.data.readers.rows import bad_row, lines, shown
+from xlt.data.readers.spans import read_answers
+from xlt.data.readers.tags import read_tag_lines
 from xlt.data.records import Rows
-from xlt.data.retrieval import read_gold
-from xlt.data.rows import bad_row, lines, shown
-from xlt.data.spans import read_answers
-from xlt.data.tags import read_tag_lines
-from xlt.errors import DataError
-from xlt.examples import Answer, Bitext, Choice, Example, Pair, Question, Tagged
-from xlt.tasks import Task
 
 __all__ = ["find_labels", "with_labels"]
 

@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from xlt.data.records import Rows, all_or_none
-from xlt.data.rows import (
+from xlt.core.errors import DataError
+from xlt.core.tasks.examples import Pair
+from xlt.core.tasks.table import NLI, Task
+from xlt.data.readers.rows import (
     Row,
     bad_row,
     csv_rows,
@@ -24,9 +26,7 @@ from xlt.data.rows import (
     tsv_rows,
     unquote,
 )
-from xlt.errors import DataError
-from xlt.examples import Pair
-from xlt.tasks import NLI, Task
+from xlt.data.records import Rows, all_or_none
 
 __all__ = ["read_pairs", "row_languages"]
 

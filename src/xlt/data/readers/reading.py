@@ -5,11 +5,18 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from xlt.data.choices import read_choices
-from xlt.data.columns import UserTask, mapped_rows
-from xlt.data.labels import with_labels
+from xlt.core.errors import UsageError
+from xlt.core.tasks.examples import Example
+from xlt.core.tasks.table import Task
 from xlt.data.layouts import PARTS
-from xlt.data.pairs import read_pairs, row_languages
+from xlt.data.readers.choices import read_choices
+from xlt.data.readers.columns import UserTask, mapped_rows
+from xlt.data.readers.labels import with_labels
+from xlt.data.readers.pairs import read_pairs, row_languages
+from xlt.data.readers.retrieval import read_aligned, read_bucc, read_tatoeba
+from xlt.data.readers.rows import json_rows, suffix
+from xlt.data.readers.spans import read_spans, span_languages
+from xlt.data.readers.tags import read_tags
 from xlt.data.records import (
     DataSet,
     FileSet,
@@ -19,13 +26,6 @@ from xlt.data.records import (
     placeholder,
     without_gold,
 )
-from xlt.data.retrieval import read_aligned, read_bucc, read_tatoeba
-from xlt.data.rows import json_rows, suffix
-from xlt.data.spans import read_spans, span_languages
-from xlt.data.tags import read_tags
-from xlt.errors import UsageError
-from xlt.examples import Example
-from xlt.tasks import Task
 
 __all__ = ["READERS", "languages_inside", "read_files"]
 

@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from xlt.core.errors import DataError
+from xlt.core.tasks.examples import Bitext, Sentence
+from xlt.data.readers.rows import Row, bad_row, lines, shown, text_of
 from xlt.data.records import Rows
-from xlt.data.rows import Row, bad_row, lines, shown, text_of
-from xlt.errors import DataError
-from xlt.examples import Bitext, Sentence
 
 __all__ = ["read_aligned", "read_bucc", "read_gold", "read_tatoeba"]
 

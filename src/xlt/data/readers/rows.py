@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import DataError
-from xlt.files import read_json, read_text
+from xlt.core.errors import DataError
+from xlt.core.files import read_json, read_text
 
 __all__ = [
     "Row",

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from xlt.core.errors import DataError
+from xlt.core.tasks.examples import Answer, Question
+from xlt.core.tasks.table import Task
+from xlt.data.readers.rows import Row, json_rows, json_value, shown, suffix
 from xlt.data.records import Rows, all_or_none
-from xlt.data.rows import Row, json_rows, json_value, shown, suffix
-from xlt.errors import DataError
-from xlt.examples import Answer, Question
-from xlt.tasks import Task
 
 __all__ = ["TYDIQA_NAMES", "read_answers", "read_spans", "span_languages"]
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from xlt.data.conllu import read_conllu
+from xlt.core.errors import DataError
+from xlt.core.tasks.examples import Tagged
+from xlt.core.tasks.table import Task
+from xlt.data.readers.conllu import read_conllu
+from xlt.data.readers.rows import Row, bad_row, json_rows, lines, shown, suffix
 from xlt.data.records import Rows, all_or_none
-from xlt.data.rows import Row, bad_row, json_rows, lines, shown, suffix
-from xlt.errors import DataError
-from xlt.examples import Tagged
-from xlt.tasks import Task
 
 __all__ = ["read_tag_lines", "read_tags"]
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import DataError
-from xlt.files import read_json, sha256_file, sha256_json, write_json
-from xlt.official import write_predictions
-from xlt.tasks import Task
+from xlt.core.errors import DataError
+from xlt.core.files import read_json, sha256_file, sha256_json, write_json
+from xlt.core.metrics.official import write_predictions
+from xlt.core.tasks.table import Task
 
 __all__ = ["CellStore", "Identity", "Outcome", "State"]
 
@@ -75,7 +75,7 @@ class Outcome:
         n: items that were scored (foreign sentences for retrieval).
         metrics: name -> percent, or a threshold; empty without gold labels.
         flags: remarks that belong to the data or the protocol ("unlabelled" ...).
-        predictions: in the form that `xlt.official` writes; None where there is none to write.
+        predictions: in the form that `core.metrics.official` writes; None: nothing to write.
         baseline: the metrics of always answering the most frequent training label.
     """
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from xlt.bundle import Bundle
-from xlt.engine import Engine
-from xlt.evalsuite.vectors import TextVectors
-from xlt.session import usable_cores
+from xlt.core.artifacts.bundle import Bundle
+from xlt.core.inference.engine import Engine
+from xlt.core.inference.session import usable_cores
+from xlt.evalsuite.compute.vectors import TextVectors
 
 __all__ = ["Engines", "Options"]
 

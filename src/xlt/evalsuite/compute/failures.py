@@ -8,11 +8,11 @@ from collections.abc import Callable, Sized
 from pathlib import Path
 from typing import TypeVar
 
-from xlt import show
-from xlt.errors import UsageError, XltError
-from xlt.evalsuite.plan import Planned
-from xlt.evalsuite.results import Failure
-from xlt.files import write_atomic
+from xlt.core.errors import UsageError, XltError
+from xlt.core.files import write_atomic
+from xlt.core.show import terminal as show
+from xlt.evalsuite.plan.plan import Planned
+from xlt.evalsuite.report.results import Failure
 
 __all__ = ["Failures"]
 

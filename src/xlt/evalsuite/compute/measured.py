@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from xlt._version import __version__
-from xlt.errors import DataError
-from xlt.evalsuite.plan import Planned
-from xlt.files import read_json, write_json
+from xlt.core.errors import DataError
+from xlt.core.files import read_json, write_json
+from xlt.evalsuite.plan.plan import Planned
 
 __all__ = ["Measured"]
 

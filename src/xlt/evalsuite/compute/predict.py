@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from xlt.core.errors import ModelError
+from xlt.core.inference.decode import Label, Picked, Prediction, Span, Tags
+from xlt.core.inference.engine import Engine
+from xlt.core.metrics.table import measure
+from xlt.core.show.terminal import Tick
+from xlt.core.tasks.examples import Choice, Example, Pair, Question, Tagged
+from xlt.core.tasks.table import Task
 from xlt.data import DataSet
-from xlt.decode import Label, Picked, Prediction, Span, Tags
-from xlt.engine import Engine
-from xlt.errors import ModelError
-from xlt.evalsuite.cells import Outcome
-from xlt.examples import Choice, Example, Pair, Question, Tagged
-from xlt.metrics import measure
-from xlt.show import Tick
-from xlt.tasks import Task
+from xlt.evalsuite.compute.cells import Outcome
 
 __all__ = ["UNLABELLED", "majority_scores", "predict_and_score"]
 
@@ -82,7 +82,7 @@ def _text(answer: Prediction) -> str | list[str]:
 
 
 def _gold(examples: Sequence[Example]) -> Any:
-    """Gold answers in the form that `xlt.metrics.measure` takes."""
+    """Gold answers in the form that `xlt.core.metrics.table.measure` takes."""
     questions = [example for example in examples if isinstance(example, Question)]
     if questions:
         return {q.id: [answer.text for answer in q.answers or ()] for q in questions}

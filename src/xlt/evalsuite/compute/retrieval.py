@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from xlt import mining
+from xlt.core.metrics.table import measure
+from xlt.core.retrieval import mining
+from xlt.core.retrieval.tatoeba import english_order, tatoeba, tatoeba_reverse
+from xlt.core.show.terminal import Tick
+from xlt.core.tasks.examples import Bitext
 from xlt.data import DataSet
-from xlt.evalsuite.cells import Outcome
-from xlt.evalsuite.predict import UNLABELLED
-from xlt.evalsuite.vectors import TextVectors
-from xlt.examples import Bitext
-from xlt.metrics import measure
-from xlt.show import Tick
-from xlt.tatoeba import english_order, tatoeba, tatoeba_reverse
+from xlt.evalsuite.compute.cells import Outcome
+from xlt.evalsuite.compute.predict import UNLABELLED
+from xlt.evalsuite.compute.vectors import TextVectors
 
 __all__ = ["MARGIN", "NEIGHBOURS", "NO_THRESHOLD", "mine_and_score", "search_and_score"]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from xlt.engine import Engine
-from xlt.show import Tick
+from xlt.core.inference.engine import Engine
+from xlt.core.show.terminal import Tick
 
 __all__ = ["TextVectors"]
 

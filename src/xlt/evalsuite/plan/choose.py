@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xlt.bundle import Bundle
-from xlt.errors import UsageError, did_you_mean
-from xlt.tasks import TARGETS, TASKS, Task, get_task, parse_tasks
+from xlt.core.artifacts.bundle import Bundle
+from xlt.core.errors import UsageError, did_you_mean
+from xlt.core.tasks.table import TARGETS, TASKS, Task, get_task, parse_tasks
 
 __all__ = ["Duty", "assign", "parse_use"]
 

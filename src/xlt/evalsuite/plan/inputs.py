@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from xlt.core.errors import DataError
+from xlt.core.files import sha256_json
 from xlt.data import DataRoot, FileSet
-from xlt.errors import DataError
-from xlt.evalsuite.plan import Planned
-from xlt.files import sha256_json
+from xlt.evalsuite.plan.plan import Planned
 
 __all__ = ["Inputs", "find_inputs"]
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xlt.bundle import DEFAULT_RUN, Bundle, find_bundles
+from xlt.core.artifacts.bundle import DEFAULT_RUN, Bundle, find_bundles
+from xlt.core.artifacts.runs import recorded_root
+from xlt.core.errors import DataError, UsageError
+from xlt.core.tasks.languages import parse_langs
 from xlt.data import DataRoot
-from xlt.errors import DataError, UsageError
-from xlt.evalsuite.choose import Duty, assign
-from xlt.languages import parse_langs
-from xlt.runs import recorded_root
+from xlt.evalsuite.plan.choose import Duty, assign
 
 __all__ = ["Plan", "Planned", "default_out", "make_plan"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from xlt.bundle import Bundle
-from xlt.evalsuite.choose import Duty
+from xlt.core.artifacts.bundle import Bundle
+from xlt.evalsuite.plan.choose import Duty
 
 __all__ = ["bundle_record", "majority_label", "training_flags"]
 

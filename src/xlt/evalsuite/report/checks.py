@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from xlt.errors import UsageError, did_you_mean
-from xlt.evalsuite.results import Results
+from xlt.core.errors import UsageError, did_you_mean
+from xlt.evalsuite.report.results import Results
 
 __all__ = ["Floor", "failed_drops", "failed_floors", "parse_floors"]
 

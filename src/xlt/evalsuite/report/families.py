@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xlt.languages import Language
+from xlt.core.tasks.languages import Language
 
 __all__ = ["AXES", "group_means"]
 

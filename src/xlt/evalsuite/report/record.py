@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xlt.bundle import Bundle
-from xlt.evalsuite.families import AXES, group_means
-from xlt.evalsuite.plan import Plan, Planned
-from xlt.evalsuite.provenance import bundle_record, training_flags
-from xlt.evalsuite.results import SCHEMA, Failure, cell_score, task_scores
-from xlt.languages import Language
-from xlt.metrics import get_metric
-from xlt.score import summarise
+from xlt.core.artifacts.bundle import Bundle
+from xlt.core.metrics.score import summarise
+from xlt.core.metrics.table import get_metric
+from xlt.core.tasks.languages import Language
+from xlt.evalsuite.plan.plan import Plan, Planned
+from xlt.evalsuite.plan.provenance import bundle_record, training_flags
+from xlt.evalsuite.report.families import AXES, group_means
+from xlt.evalsuite.report.results import SCHEMA, Failure, cell_score, task_scores
 
 __all__ = ["build_record"]
 

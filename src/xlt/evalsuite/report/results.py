@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import DataError
-from xlt.files import read_json
-from xlt.metrics import get_metric
+from xlt.core.errors import DataError
+from xlt.core.files import read_json
+from xlt.core.metrics.table import get_metric
 
 __all__ = ["SCHEMA", "Failure", "Results", "cell_score", "task_scores"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xlt.errors import CheckFailed, UsageError
-from xlt.evalsuite.results import Results
-from xlt.files import atomic_folder
-from xlt.official import official_path, read_predictions
-from xlt.tasks import TARGETS, TASKS
+from xlt.core.errors import CheckFailed, UsageError
+from xlt.core.files import atomic_folder
+from xlt.core.metrics.official import official_path, read_predictions
+from xlt.core.tasks.table import TARGETS, TASKS
+from xlt.evalsuite.report.results import Results
 
 __all__ = ["check_target", "write_submission"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xlt import show
-from xlt.evalsuite.plan import Plan
-from xlt.evalsuite.results import Results
+from xlt.core.show import terminal as show
+from xlt.evalsuite.plan.plan import Plan
+from xlt.evalsuite.report.results import Results
 
 __all__ = ["render", "render_comparison", "render_plan"]
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from xlt.errors import ModelError, UsageError
-from xlt.export.checkpoint import Checkpoint
-from xlt.tasks import INTERMEDIATE, TARGETS, TASKS, Task
+from xlt.core.errors import ModelError, UsageError
+from xlt.core.tasks.table import INTERMEDIATE, TARGETS, TASKS, Task
+from xlt.export.checkpoint.reading import Checkpoint
 
 __all__ = ["answers_of", "in_logit_order", "resolve_task"]
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import ModelError
-from xlt.extras import needs
-from xlt.files import read_json, sha256_file, sha256_json
+from xlt.core.errors import ModelError
+from xlt.core.extras import needs
+from xlt.core.files import read_json, sha256_file, sha256_json
 
 __all__ = ["Checkpoint", "SentenceSettings", "fetch", "read_checkpoint"]
 
@@ -74,7 +74,7 @@ class Checkpoint:
 
     Attributes:
         source: what the user named: a folder or a hub id.
-        kind: key of `xlt.tasks.KINDS`, from the architecture's head; plain encoders are `embed`.
+        kind: key of `KINDS`, from the architecture's head; plain encoders are `embed`.
         labels: class names in the order of the logits; () for span, choice and embed.
         depth: transformer blocks.
         sentence: set for sentence-embedding models (a folder with modules.json).

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from xlt.errors import ModelError
-from xlt.export.checkpoint import TOKENIZER_FILES, Checkpoint
-from xlt.tasks import KINDS
+from xlt.core.errors import ModelError
+from xlt.core.tasks.table import KINDS
+from xlt.export.checkpoint.reading import TOKENIZER_FILES, Checkpoint
 
 __all__ = ["load_model", "write_tokenizer"]
 

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xlt.errors import MissingExtra, ModelError
-from xlt.tasks import Kind
+from xlt.core.errors import MissingExtra, ModelError
+from xlt.core.tasks.table import Kind
 
 __all__ = ["EMBED_OUTPUTS", "OPSET", "Graph", "convert", "exporter_versions"]
 

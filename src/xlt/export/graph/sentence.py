@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xlt.errors import ModelError
+from xlt.core.errors import ModelError
 
 __all__ = ["SentenceEncoder", "cut_blocks", "pool"]
 

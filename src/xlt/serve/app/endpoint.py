@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from xlt.serve.call import Call
 from xlt.serve.errors import Problem
-from xlt.serve.http import Disconnected, Receive, Scope, Send
-from xlt.serve.routes import Operation
+from xlt.serve.http.bodies import Disconnected, Receive, Scope, Send
+from xlt.serve.request.call import Call
+from xlt.serve.routes.table import Operation
 
 if TYPE_CHECKING:
-    from xlt.serve.app import App
+    from xlt.serve.app.frame import App
 
 __all__ = ["Catch", "Endpoint", "http_problem"]
 

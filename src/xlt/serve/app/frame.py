@@ -20,11 +20,15 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
-from xlt.errors import XltError
-from xlt.serve.call import Call
-from xlt.serve.endpoint import Catch, Endpoint, http_problem
+from xlt.core.errors import XltError
+from xlt.serve.app.endpoint import Catch, Endpoint, http_problem
+from xlt.serve.app.tracing import NoSpans, Spans
+from xlt.serve.compute.metrics import REFUSALS, Metrics
+from xlt.serve.compute.models import Models, Served, Source
+from xlt.serve.compute.scheduler import Scheduler
+from xlt.serve.compute.vitals import CHECK_SECONDS
 from xlt.serve.errors import Problem, body_of, headers_of, status_of
-from xlt.serve.http import (
+from xlt.serve.http.bodies import (
     Message,
     Reader,
     Receive,
@@ -34,13 +38,9 @@ from xlt.serve.http import (
     send_and_linger,
     send_reply,
 )
-from xlt.serve.metrics import REFUSALS, Metrics
-from xlt.serve.models import Models, Served, Source
-from xlt.serve.routes import Operation, operations
-from xlt.serve.scheduler import Scheduler
+from xlt.serve.request.call import Call
+from xlt.serve.routes.table import Operation, operations
 from xlt.serve.settings import Settings
-from xlt.serve.tracing import NoSpans, Spans
-from xlt.serve.vitals import CHECK_SECONDS
 
 __all__ = ["App"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from xlt._version import __version__
-from xlt.serve import schemas
-from xlt.serve.routes import Operation
+from xlt.serve.request import schemas
+from xlt.serve.routes.table import Operation
 
 __all__ = ["document"]
 

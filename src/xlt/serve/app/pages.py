@@ -10,10 +10,10 @@ from importlib import resources
 
 import orjson
 
-from xlt.serve.call import Call
-from xlt.serve.http import Reply
-from xlt.serve.openapi import document
-from xlt.serve.routes import Operation
+from xlt.serve.app.openapi import document
+from xlt.serve.http.bodies import Reply
+from xlt.serve.request.call import Call
+from xlt.serve.routes.table import Operation
 
 __all__ = ["OPERATIONS"]
 
@@ -56,7 +56,7 @@ def _page(name: str) -> Reply:
 @cache
 def _file(name: str) -> tuple[bytes, str]:
     """A page, and the policy that lets nothing but its own script and style run."""
-    text = resources.files("xlt.serve").joinpath(name).read_text("utf-8")
+    text = resources.files("xlt.serve.app").joinpath(name).read_text("utf-8")
     own = {tag: _hash(source) for tag, source in INLINE.findall(text)}
     policy = (
         f"default-src 'none'; script-src {own['script']}; style-src {own['style']}; "

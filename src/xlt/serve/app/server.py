@@ -17,11 +17,11 @@ from types import FrameType
 
 import uvicorn
 
-from xlt.errors import UsageError
-from xlt.serve.app import App
-from xlt.serve.memory import settle
-from xlt.serve.models import Source
-from xlt.serve.protocol import protocol_class
+from xlt.core.errors import UsageError
+from xlt.serve.app.frame import App
+from xlt.serve.compute.memory import settle
+from xlt.serve.compute.models import Source
+from xlt.serve.http.protocol import protocol_class
 
 __all__ = ["Bind", "Server", "config_of", "serve_app"]
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from xlt._version import __version__
-from xlt.extras import needs
+from xlt.core.extras import needs
 
 if TYPE_CHECKING:
-    from xlt.serve.call import Call
+    from xlt.serve.request.call import Call
 
 __all__ = ["NoSpans", "OtelSpans", "Spans"]
 

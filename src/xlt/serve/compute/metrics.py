@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xlt._version import __version__
-from xlt.extras import needs
+from xlt.core.extras import needs
 
 with needs("serve", "metrics of the server"):
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
     from prometheus_client.exposition import generate_latest
 
 if TYPE_CHECKING:
-    from xlt.serve.lanes import Batch
-    from xlt.serve.models import Served
+    from xlt.serve.compute.lanes import Batch
+    from xlt.serve.compute.models import Served
 
 __all__ = ["CONTENT_TYPE", "REFUSALS", "STAGES", "Metrics"]
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from xlt.bundle import Bundle, find_bundles
-from xlt.encode import Row
-from xlt.engine import Engine
-from xlt.errors import ModelError, UsageError, did_you_mean
+from xlt.core.artifacts.bundle import Bundle, find_bundles
+from xlt.core.encode.encoder import Row
+from xlt.core.errors import ModelError, UsageError, did_you_mean
+from xlt.core.inference.engine import Engine
+from xlt.core.tasks.table import KINDS
+from xlt.serve.compute.lanes import Pace
+from xlt.serve.compute.metrics import Metrics
+from xlt.serve.compute.vitals import Vitals
+from xlt.serve.compute.warmup import probe, tune
 from xlt.serve.errors import Problem
-from xlt.serve.lanes import Pace
-from xlt.serve.metrics import Metrics
-from xlt.serve.vitals import Vitals
-from xlt.serve.warmup import probe, tune
-from xlt.tasks import KINDS
 
 __all__ = ["Loading", "Models", "Served", "Source", "find_sources"]
 

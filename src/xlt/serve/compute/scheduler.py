@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from xlt.serve.compute.lanes import Batch, Lanes, Pace
+from xlt.serve.compute.metrics import Metrics
+from xlt.serve.compute.models import Served
+from xlt.serve.compute.threads import Threads, ordinary
+from xlt.serve.compute.worker import Worker
 from xlt.serve.errors import Problem
-from xlt.serve.lanes import Batch, Lanes, Pace
 from xlt.serve.limits import Admission, Limits, Ticket, too_slow
-from xlt.serve.metrics import Metrics
-from xlt.serve.models import Served
-from xlt.serve.threads import Threads, ordinary
-from xlt.serve.worker import Worker
 
 __all__ = ["Scheduler", "Work"]
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xlt.examples import Choice, Example, Pair, Question, Tagged
-from xlt.serve.lanes import FIXED_TOKENS, MAX_ROWS, Pace
+from xlt.core.tasks.examples import Choice, Example, Pair, Question, Tagged
+from xlt.serve.compute.lanes import FIXED_TOKENS, MAX_ROWS, Pace
 
 if TYPE_CHECKING:
-    from xlt.serve.models import Served
+    from xlt.serve.compute.models import Served
 
 __all__ = ["probe", "tune"]
 

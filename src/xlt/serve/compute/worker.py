@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xlt.serve.lanes import Batch
-from xlt.serve.metrics import Metrics
-from xlt.serve.models import Served
-from xlt.serve.vitals import NOT_FINITE, RowFault, is_finite
+from xlt.serve.compute.lanes import Batch
+from xlt.serve.compute.metrics import Metrics
+from xlt.serve.compute.models import Served
+from xlt.serve.compute.vitals import NOT_FINITE, RowFault, is_finite
 
 __all__ = ["Worker", "run_rows"]
 

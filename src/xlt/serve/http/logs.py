@@ -10,8 +10,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import XltError
-from xlt.extras import needs
+from xlt.core.errors import XltError
+from xlt.core.extras import needs
 
 with needs("serve", "the log"):
     import orjson

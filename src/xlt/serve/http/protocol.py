@@ -12,7 +12,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from xlt.serve.errors import Problem, body_of, headers_of
-from xlt.serve.http import Line, Scope, Send
+from xlt.serve.http.bodies import Line, Scope, Send
 from xlt.serve.limits import Limits
 
 __all__ = ["protocol_class"]

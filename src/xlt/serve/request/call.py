@@ -10,18 +10,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs
 
-from xlt.encode import Row
-from xlt.errors import DataError
+from xlt.core.encode.encoder import Row
+from xlt.core.errors import DataError
+from xlt.serve.compute.models import Served
+from xlt.serve.compute.scheduler import Work
+from xlt.serve.compute.vitals import RowFault
 from xlt.serve.errors import Problem, fields_of
-from xlt.serve.http import Disconnected, Line, Receive, Scope
+from xlt.serve.http.bodies import Disconnected, Line, Receive, Scope
 from xlt.serve.limits import clamp_timeout
-from xlt.serve.models import Served
-from xlt.serve.scheduler import Work
-from xlt.serve.vitals import RowFault
 
 if TYPE_CHECKING:
-    from xlt.serve.app import App
-    from xlt.serve.routes import Operation
+    from xlt.serve.app.frame import App
+    from xlt.serve.routes.table import Operation
 
 __all__ = ["Call", "Result", "gather"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from xlt.serve.call import Result
 from xlt.serve.errors import Problem
 from xlt.serve.limits import MAX_ITEMS
+from xlt.serve.request.call import Result
 
 __all__ = ["Vectors", "check_count", "cosines", "fragment", "stacked"]
 

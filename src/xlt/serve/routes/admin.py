@@ -6,15 +6,15 @@ from pathlib import Path
 
 import orjson
 
-from xlt.errors import XltError
-from xlt.serve import schemas_openai as schemas
-from xlt.serve.call import Call
+from xlt.core.errors import XltError
+from xlt.serve.compute.models import NAME, Source
 from xlt.serve.errors import Problem
-from xlt.serve.http import Reply
-from xlt.serve.models import NAME, Source
-from xlt.serve.openai import model_object
-from xlt.serve.routes import Operation
-from xlt.serve.schemas import decode, decoder
+from xlt.serve.http.bodies import Reply
+from xlt.serve.request.call import Call
+from xlt.serve.request.schemas import decode, decoder
+from xlt.serve.routes.openai import types as schemas
+from xlt.serve.routes.openai.routes import model_object
+from xlt.serve.routes.table import Operation
 
 __all__ = ["OPERATIONS", "load_model"]
 

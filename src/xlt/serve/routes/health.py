@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import orjson
 
-from xlt.serve import schemas_openai as schemas
-from xlt.serve.call import Call
+from xlt.serve.compute.metrics import CONTENT_TYPE
 from xlt.serve.errors import Problem
-from xlt.serve.http import Reply
-from xlt.serve.metrics import CONTENT_TYPE
-from xlt.serve.routes import Operation
+from xlt.serve.http.bodies import Reply
+from xlt.serve.request.call import Call
+from xlt.serve.routes.openai import types as schemas
+from xlt.serve.routes.table import Operation
 
 __all__ = ["METRICS", "OPERATIONS"]
 

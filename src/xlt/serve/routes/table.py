@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from xlt.serve.errors import Dialect
-from xlt.serve.http import Reply
+from xlt.serve.http.bodies import Reply
 
 if TYPE_CHECKING:
-    from xlt.serve.call import Call
+    from xlt.serve.request.call import Call
     from xlt.serve.settings import Settings
 
 __all__ = ["Operation", "operations"]
@@ -52,7 +52,12 @@ class Operation:
 
 def operations(settings: Settings) -> list[Operation]:
     """All operations of a server with these settings, the busiest first."""
-    from xlt.serve import admin, health, kserve, native, openai, pages, tei
+    from xlt.serve.app import pages
+    from xlt.serve.routes import admin, health
+    from xlt.serve.routes.kserve import routes as kserve
+    from xlt.serve.routes.native import routes as native
+    from xlt.serve.routes.openai import routes as openai
+    from xlt.serve.routes.tei import routes as tei
 
     found = [*openai.OPERATIONS, *native.OPERATIONS, *tei.OPERATIONS, *kserve.OPERATIONS]
     found += health.OPERATIONS

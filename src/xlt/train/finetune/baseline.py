@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, cast
 
-from xlt.examples import Choice, Example, Pair, Tagged
-from xlt.metrics import measure
-from xlt.tasks import Task
+from xlt.core.metrics.table import measure
+from xlt.core.tasks.examples import Choice, Example, Pair, Tagged
+from xlt.core.tasks.table import Task
 
 __all__ = ["baselines"]
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xlt.encode import Encoder, Row, answer_positions
-from xlt.errors import DataError
-from xlt.examples import Choice, Example, Pair, Question, Tagged
-from xlt.tasks import Task
-from xlt.train.batches import IGNORE, LabelledRows
+from xlt.core.encode.encoder import Encoder, Row, answer_positions
+from xlt.core.errors import DataError
+from xlt.core.tasks.examples import Choice, Example, Pair, Question, Tagged
+from xlt.core.tasks.table import Task
+from xlt.train.loop.batches import IGNORE, LabelledRows
 
 __all__ = ["encode_labelled"]
 

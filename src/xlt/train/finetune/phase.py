@@ -9,18 +9,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from xlt.encode import Encoder
-from xlt.runs import Run
-from xlt.show import note
-from xlt.train.baseline import baselines
-from xlt.train.batches import Order, micros
-from xlt.train.config import TrainConfig
-from xlt.train.hyper import Hyper
-from xlt.train.labels import encode_labelled
-from xlt.train.loop import Job, run_job
+from xlt.core.artifacts.runs import Run
+from xlt.core.encode.encoder import Encoder
+from xlt.core.show.terminal import note
+from xlt.train.finetune.baseline import baselines
+from xlt.train.finetune.labels import encode_labelled
+from xlt.train.finetune.scoring import SELECTION, dev_scores, task_loss
+from xlt.train.loop.batches import Order, micros
+from xlt.train.loop.loop import Job, run_job
 from xlt.train.models import fresh_head, save_folder
-from xlt.train.plan import Phase
-from xlt.train.scoring import SELECTION, dev_scores, task_loss
+from xlt.train.plan.config import TrainConfig
+from xlt.train.plan.hyper import Hyper
+from xlt.train.plan.plan import Phase
 from xlt.train.seeds import derive
 
 __all__ = ["train_phase"]

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xlt.batch import plan
-from xlt.decode import Label, Picked, Prediction, Tags, decode
-from xlt.encode import Encoder, Row, pad
-from xlt.examples import Choice, Example, Pair, Tagged
-from xlt.metrics import get_metric, measure
-from xlt.tasks import KINDS, Task
-from xlt.train.batches import IGNORE
-from xlt.train.loop import Micro
+from xlt.core.encode.encoder import Encoder, Row, pad
+from xlt.core.inference.batch import plan
+from xlt.core.inference.decode import Label, Picked, Prediction, Tags, decode
+from xlt.core.metrics.table import get_metric, measure
+from xlt.core.tasks.examples import Choice, Example, Pair, Tagged
+from xlt.core.tasks.table import KINDS, Task
+from xlt.train.loop.batches import IGNORE
+from xlt.train.loop.loop import Micro
 
 __all__ = ["SELECTION", "dev_scores", "task_loss"]
 
@@ -102,7 +102,7 @@ def _unpadded(row: Row, array: np.ndarray) -> np.ndarray:
 
 
 def _comparable(examples: Sequence[Example], predictions: Sequence[Prediction]) -> tuple[Any, Any]:
-    """Gold and predictions in the shape that `xlt.metrics.measure` takes."""
+    """Gold and predictions in the shape that `xlt.core.metrics.table.measure` takes."""
     match examples[0], predictions[0]:
         case Pair(), Label():
             return [e.label for e in examples], [p.label for p in predictions]  # type: ignore[union-attr]

@@ -9,24 +9,24 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForMaskedLM
 
-from xlt.encode import Encoder
-from xlt.errors import ModelError
-from xlt.files import atomic_folder
-from xlt.runs import Run
-from xlt.show import note
-from xlt.train.compact import (
+from xlt.core.artifacts.runs import Run
+from xlt.core.encode.encoder import Encoder
+from xlt.core.errors import ModelError
+from xlt.core.files import atomic_folder
+from xlt.core.show.terminal import note
+from xlt.train.lineage import add_phase, has_phase
+from xlt.train.loop.loop import run_job
+from xlt.train.models import load_encoder, quiet, save_folder, tokenizer_files
+from xlt.train.plan.config import TrainConfig
+from xlt.train.plan.plan import Plan
+from xlt.train.pretrain.compact import (
     Corpus,
     Size,
     new_model,
     train_tokenizer,
     vocabulary_size,
 )
-from xlt.train.config import TrainConfig
-from xlt.train.lineage import add_phase, has_phase
-from xlt.train.loop import run_job
-from xlt.train.models import load_encoder, quiet, save_folder, tokenizer_files
-from xlt.train.plan import Plan
-from xlt.train.pretrain import pretraining_job, start_bias, start_embeddings, tokenise
+from xlt.train.pretrain.objectives import pretraining_job, start_bias, start_embeddings, tokenise
 from xlt.train.seeds import derive
 
 __all__ = ["start_folder"]

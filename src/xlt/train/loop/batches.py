@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xlt.batch import plan
-from xlt.encode import Row, pad
-from xlt.train.loop import Micro
+from xlt.core.encode.encoder import Row, pad
+from xlt.core.inference.batch import plan
+from xlt.train.loop.loop import Micro
 from xlt.train.seeds import derive
 
 __all__ = ["IGNORE", "LabelledRows", "Order", "micros"]

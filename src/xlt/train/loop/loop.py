@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xlt.errors import CheckFailed, UsageError
-from xlt.runs import Run
-from xlt.show import progress
+from xlt.core.artifacts.runs import Run
+from xlt.core.errors import CheckFailed, UsageError
+from xlt.core.show.terminal import progress
+from xlt.train.loop.state import State
 from xlt.train.seeds import derive
-from xlt.train.state import State
 
 __all__ = ["Job", "Micro", "Outcome", "run_job"]
 

@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from xlt.errors import ModelError
-from xlt.files import atomic_folder, read_json, write_error, write_json
+from xlt.core.errors import ModelError
+from xlt.core.files import atomic_folder, read_json, write_error, write_json
 from xlt.train.models import weights
 
 __all__ = ["State"]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import ModelError
-from xlt.files import read_json
-from xlt.runs import Run
-from xlt.train.config import COMPACT, TrainConfig
+from xlt.core.artifacts.runs import Run
+from xlt.core.errors import ModelError
+from xlt.core.files import read_json
+from xlt.train.plan.config import COMPACT, TrainConfig
 
 __all__ = ["Base", "find_base"]
 

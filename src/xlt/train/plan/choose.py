@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xlt.core.errors import DataError, UsageError
+from xlt.core.tasks.table import TARGETS, TASKS, Task, get_task
 from xlt.data import DataRoot
-from xlt.errors import DataError, UsageError
-from xlt.tasks import TARGETS, TASKS, Task, get_task
-from xlt.train.config import TrainConfig
+from xlt.train.plan.config import TrainConfig
 
 __all__ = ["Chosen", "choose"]
 

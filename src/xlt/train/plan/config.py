@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import UsageError, did_you_mean
+from xlt.core.errors import UsageError, did_you_mean
 
 __all__ = ["COMPACT", "OBJECTIVES", "TrainConfig"]
 

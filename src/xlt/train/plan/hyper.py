@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from xlt.tasks import Task
-from xlt.train.config import TrainConfig
+from xlt.core.tasks.table import Task
+from xlt.train.plan.config import TrainConfig
 
 __all__ = ["Hyper", "resolve"]
 

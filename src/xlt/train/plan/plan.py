@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from xlt.core.errors import DataError, UsageError
+from xlt.core.show.terminal import table
+from xlt.core.tasks.examples import Example, Pair, Tagged
+from xlt.core.tasks.table import Task
 from xlt.data import DataRoot, DataSet, Overlap, overlaps, training_sets
-from xlt.errors import DataError, UsageError
-from xlt.examples import Example, Pair, Tagged
-from xlt.show import table
-from xlt.tasks import Task
-from xlt.train.base import Base, find_base
-from xlt.train.choose import choose
-from xlt.train.config import OBJECTIVES, TrainConfig
-from xlt.train.hyper import Hyper, resolve
+from xlt.train.plan.base import Base, find_base
+from xlt.train.plan.choose import choose
+from xlt.train.plan.config import OBJECTIVES, TrainConfig
+from xlt.train.plan.hyper import Hyper, resolve
 from xlt.train.seeds import derive
 
 __all__ = ["PRETRAIN_STEPS", "Phase", "Plan", "make_plan"]

@@ -25,9 +25,9 @@ from tokenizers import (
 )
 from transformers import AutoModelForMaskedLM, BertConfig
 
+from xlt.core.errors import DataError
+from xlt.core.files import sha256_bytes, write_json
 from xlt.data import DataRoot, allowed_text, text_sources
-from xlt.errors import DataError
-from xlt.files import sha256_bytes, write_json
 
 __all__ = ["Corpus", "Size", "new_model", "read_corpus", "train_tokenizer", "vocabulary_size"]
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from xlt.train.batches import IGNORE
-from xlt.train.compact import SPECIAL, Corpus
-from xlt.train.embeddings import closed_form
-from xlt.train.loop import Job, Micro
+from xlt.train.loop.batches import IGNORE
+from xlt.train.loop.loop import Job, Micro
+from xlt.train.pretrain.compact import SPECIAL, Corpus
+from xlt.train.pretrain.embeddings import closed_form
 from xlt.train.seeds import derive
 
 __all__ = ["Stream", "Tokens", "pretraining_job", "start_embeddings", "tokenise"]
@@ -163,7 +163,7 @@ def pretraining_job(
     """The job of phase 0.
 
     Args:
-        model: a masked-LM model of `xlt.train.compact`.
+        model: a masked-LM model of `xlt.train.pretrain.compact`.
         tokens: what to read.
         parts: of svd, mlm, tlm; with mlm and tlm, steps take turns.
         name: of the phase.

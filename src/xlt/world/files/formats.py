@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from xlt.world.grammar import Token
-from xlt.world.questions import Asked
+from xlt.world.language.grammar import Token
+from xlt.world.tasks.questions import Asked
 
 __all__ = ["Folder", "squad_json"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from xlt.world.build import World, sentence
 from xlt.world.draw import Draw, balanced
-from xlt.world.formats import Folder
-from xlt.world.grammar import Grammar
-from xlt.world.nli import Inference, inferences
-from xlt.world.paraphrase import planted, question_pairs, rewordings
+from xlt.world.files.formats import Folder
+from xlt.world.language.grammar import Grammar
+from xlt.world.tasks.nli import Inference, inferences
+from xlt.world.tasks.paraphrase import planted, question_pairs, rewordings
 
 __all__ = ["write_inference", "write_paraphrase", "write_planted"]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from xlt.world.build import World, sentence
-from xlt.world.formats import Folder
-from xlt.world.lexicon import languages_json
-from xlt.world.retrieval import distinct_events, mine, side
-from xlt.world.text import document, parallel_saying, say
+from xlt.world.files.formats import Folder
+from xlt.world.language.lexicon import languages_json
+from xlt.world.language.text import document, parallel_saying, say
+from xlt.world.tasks.retrieval import distinct_events, mine, side
 
 __all__ = ["write_languages", "write_retrieval", "write_text"]
 

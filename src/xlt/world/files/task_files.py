@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from xlt.world.build import World, sentence
-from xlt.world.choices import endings, inferred, known
-from xlt.world.events import Phrase
-from xlt.world.formats import Folder, squad_json
-from xlt.world.grammar import text_of
-from xlt.world.questions import STYLES, Asked, Reading, Style, read_aloud, readings
-from xlt.world.tagging import tagged, tagging_events, tagging_names
+from xlt.world.files.formats import Folder, squad_json
+from xlt.world.language.events import Phrase
+from xlt.world.language.grammar import text_of
+from xlt.world.tasks.choices import endings, inferred, known
+from xlt.world.tasks.questions import STYLES, Asked, Reading, Style, read_aloud, readings
+from xlt.world.tasks.tagging import tagged, tagging_events, tagging_names
 
 __all__ = ["asked", "write_choices", "write_questions", "write_tagging"]
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from xlt.errors import UsageError, did_you_mean
-from xlt.files import atomic_folder, refuse_non_empty, sha256_file, sha256_json
+from xlt.core.errors import UsageError, did_you_mean
+from xlt.core.files import atomic_folder, refuse_non_empty, sha256_file, sha256_json
 from xlt.world.build import World, make_world
-from xlt.world.formats import Folder
-from xlt.world.pair_files import write_inference, write_paraphrase, write_planted
-from xlt.world.plain_files import write_languages, write_retrieval, write_text
+from xlt.world.files.formats import Folder
+from xlt.world.files.pair_files import write_inference, write_paraphrase, write_planted
+from xlt.world.files.plain_files import write_languages, write_retrieval, write_text
+from xlt.world.files.task_files import write_choices, write_questions, write_tagging
 from xlt.world.sizes import SIZES
-from xlt.world.task_files import write_choices, write_questions, write_tagging
 
 __all__ = ["MANIFEST", "write_world"]
 

@@ -10,7 +10,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from xlt.world.concepts import (
+from xlt.world.draw import Draw
+from xlt.world.language.concepts import (
     ADJECTIVES,
     BUSINESS,
     MANNERS,
@@ -26,7 +27,6 @@ from xlt.world.concepts import (
     nouns_of,
     opposite,
 )
-from xlt.world.draw import Draw
 
 __all__ = ["SPLITS", "Event", "Facts", "Phrase", "heads", "meaning", "swappable", "swapped"]
 

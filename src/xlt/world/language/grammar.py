@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from xlt.world.concepts import ANIMATE, class_of
-from xlt.world.events import Event, Phrase
-from xlt.world.lexicon import Lexicon, Speech
+from xlt.world.language.concepts import ANIMATE, class_of
+from xlt.world.language.events import Event, Phrase
+from xlt.world.language.lexicon import Lexicon, Speech
 
 __all__ = ["Grammar", "Part", "Token", "find", "text_of", "tokens_of"]
 

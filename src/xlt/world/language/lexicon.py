@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from xlt.world.concepts import CLASS_SIZES, NAMES, all_concepts
 from xlt.world.draw import Draw
+from xlt.world.language.concepts import CLASS_SIZES, NAMES, all_concepts
 
 __all__ = ["LANGUAGES", "Lexicon", "Speech", "build_lexicons", "languages_json"]
 

@@ -5,10 +5,10 @@ Only events of the train split are told here, so a corpus never holds a test sen
 
 from __future__ import annotations
 
-from xlt.world.concepts import KINDS_OF_NAME, names_of
 from xlt.world.draw import Draw
-from xlt.world.events import Event, Facts, heads
-from xlt.world.grammar import Grammar, Part, text_of
+from xlt.world.language.concepts import KINDS_OF_NAME, names_of
+from xlt.world.language.events import Event, Facts, heads
+from xlt.world.language.grammar import Grammar, Part, text_of
 
 __all__ = ["Saying", "document", "parallel_saying", "say"]
 

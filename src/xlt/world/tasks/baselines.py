@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from xlt.examples import Choice, Pair, Question
+from xlt.core.tasks.examples import Choice, Pair, Question
 
 __all__ = ["choice_baselines", "pair_baselines", "question_baselines", "question_words"]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from xlt.world.concepts import TRANSITIVE, class_of, hypernym, nouns_of
 from xlt.world.draw import Draw, balanced
-from xlt.world.events import Event, Facts, Phrase, heads
+from xlt.world.language.concepts import TRANSITIVE, class_of, hypernym, nouns_of
+from xlt.world.language.events import Event, Facts, Phrase, heads
 
 __all__ = ["Ending", "Inferred", "Known", "endings", "inferred", "known"]
 

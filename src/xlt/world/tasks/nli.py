@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from xlt.world.concepts import ADJECTIVES, MANNERS, TIMES, hypernym, nouns_of, opposite
 from xlt.world.draw import Draw, balanced
-from xlt.world.events import Event, Facts, Phrase, heads, swappable, swapped
+from xlt.world.language.concepts import ADJECTIVES, MANNERS, TIMES, hypernym, nouns_of, opposite
+from xlt.world.language.events import Event, Facts, Phrase, heads, swappable, swapped
 
 __all__ = ["LABELS", "Inference", "inferences", "relation"]
 

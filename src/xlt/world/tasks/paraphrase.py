@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from xlt.world.concepts import ADJECTIVES, BUSINESS, SOCIAL, TIMES, TRANSITIVE
 from xlt.world.draw import Draw, balanced
-from xlt.world.events import Event, Facts, swappable, swapped
+from xlt.world.language.concepts import ADJECTIVES, BUSINESS, SOCIAL, TIMES, TRANSITIVE
+from xlt.world.language.events import Event, Facts, swappable, swapped
 
 __all__ = ["Planted", "Rewording", "Twin", "planted", "question_pairs", "rewordings"]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from xlt.world.concepts import TRANSITIVE
 from xlt.world.draw import Draw
-from xlt.world.events import Event, Facts, heads
-from xlt.world.grammar import Grammar, find, text_of
+from xlt.world.language.concepts import TRANSITIVE
+from xlt.world.language.events import Event, Facts, heads
+from xlt.world.language.grammar import Grammar, find, text_of
 
 __all__ = ["STYLES", "Asked", "Reading", "Style", "read_aloud", "readings"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from xlt.world.draw import Draw
-from xlt.world.events import Event, Facts, meaning
-from xlt.world.grammar import Grammar, text_of
+from xlt.world.language.events import Event, Facts, meaning
+from xlt.world.language.grammar import Grammar, text_of
 
 __all__ = ["Mine", "distinct_events", "mine", "side"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from xlt.world.draw import Draw
-from xlt.world.events import Event, Facts, Phrase
-from xlt.world.grammar import Grammar, Token, tokens_of
+from xlt.world.language.events import Event, Facts, Phrase
+from xlt.world.language.grammar import Grammar, Token, tokens_of
 
 __all__ = ["Heading", "tagged", "tagging_events", "tagging_names"]
 

@@ -1,6 +1,6 @@
 """KServe v2 (Open Inference Protocol), for the unchanged `tritonclient[http]` and gateways.
 
-Strings go in, no token ids; `xlt.serve.signatures` says which tensors each kind of model has.
+Strings go in, no token ids; `signatures.py` says which tensors each kind of model has.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ from typing import Any
 import orjson
 
 from xlt._version import __version__
-from xlt.serve.admin import load_model
-from xlt.serve.call import Call
+from xlt.serve.compute.models import Served
 from xlt.serve.errors import Problem
-from xlt.serve.http import Reply
-from xlt.serve.models import Served
-from xlt.serve.routes import Operation
-from xlt.serve.signatures import SIGNATURES
-from xlt.serve.tensors import (
+from xlt.serve.http.bodies import Reply
+from xlt.serve.request.call import Call
+from xlt.serve.routes.admin import load_model
+from xlt.serve.routes.kserve.signatures import SIGNATURES
+from xlt.serve.routes.kserve.tensors import (
     Head,
     InferResponse,
     bad_tensor,
@@ -26,6 +25,7 @@ from xlt.serve.tensors import (
     read_request,
     texts_of,
 )
+from xlt.serve.routes.table import Operation
 
 __all__ = ["ADMIN", "OPERATIONS"]
 

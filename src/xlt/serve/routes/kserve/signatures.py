@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from xlt.examples import Choice, Pair, Question, Tagged
+from xlt.core.tasks.examples import Choice, Pair, Question, Tagged
 from xlt.serve.limits import MAX_CHOICES
-from xlt.serve.tensors import TextTensor, bad_tensor
+from xlt.serve.routes.kserve.tensors import TextTensor, bad_tensor
 
 __all__ = ["SIGNATURES", "Signature"]
 

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import orjson
 
-from xlt import mining
-from xlt.examples import Choice, Pair, Question, Tagged
-from xlt.serve import schemas_tasks as schemas
-from xlt.serve.call import Call, Result, fault_fields
-from xlt.serve.entities import entities_of
-from xlt.serve.http import Reply
-from xlt.serve.routes import Operation
-from xlt.serve.schemas import decode, decoder
-from xlt.serve.vectors import check_count, cosines, fragment, stacked
-from xlt.serve.vitals import RowFault
-from xlt.serve.words import split_words
+from xlt.core.retrieval import mining
+from xlt.core.tasks.examples import Choice, Pair, Question, Tagged
+from xlt.serve.compute.vitals import RowFault
+from xlt.serve.http.bodies import Reply
+from xlt.serve.request.call import Call, Result, fault_fields
+from xlt.serve.request.entities import entities_of
+from xlt.serve.request.schemas import decode, decoder
+from xlt.serve.request.vectors import check_count, cosines, fragment, stacked
+from xlt.serve.request.words import split_words
+from xlt.serve.routes.native import types as schemas
+from xlt.serve.routes.table import Operation
 
 __all__ = ["OPERATIONS"]
 

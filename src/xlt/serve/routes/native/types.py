@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from xlt.serve.limits import MAX_CHOICES, MAX_ITEMS
-from xlt.serve.schemas import Answer, ErrorFields, ModelName, Strict, Text, Texts, Truncate, Usage
+from xlt.serve.request.schemas import (
+    Answer,
+    ErrorFields,
+    ModelName,
+    Strict,
+    Text,
+    Texts,
+    Truncate,
+    Usage,
+)
 
 __all__ = [
     "AnswerRequest",

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import orjson
 
-from xlt.encode import Row
-from xlt.serve import schemas_openai as schemas
-from xlt.serve.call import Call
+from xlt.core.encode.encoder import Row
+from xlt.core.tasks.table import KINDS
+from xlt.serve.compute.models import Served
 from xlt.serve.errors import Problem
-from xlt.serve.http import Reply
+from xlt.serve.http.bodies import Reply
 from xlt.serve.limits import MAX_ITEMS
-from xlt.serve.models import Served
-from xlt.serve.routes import Operation
-from xlt.serve.schemas import decode, decoder
-from xlt.serve.vectors import Vectors, fragment, stacked
-from xlt.tasks import KINDS
+from xlt.serve.request.call import Call
+from xlt.serve.request.schemas import decode, decoder
+from xlt.serve.request.vectors import Vectors, fragment, stacked
+from xlt.serve.routes.openai import types as schemas
+from xlt.serve.routes.table import Operation
 
 __all__ = ["OPERATIONS", "check_ids", "cut", "inputs_of", "rows_of_ids", "width_of"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from xlt.serve.schemas import Answer, ModelName, Strict, Truncate, Usage
+from xlt.serve.request.schemas import Answer, ModelName, Strict, Truncate, Usage
 
 __all__ = [
     "Embedding",

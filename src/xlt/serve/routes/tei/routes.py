@@ -9,19 +9,19 @@ import numpy as np
 import orjson
 
 from xlt._version import __version__
-from xlt.encode import Row
-from xlt.examples import Pair
-from xlt.serve import schemas_tei as schemas
-from xlt.serve.call import Call, Result
+from xlt.core.encode.encoder import Row
+from xlt.core.tasks.examples import Pair
+from xlt.serve.compute.models import Served
 from xlt.serve.errors import Problem
-from xlt.serve.http import Reply
+from xlt.serve.http.bodies import Reply
 from xlt.serve.limits import MAX_ITEMS
-from xlt.serve.models import Served
-from xlt.serve.openai import check_ids, cut, inputs_of, rows_of_ids, width_of
-from xlt.serve.routes import Operation
-from xlt.serve.schemas import decode, decoder
-from xlt.serve.tei_tokens import ALL_KINDS, any_model, detokenize, tokenize
-from xlt.serve.vectors import check_count, cosines, fragment, stacked
+from xlt.serve.request.call import Call, Result
+from xlt.serve.request.schemas import decode, decoder
+from xlt.serve.request.vectors import check_count, cosines, fragment, stacked
+from xlt.serve.routes.openai.routes import check_ids, cut, inputs_of, rows_of_ids, width_of
+from xlt.serve.routes.table import Operation
+from xlt.serve.routes.tei import types as schemas
+from xlt.serve.routes.tei.tokens import ALL_KINDS, any_model, detokenize, tokenize
 
 __all__ = ["OPERATIONS"]
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import orjson
 
-from xlt.serve import schemas_tei as schemas
-from xlt.serve.call import Call
+from xlt.serve.compute.models import Served
 from xlt.serve.errors import Problem
-from xlt.serve.http import Reply
+from xlt.serve.http.bodies import Reply
 from xlt.serve.limits import too_many_tokens
-from xlt.serve.models import Served
-from xlt.serve.openai import check_ids
-from xlt.serve.schemas import decode, decoder
+from xlt.serve.request.call import Call
+from xlt.serve.request.schemas import decode, decoder
+from xlt.serve.routes.openai.routes import check_ids
+from xlt.serve.routes.tei import types as schemas
 
 __all__ = ["ALL_KINDS", "any_model", "detokenize", "tokenize"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from xlt.serve.limits import MAX_ITEMS
-from xlt.serve.schemas import Answer, ModelName, Text, Texts
+from xlt.serve.request.schemas import Answer, ModelName, Text, Texts
 
 __all__ = [
     "TeiDecodeRequest",

@@ -1,0 +1,4 @@
+"""The HTTP client of `xlt serve`; standard library only.
+
+May import `core.errors`.
+"""

@@ -1,0 +1,4 @@
+"""From rows to predictions: batches, the ONNX session, decoding, the engine.
+
+May import `core.encode`, `core.artifacts`, `core.tasks`, `core.show`.
+"""

@@ -1,0 +1,4 @@
+"""From a cell's inputs to its predictions and scores; kept when finished.
+
+May import `evalsuite.plan`.
+"""

@@ -1,0 +1,4 @@
+"""Which cells an evaluation has, from which bundles and files.
+
+May import `core`, `data`.
+"""

@@ -1,0 +1,4 @@
+"""From PyTorch modules to ONNX graphs.
+
+May import `core`, `export.checkpoint`.
+"""

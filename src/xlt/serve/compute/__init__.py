@@ -1,0 +1,4 @@
+"""Models and the machinery that computes for them: queue, worker, warm-up, metrics.
+
+May import `core`, and serve's settings, limits and errors.
+"""

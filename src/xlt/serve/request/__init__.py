@@ -1,0 +1,4 @@
+"""One request being answered: the state that handlers share, JSON types, helpers.
+
+May import `serve.compute`, `serve.http`.
+"""

@@ -1,0 +1,4 @@
+"""OpenAI's routes.
+
+May import `serve.request`.
+"""

@@ -1,0 +1,4 @@
+"""The routes of Hugging Face's text-embeddings-inference.
+
+May import `serve.request`.
+"""

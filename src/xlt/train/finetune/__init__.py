@@ -1,0 +1,4 @@
+"""Phases on labelled data: heads, gold labels, dev scores, baselines.
+
+May import `train.plan`, `train.loop`, `train.models`.
+"""
