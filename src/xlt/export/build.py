@@ -15,9 +15,10 @@ from torch import nn
 
 from xlt.core.artifacts.bundle import write_manifest
 from xlt.core.encode.encoder import Encoder
-from xlt.core.errors import CheckFailed, ModelError
+from xlt.core.errors import CheckFailed
 from xlt.core.files import atomic_folder, write_atomic, write_json
-from xlt.core.inference.session import Session, parse_device
+from xlt.core.inference.device import choose_device
+from xlt.core.inference.session import Session
 from xlt.core.show.terminal import progress
 from xlt.core.tasks.table import KINDS
 from xlt.data import DataRoot
@@ -30,7 +31,7 @@ from xlt.export.parity import LIMITS, Parity, Run, compare, make_batches, refere
 from xlt.export.plan import Job
 from xlt.export.probe import dev_items, probe_items, probes_sha256
 
-__all__ = ["Where", "build", "failed_folder", "need_device"]
+__all__ = ["Where", "build", "failed_folder", "gate_device"]
 
 MODEL_FILE = Path("onnx/model.onnx")
 STEPS = ("load", "PyTorch", "convert", "compare")
@@ -123,23 +124,15 @@ def build(
     return {"fp32": record}
 
 
-def need_device(device: str) -> str:
-    """The device to compute on: the CPU for auto; a CUDA device must be there.
+def gate_device(device: str) -> str:
+    """The device that the gate computes on: the CPU for auto, whose fp32 is exact.
 
     Raises:
         ModelError: the device is not there.
         UsageError: it is no device.
     """
-    kind, index = parse_device(device)
-    if kind != "cuda":
-        return "cpu"
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if index >= there:
-        raise ModelError(
-            f"--device {device} is not there: PyTorch sees {there} CUDA devices",
-            "use --device cpu",
-        )
-    return f"cuda:{index}"
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return choose_device(device, cuda_devices=found, auto="cpu")
 
 
 def failed_folder(target: Path) -> Path:

@@ -107,9 +107,9 @@ def export(
     if isinstance(found, Run) and found.status != "done":
         note(f"{found.path} is not finished; exporting the models that are")
     with needs("export", "conversion to ONNX"):
-        from xlt.export.build import Where, build, need_device
+        from xlt.export.build import Where, build, gate_device
         from xlt.export.graph.convert import exporter_versions
-    where = Where(device=need_device(device), threads=threads)
+    where = Where(device=gate_device(device), threads=threads)
     versions = exporter_versions()
     keys = [_key(job, settings, versions) for job in jobs]
     same = [not force and _is_same(job.target, key) for job, key in zip(jobs, keys, strict=True)]

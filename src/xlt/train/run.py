@@ -15,6 +15,7 @@ import torch
 from xlt.core.artifacts.runs import CONTINUE, LOCK, Run
 from xlt.core.errors import DataError, ModelError
 from xlt.core.files import refuse_non_empty
+from xlt.core.inference.device import choose_device
 from xlt.core.show.terminal import note
 from xlt.train.finetune.phase import train_phase
 from xlt.train.finetune.start import start_folder
@@ -101,17 +102,9 @@ def prepare_torch(config: TrainConfig) -> torch.device:
         ModelError: a device that is asked for is not there.
     """
     torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
-    name = config.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    device = torch.device(choose_device(config.device, cuda_devices=found, auto="cuda"))
     if device.type == "cuda":
-        found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (device.index or 0) >= found:
-            raise ModelError(
-                f"--device {config.device}: {found} CUDA devices are there",
-                "use --device auto or cpu",
-            )
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
     return device

@@ -9,7 +9,7 @@ import pytest
 
 from xlt.core.errors import MissingExtra, ModelError, UsageError
 from xlt.core.inference import session
-from xlt.core.inference.session import Session, parse_device, usable_cores
+from xlt.core.inference.session import Session, usable_cores
 
 
 @pytest.fixture
@@ -66,20 +66,6 @@ def test_damaged_graph_is_a_model_error(graph, damage):
 def test_missing_graph_is_a_model_error(tmp_path):
     with pytest.raises(ModelError, match="no such file"):
         Session(tmp_path / "model.onnx")
-
-
-@pytest.mark.parametrize(
-    ("text", "device"),
-    [("auto", ("auto", 0)), ("cpu", ("cpu", 0)), ("cuda", ("cuda", 0)), ("cuda:12", ("cuda", 12))],
-)
-def test_devices_are_read(text, device):
-    assert parse_device(text) == device
-
-
-@pytest.mark.parametrize("text", ["gpu", "cuda:", "cuda:-1", "cpu:0", "CUDA", "", "cuda:1 "])
-def test_unknown_device_is_a_usage_error(text):
-    with pytest.raises(UsageError, match="unknown device"):
-        parse_device(text)
 
 
 def fake_runtime(available, working):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -18,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlt.core.errors import MissingExtra, ModelError, UsageError
+from xlt.core.inference.device import parse_device
 
-__all__ = ["Session", "parse_device", "usable_cores"]
+__all__ = ["Session", "usable_cores"]
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 WHEELS = ("onnxruntime", "onnxruntime-gpu")
@@ -110,18 +110,6 @@ class Session:
                 "a smaller --batch-tokens needs less memory; otherwise export the model again",
             ) from error
         return found
-
-
-def parse_device(device: str) -> tuple[str, int]:
-    """`cuda:1` as ("cuda", 1); auto, cpu and cuda stand for index 0.
-
-    Raises:
-        UsageError: none of auto, cpu, cuda, cuda:N.
-    """
-    match = re.fullmatch(r"(auto|cpu|cuda)|cuda:(\d+)", device)
-    if not match:
-        raise UsageError(f"unknown device {device!r}", "use auto, cpu, cuda or cuda:N")
-    return match[1] or "cuda", int(match[2] or 0)
 
 
 def usable_cores(root: Path = Path("/")) -> int:

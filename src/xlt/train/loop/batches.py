@@ -23,7 +23,6 @@ __all__ = ["IGNORE", "LabelledRows", "Order", "micros"]
 
 IGNORE = -100
 POOL = 16
-CPU_TOKENS, GPU_TOKENS = 1024, 16384
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xlt.core.errors import UsageError, did_you_mean
+from xlt.core.inference.device import DEVICES, parse_device
 
 __all__ = ["COMPACT", "OBJECTIVES", "TrainConfig"]
 
@@ -144,8 +145,10 @@ class TrainConfig:
         found = []
         if not self.model:
             found.append("--model is empty")
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
-            found.append(f"--device {self.device!r} is none of auto, cpu, cuda, cuda:i")
+        try:
+            parse_device(self.device)
+        except UsageError:
+            found.append(f"--device {self.device!r} is none of {', '.join(DEVICES)}")
         if self.precision not in PRECISIONS:
             found.append(f"--precision {self.precision!r} is none of {', '.join(PRECISIONS)}")
         if self.train_examples is not None:
