@@ -106,7 +106,7 @@ def stopped_by_sigterm(*work):
     """Exit code and stderr of a command that is stopped while it does these lines of work."""
     code = [
         "import time, sys",
-        "from xlt import cli",
+        "from xlt.cli import main as cli",
         "import click",
         "@click.command()",
         "def verb():",

@@ -76,6 +76,9 @@ def test_equal_rows_get_equal_similarities_wherever_they_stand(small_blocks):
     similarity, index = knn.nearest(y[:7], y, 60)
     assert (similarity == similarity[:, :1]).all()
     np.testing.assert_array_equal(index, np.arange(7)[:, None] + 7 * np.arange(60))
+    lowest = knn.nearest(y[:7], y, 4)[1]
+    np.testing.assert_array_equal(lowest, index[:, :4])
+    np.testing.assert_array_equal(index, np.arange(7)[:, None] + 7 * np.arange(60))
 
 
 def test_k_is_limited_by_what_there_is():

@@ -1,7 +1,9 @@
 """Exact nearest neighbours by inner product: blocked matrix products with a running top k.
 
 Memory beyond inputs and results is a few blocks of `ROWS` x `COLUMNS` similarities. Neighbours
-come best first; of equal similarities the lower index wins.
+come best first; of equal similarities the lower index wins. A matrix product may round equal rows
+differently at different places (OpenBLAS's kernels do), so similarities that lie as close as that
+are taken again, pair by pair, before they are compared: equal rows tie wherever they stand.
 """
 
 from __future__ import annotations
@@ -30,9 +32,7 @@ Neighbours = tuple[Array, NDArray[np.int64]]
 
 ROWS = 1024
 COLUMNS = 4096
-# Blocks are padded to a multiple of this, so that the matrix product takes one code path for all
-# their elements and equal rows get equal similarities wherever they stand.
-GRAIN = 64
+GRAIN = 64  # blocks are padded to a multiple of this, so that products are of few shapes
 CROWD = 8  # times k: when more similarities of an item pass, the floor is raised by a sample
 SAMPLE = 256
 UNIT_TOLERANCE = 1e-6
@@ -92,7 +92,7 @@ def nearest(x_ND: Array, y_MD: Array, k: int) -> Neighbours:
         UsageError: k is below 1.
     """
     _check(x_ND, y_MD, k)
-    forward = _Best(len(x_ND), min(k, len(y_MD)))
+    forward = _Best(x_ND, y_MD, k)
     for row, column, sim_BC in _blocks(x_ND, y_MD):
         forward.update(sim_BC, axis=1, first=row, first_neighbour=column)
     return forward.result
@@ -109,8 +109,8 @@ def nearest_both(x_ND: Array, y_MD: Array, k: int) -> tuple[Neighbours, Neighbou
     """
     _check(x_ND, y_MD, k)
     _check(y_MD, x_ND, k)
-    forward = _Best(len(x_ND), min(k, len(y_MD)))
-    backward = _Best(len(y_MD), min(k, len(x_ND)))
+    forward = _Best(x_ND, y_MD, k)
+    backward = _Best(y_MD, x_ND, k)
     for row, column, sim_BC in _blocks(x_ND, y_MD):
         forward.update(sim_BC, axis=1, first=row, first_neighbour=column)
         backward.update(sim_BC, axis=0, first=column, first_neighbour=row)
@@ -174,12 +174,19 @@ def _padded(vec_ND: Array, n: int, dtype: np.dtype[Any]) -> Array:
 
 
 class _Best:
-    """The best k neighbours of n items so far; blocks must come with ascending neighbours."""
+    """The best k neighbours of all items so far; blocks must come with ascending neighbours."""
 
-    def __init__(self, n: int, k: int) -> None:
-        self.k = k
-        self.similarity_NK = np.full((n, k), -np.inf)
-        self.index_NK = np.full((n, k), -1, dtype=np.int64)
+    def __init__(self, item_ND: Array, other_MD: Array, k: int) -> None:
+        self.k = min(k, len(other_MD))
+        self.item_ND, self.other_MD = item_ND, other_MD
+        self.dtype = np.result_type(item_ND, other_MD, np.float32)
+        # how far two roundings of one inner product can lie apart
+        width = max(1, item_ND.shape[1])
+        unit = 4 * float(np.finfo(self.dtype).eps) * width**0.5
+        longest = float(np.sqrt(squared_norms(other_MD).max(initial=0)))
+        self.slack_N = unit * longest * np.sqrt(squared_norms(item_ND))
+        self.similarity_NK = np.full((len(item_ND), self.k), -np.inf)
+        self.index_NK = np.full((len(item_ND), self.k), -1, dtype=np.int64)
 
     @property
     def result(self) -> Neighbours:
@@ -196,10 +203,11 @@ class _Best:
             first_neighbour: the block's first neighbour.
         """
         items = slice(first, first + sim_BC.shape[1 - axis])
-        floor = self.similarity_NK[items, -1].astype(sim_BC.dtype)
+        floor = (self.similarity_NK[items, -1] - self.slack_N[items]).astype(sim_BC.dtype)
         passing_BC = sim_BC > np.expand_dims(floor, axis)
         if np.count_nonzero(passing_BC) > CROWD * self.k * len(floor):
-            passing_BC &= sim_BC >= np.expand_dims(_sampled_floor(sim_BC, axis, self.k), axis)
+            sampled = _sampled_floor(sim_BC, axis, self.k) - self.slack_N[items]
+            passing_BC &= sim_BC >= np.expand_dims(sampled.astype(sim_BC.dtype), axis)
         hits = np.flatnonzero(passing_BC)
         if len(hits):
             places = np.divmod(hits, sim_BC.shape[1])
@@ -212,11 +220,30 @@ class _Best:
         group = np.concatenate([np.repeat(np.arange(len(touched)), self.k), group])
         neighbour = np.concatenate([self.index_NK[touched].ravel(), neighbour])
         similarity = np.concatenate([self.similarity_NK[touched].ravel(), similarity])
+        self._settle_ties(touched[group], neighbour, similarity)
         order = np.lexsort((neighbour, -similarity, group))
         sizes = np.bincount(group)
         kept_GK = order[(np.cumsum(sizes) - sizes)[:, None] + np.arange(self.k)]
         self.similarity_NK[touched] = similarity[kept_GK]
         self.index_NK[touched] = neighbour[kept_GK]
+
+    def _settle_ties(self, item: Array, neighbour: Array, similarity: Array) -> None:
+        """Take similarities again, in place, that another one of the same item nearly equals."""
+        order = np.lexsort((-similarity, item))
+        known = np.isfinite(similarity[order])
+        both = (item[order][1:] == item[order][:-1]) & known[1:] & known[:-1]
+        gap = np.subtract(similarity[order][:-1], similarity[order][1:], where=both,
+                          out=np.full(len(both), np.inf))  # fmt: skip
+        near = gap <= self.slack_N[item[order][1:]]
+        tied = np.zeros(len(order), dtype=np.bool_)
+        tied[1:] |= near
+        tied[:-1] |= near
+        places = order[tied]
+        for start in range(0, len(places), COLUMNS):
+            some = places[start : start + COLUMNS]
+            left = self.item_ND[item[some]].astype(self.dtype, copy=False)
+            right = self.other_MD[neighbour[some]].astype(self.dtype, copy=False)
+            similarity[some] = np.einsum("nd,nd->n", left, right)
 
 
 def _sampled_floor(sim_BC: Array, axis: int, k: int) -> Array:
