@@ -34,6 +34,14 @@ def cell(results, task, lang):
     return next(c for c in results.cells if (c["task"], c["lang"]) == (task, lang))
 
 
+def test_results_print_as_one_short_line(whole):
+    text = repr(whole)
+    assert text.startswith(f"Results({str(whole.path)!r}, {len(whole.cells)} cells: ")
+    assert "pawsx 75.0" in text
+    assert "\n" not in text
+    assert len(text) < 400
+
+
 def test_all_nine_tasks_have_the_scores_counted_by_hand(whole):
     found = {
         task: {metric: whole.record["tasks"][task][metric] for metric in metrics}

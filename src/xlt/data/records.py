@@ -61,7 +61,7 @@ class Rows:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DataSet:
     """One task, language and split, read whole.
 
@@ -83,6 +83,10 @@ class DataSet:
     paths: tuple[Path, ...]
     sha256: str
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        labels = "labelled" if self.labelled else "no labels"
+        return f"DataSet({self.task} {self.split} {self.lang}, {len(self)} items, {labels})"
 
     def __len__(self) -> int:
         """Number of examples; of foreign sentences for retrieval."""

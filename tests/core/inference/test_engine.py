@@ -101,7 +101,7 @@ def test_ticks_add_up_to_the_items(engines, kind):
 def test_steps_give_the_bits_of_predict_for_rows_of_several_requests(engines, kind):
     engine = engines[kind]
     requests = [make_items(kind, np.random.default_rng(seed), 5) for seed in (1, 2, 3)]
-    rows = [engine.encode(items) for items in requests]
+    rows = [engine.encode_rows(items) for items in requests]
     outputs = iter(engine.run([row for mine in rows for row in mine]))
     for items, mine in zip(requests, rows, strict=True):
         found = engine.decode(items, mine, [next(outputs) for _ in mine])
@@ -148,14 +148,14 @@ def test_choices_may_differ_in_number(engines):
 
 def test_every_word_gets_a_tag(engines):
     items = make_items("tag", np.random.default_rng(9), 40)
-    assert any(len(engines["tag"].encode([item])) > 1 for item in items)
+    assert any(len(engines["tag"].encode_rows([item])) > 1 for item in items)
     for item, found in zip(items, engines["tag"].predict(items), strict=True):
         assert len(found.tags) == len(found.scores) == len(item.words)
 
 
 def test_answers_are_slices_of_their_context(engines):
     items = make_items("span", np.random.default_rng(9), 30)
-    assert any(len(engines["span"].encode([item])) > 1 for item in items)
+    assert any(len(engines["span"].encode_rows([item])) > 1 for item in items)
     for item, found in zip(items, engines["span"].predict(items), strict=True):
         for span in (found, *found.n_best):
             assert item.context[span.start : span.end] == span.text == span.text.strip()
@@ -193,7 +193,7 @@ def test_token_vectors_are_pooled_as_the_bundle_says(make_bundle, bundles, pooli
     texts = ["the cat sat on the mat", "dog", "a 猫"]
     vectors = engine.embed(texts)
     for text, vector in zip(texts, vectors, strict=True):
-        (row,) = engine.encode([text])
+        (row,) = engine.encode_rows([text])
         feeds = {"input_ids": row.ids[None], "attention_mask": np.ones((1, row.width))}
         (hidden,) = engine.session.run(feeds, ["last_hidden_state"])
         pooled = {"mean": hidden[0].mean(axis=0), "cls": hidden[0][0], "last": hidden[0][-1]}
@@ -209,7 +209,7 @@ def test_an_engine_for_tokens_gives_the_hidden_states_that_are_pooled(make_bundl
     found = replace(engine.for_tokens(), batch_tokens=90).predict(texts)
     for text, hidden_LD in zip(texts, found, strict=True):
         assert hidden_LD.dtype == np.float32
-        assert len(hidden_LD) == engine.encode([text])[0].width
+        assert len(hidden_LD) == engine.encode_rows([text])[0].width
         (alone,) = engine.for_tokens().predict([text])
         assert alone.tobytes() == hidden_LD.tobytes()
     pooled = make_bundle("embed", outputs=["last_hidden_state"], pooling="last")
@@ -275,7 +275,7 @@ def test_labels_that_do_not_fit_the_graph_are_refused(make_bundle):
 def test_null_answers_come_with_their_score(make_bundle):
     engine = Engine.open(make_bundle("span", task={"null_answer": True}), threads=1)
     items = make_items("span", np.random.default_rng(4), 40)
-    rows = engine.encode(items)
+    rows = engine.encode_rows(items)
     lowest = {}
     for row, output in zip(rows, engine.run(rows), strict=True):
         score = float(output["start_logits"][0]) + float(output["end_logits"][0])

@@ -140,7 +140,7 @@ def test_truncate_left_keeps_the_end_and_error_refuses(server, engines):
 
 def test_usage_counts_the_tokens_that_were_computed(server, engines):
     texts = ["the cat", LONG]
-    rows = engines["encoder"].encode(texts)
+    rows = engines["encoder"].encode_rows(texts)
     usage = server.post("/v1/similarity", {"sources": texts})["usage"]
     assert usage == {"prompt_tokens": rows[0].width + 512, "total_tokens": rows[0].width + 512}
 

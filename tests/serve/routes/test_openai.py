@@ -26,7 +26,9 @@ def test_base64_and_floats_are_the_engine_s_bits_in_order(client, engines):
     assert np.array_equal(vectors(default), expected)
     assert np.array_equal(vectors(floats), expected)
     assert [entry.index for entry in default.data] == [0, 1, 2, 3]
-    assert default.usage.prompt_tokens == sum(row.width for row in engines["encoder"].encode(TEXTS))
+    assert default.usage.prompt_tokens == sum(
+        row.width for row in engines["encoder"].encode_rows(TEXTS)
+    )
 
 
 def test_base64_on_the_wire_is_little_endian_float32(server, engines):

@@ -41,7 +41,7 @@ def test_embed_all_is_the_last_hidden_state_of_every_token(server, engines):
     answer = server.post("/embed_all", {"inputs": TEXTS})
     for text, vectors, pooled in zip(TEXTS, answer, engine.embed(TEXTS), strict=True):
         found = np.array(vectors, np.float32)
-        (row,) = engine.encode([text])
+        (row,) = engine.encode_rows([text])
         feeds = {"input_ids": row.ids[None], "attention_mask": np.ones_like(row.ids[None])}
         (hidden,) = engine.session.run(feeds, ["last_hidden_state"])
         assert found.shape == (row.width, hidden.shape[2])  # special tokens are there
@@ -167,7 +167,7 @@ def test_two_strings_are_one_pair_and_lists_are_a_batch(server, engines):
 def test_raw_scores_are_logits(server, engines):
     answer = server.post("/predict", {"inputs": "the cat", "raw_scores": True})
     engine = engines["xnli"]
-    (output,) = engine.run(engine.encode([Pair(id="", text_a="the cat")]))
+    (output,) = engine.run(engine.encode_rows([Pair(id="", text_a="the cat")]))
     logits = dict(zip(engine.task.labels, output["logits"].tolist(), strict=True))
     assert {entry["label"]: entry["score"] for entry in answer} == logits
     scores = [entry["score"] for entry in answer]

@@ -29,7 +29,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Bundle:
     """An opened bundle, checked against its manifest.
 
@@ -92,6 +92,12 @@ class Bundle:
             onnx_path=folder / variant["file"],
             key=sha256_json(identity),
             manifest=manifest,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Bundle({str(self.path)!r}, task={self.task.name!r}, kind={self.task.kind!r}, "
+            f"precision={self.precision!r})"
         )
 
     @property

@@ -43,6 +43,10 @@ class Run:
         self.record = record
         self._lock = lock
 
+    def __repr__(self) -> str:
+        trained = ", ".join(self.record.get("targets", {})) or "none"
+        return f"Run({str(self.path)!r}, {self.record.get('status')}, targets: {trained})"
+
     @classmethod
     def create(cls, path: Path, config: Mapping[str, Any], *, force: bool, resume: bool) -> Run:
         """Begin a run, or continue an unfinished one.

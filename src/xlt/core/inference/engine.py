@@ -17,6 +17,7 @@ from xlt.core.encode.encoder import Encoder, Row, pad
 from xlt.core.errors import ModelError, UsageError
 from xlt.core.inference.batch import plan
 from xlt.core.inference.decode import Outputs, Prediction, Vector, check_finite, decode, unit_vector
+from xlt.core.inference.plain import Plain, examples_of
 from xlt.core.inference.session import Session
 from xlt.core.show.terminal import Tick
 from xlt.core.tasks.examples import Example
@@ -28,7 +29,7 @@ TOKEN_VECTORS = ("last_hidden_state", "token_embeddings")  # optimum's names
 BATCH_TOKENS = {"cpu": 512, "cuda": 16384}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Engine:
     """A bundle that is ready to predict.
 
@@ -115,23 +116,41 @@ class Engine:
             )
         return replace(self, outputs=(self.token_output,), per_token=True)
 
+    def __repr__(self) -> str:
+        return (
+            f"Engine({str(self.bundle.path)!r}, task={self.task.name!r}, kind={self.task.kind!r}, "
+            f"precision={self.bundle.precision!r}, device={self.session.device!r})"
+        )
+
     def predict(
-        self, items: Sequence[Example | str], *, tick: Tick | None = None
+        self, items: Sequence[Plain] | str, *, tick: Tick | None = None
     ) -> list[Prediction]:
         """Predictions in the order of the items.
 
         Args:
-            items: records of the task's kind (`xlt.core.tasks.examples`); strings for single texts.
+            items: strings, tuples, lists or dictionaries as `xlt.Client` takes them
+                (`xlt.core.inference.plain.FORMS`), or records of the task's kind
+                (`xlt.core.tasks.examples`). One string alone is one item.
             tick: called with the number of items just finished.
 
         Raises:
             DataError: an item is of the wrong type or not valid Unicode; nothing is computed.
             ModelError: the model fails, or an output is not finite.
         """
+        examples = examples_of(self.task.kind, items)
         if self.task.kind == "embed" and not self.per_token:
-            return list(self.embed(items, tick=tick))
-        rows = self.encode(items)
-        return self.decode(items, rows, self.run(rows, tick=tick))
+            return list(self.embed(examples, tick=tick))
+        rows = self.encode_rows(examples)
+        return self.decode(examples, rows, self.run(rows, tick=tick))
+
+    def encode(self, texts: Sequence[str] | str, *, tick: Tick | None = None) -> Vector:
+        """Sentence vectors (N, D) as of `embed`; one string alone is one text.
+
+        Raises:
+            DataError: a text is not valid Unicode.
+            ModelError: the bundle makes no embeddings, or an output is not finite.
+        """
+        return self.embed([texts] if isinstance(texts, str) else texts, tick=tick)
 
     def embed(self, texts: Sequence[Example | str], *, tick: Tick | None = None) -> Vector:
         """Sentence vectors of length 1, float32 (N, D); each distinct text is computed once.
@@ -153,7 +172,7 @@ class Engine:
                 f"{self.bundle.path}: a {self.task.name} model makes no sentence embeddings",
                 "use the `encoder` bundle of the run",
             )
-        rows = self.encode(texts)
+        rows = self.encode_rows(texts)
         first: dict[bytes, int] = {}
         same_as = [first.setdefault(row.ids.tobytes(), i) for i, row in enumerate(rows)]
         if tick is not None and rows:
@@ -168,7 +187,7 @@ class Engine:
             return np.zeros((0, 0), np.float32)
         return np.stack([vectors[i] for i in same_as])
 
-    def encode(self, items: Sequence[Example | str]) -> list[Row]:
+    def encode_rows(self, items: Sequence[Example | str]) -> list[Row]:
         """Rows of the items; see `Encoder.encode`."""
         return self.encoder.encode(self.task.kind, items)
 
@@ -176,7 +195,7 @@ class Engine:
         """Raw outputs of each row, in the order of the rows, computed in sorted batches.
 
         Args:
-            rows: what `encode` made, of one or several lists of items.
+            rows: what `encode_rows` made, of one or several lists of items.
             tick: called with the number of items just finished; the rows must then be those of
                 one list of items.
         """

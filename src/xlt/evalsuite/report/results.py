@@ -30,7 +30,7 @@ class Failure:
         return f"{self.task}/{self.lang}: {self.error}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Results:
     """What an evaluation found.
 
@@ -63,6 +63,12 @@ class Results:
                 "run `xlt eval` again",
             )
         return cls(path=path, record=record)
+
+    def __repr__(self) -> str:
+        means = {task: self.score(task) for task in self.tasks}
+        shown = ", ".join(f"{t} {'-' if s is None else f'{s:.1f}'}" for t, s in means.items())
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        return f"Results({str(self.path)!r}, {len(self.cells)} cells{failed}: {shown or 'none'})"
 
     @property
     def cells(self) -> Sequence[Mapping[str, Any]]:

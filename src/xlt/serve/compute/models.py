@@ -102,7 +102,7 @@ class Served:
     ) -> Callable[[], Sequence[Row]]:
         """What makes the rows of items, cutting long texts at the side asked for."""
         if truncate in (None, "error"):
-            return lambda: self.engine.encode(items)
+            return lambda: self.engine.encode_rows(items)
         encoder = replace(self.engine.encoder, keep_left=truncate == "right")
         return lambda: encoder.encode(self.kind, items)
 
@@ -146,7 +146,7 @@ class Models:
                 threads=loading.threads,
             )
             example = probe(engine.task.kind, n_choices=engine.task.n_choices or 2)
-            vitals = Vitals(source.name, engine.encode([example])[0])
+            vitals = Vitals(source.name, engine.encode_rows([example])[0])
             served = Served(source, engine, self.device_lock, vitals)
             if loading.batch_tokens is not None:
                 served.pace = Pace(budget=loading.batch_tokens)

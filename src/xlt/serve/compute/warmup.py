@@ -57,7 +57,7 @@ def tune(model: Served, batch_tokens: int | None) -> Pace:
         Its best speed, and the budget.
     """
     item = probe(model.kind, n_choices=model.bundle.task.n_choices or 2)
-    row = model.engine.encode([item])[0]
+    row = model.engine.encode_rows([item])[0]
     cost = int(row.ids.size)
     model.run([row])  # the first run allocates; it is not timed
     usual = CPU_TOKENS if model.engine.session.device == "cpu" else GPU_TOKENS

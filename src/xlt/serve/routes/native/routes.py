@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from xlt.core.encode.words import split_words
 from xlt.core.retrieval import mining
 from xlt.core.tasks.examples import Choice, Pair, Question, Tagged
 from xlt.serve.compute.vitals import RowFault
@@ -19,7 +20,6 @@ from xlt.serve.request.call import Call, Result, fault_fields
 from xlt.serve.request.entities import entities_of
 from xlt.serve.request.schemas import decode, decoder
 from xlt.serve.request.vectors import check_count, cosines, fragment, stacked
-from xlt.serve.request.words import split_words
 from xlt.serve.routes.native import types as schemas
 from xlt.serve.routes.table import Operation
 
