@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from xlt.core.files import write_json
-from xlt.export.checkpoint.reading import DEPTH_KEYS
 from xlt.export.checkpoint.weights import write_tokenizer
 from xlt.export.plan import Job
 
 __all__ = ["write_model_files", "write_sentence_files"]
 
-# Per-block lists of config.json, cut with the blocks.
-BLOCK_LISTS = ("layer_types",)
 POOLING_FLAGS = {
     "mean": "pooling_mode_mean_tokens",
     "cls": "pooling_mode_cls_token",
@@ -47,12 +44,9 @@ def bundle_config(job: Job, architecture: str) -> dict[str, Any]:
     }
     config["architectures"] = [architecture]
     if job.layer is not None:
-        for key in DEPTH_KEYS:
-            if key in config:
-                config[key] = job.layer
-        for key in BLOCK_LISTS:
-            if key in config:
-                config[key] = config[key][: job.layer]
+        family = job.checkpoint.family
+        config |= {key: job.layer for key in family.depth if key in config}
+        config |= {key: config[key][: job.layer] for key in family.per_block if key in config}
     if job.task.kind in {"pair", "tag"}:
         config["id2label"] = {str(index): label for index, label in enumerate(job.task.labels)}
         config["label2id"] = {label: index for index, label in enumerate(job.task.labels)}
@@ -71,7 +65,8 @@ def write_sentence_files(job: Job, folder: Path, *, max_length: int) -> None:
         folder / "sentence_bert_config.json",
         {"max_seq_length": max_length, "do_lower_case": False},
     )
-    config = job.checkpoint.config
-    width = config.get("hidden_size") or config.get("dim")  # DistilBERT calls it dim
     flags = {flag: pooling == job.pooling for pooling, flag in POOLING_FLAGS.items()}
-    write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": width, **flags})
+    write_json(
+        folder / "1_Pooling" / "config.json",
+        {"word_embedding_dimension": job.checkpoint.width, **flags},
+    )

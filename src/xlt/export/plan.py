@@ -19,9 +19,6 @@ __all__ = ["PRECISIONS", "Job", "Settings", "find_model", "plan"]
 
 PRECISIONS = ("fp32",)
 POOLINGS = ("mean", "cls", "last")
-# hidden_states[K] that XTREME takes: XLM-R Large 14 of 24, mBERT 8 of 12 (its indices 13 and 7
-# count blocks from 0).
-XTREME_LAYER = {24: 14, 12: 8}
 # What run.json calls the collections that tokenizers and pretraining read.
 PLAIN_TEXT = {"text", "parallel"}
 # Fields of a run's target that the bundle names elsewhere; the rest is how it was trained.
@@ -262,14 +259,14 @@ def _layer(wanted: str | None, checkpoint: Checkpoint) -> int:
     if wanted == "last" or (wanted is None and checkpoint.sentence):
         return depth
     if wanted is None:
-        return XTREME_LAYER.get(depth, depth)
+        return checkpoint.family.retrieval_layer.get(depth, depth)
     layer = int(wanted)
     if not 0 <= layer <= depth:
         raise UsageError(
             f"--layer {layer}: {checkpoint.source} has blocks 1..{depth}",
             "K counts hidden_states[K]; `last` is the last block, 0 the embeddings alone",
         )
-    if layer == 0 and checkpoint.model_type.startswith("deberta"):
+    if layer == 0 and not checkpoint.family.runs_without_blocks:
         raise UsageError(
             f"--layer 0: {checkpoint.model_type} cannot run without a block", "take 1 or more"
         )

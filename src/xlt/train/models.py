@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+from xlt.core.encode.families import family_of
 from xlt.core.errors import ModelError
 from xlt.core.files import atomic_folder
 from xlt.core.tasks.table import KINDS, Task
@@ -68,8 +69,9 @@ def load_encoder(source: str | Path) -> Any:
             "--model takes a hub id, a folder with config.json and weights, or a run",
         ) from error
     missing = sorted(report["missing_keys"])
-    if missing and all(name.startswith("pooler.") for name in missing):
-        encoder.pooler = None
+    pooler = family_of(encoder.config.model_type).pooler
+    if missing and all(name.startswith(f"{pooler}.") for name in missing):
+        setattr(encoder, pooler, None)
     elif missing:
         raise ModelError(
             f"{str(source)!r} lacks weights: {', '.join(missing[:3])} ({len(missing)} in all)",
@@ -97,8 +99,10 @@ def fresh_head(folder: Path, task: Task, seed: int, dropout: float | None = None
         config.label2id = {label: index for index, label in enumerate(task.labels)}
     elif task.kind == "span":
         config.num_labels = 2
+    family = family_of(config.model_type)
     if dropout is not None:
-        config.hidden_dropout_prob = dropout
+        for name in family.dropout:
+            setattr(config, name, dropout)
     torch.manual_seed(seed)
     try:
         with quiet():
@@ -111,7 +115,8 @@ def fresh_head(folder: Path, task: Task, seed: int, dropout: float | None = None
     encoder = load_encoder(folder)
     own = model.base_model.state_dict()
     given = encoder.state_dict()
-    lacking = [name for name in own if name not in given and not name.startswith("pooler.")]
+    pooler = f"{family.pooler}."
+    lacking = [name for name in own if name not in given and not name.startswith(pooler)]
     if lacking:
         raise ModelError(f"{folder} lacks weights of the encoder: {lacking[:3]}", "train it again")
     model.base_model.load_state_dict({n: t for n, t in given.items() if n in own}, strict=False)

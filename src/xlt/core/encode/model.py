@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from xlt.core.encode.families import family_of
 from xlt.core.encode.rows import Layout
 from xlt.core.errors import ModelError
 from xlt.core.files import read_json
@@ -21,28 +22,16 @@ __all__ = ["layout_of", "settings", "special_id", "special_ids", "usable_length"
 DEFAULT_LENGTH = 512  # when neither the model nor the tokenizer names a limit
 UNLIMITED = 1_000_000  # transformers writes 1e30 for "no limit"
 
-# Positions of these models start after the padding id, so that some are never used.
-POSITIONS_AFTER_PAD = frozenset(
-    "camembert data2vec-text ibert lilt longformer luke mluke mpnet roberta roberta-prelayernorm "
-    "xlm-roberta xlm-roberta-xl xmod".split()
-)
-
 
 def usable_length(config: dict[str, Any], names: dict[str, Any]) -> int:
     """Most tokens a model can take, special tokens included.
 
     Args:
-        config: of config.json. RoBERTa's family counts positions from the padding id on, so that
-            514 positions hold 512 tokens.
+        config: of config.json; which positions are usable, the model's family says.
         names: of tokenizer_config.json; its `model_max_length` bounds too, when it is a limit.
     """
-    limits = []
-    positions = config.get("max_position_embeddings")
-    if isinstance(positions, int) and positions > 0:
-        if config.get("model_type") in POSITIONS_AFTER_PAD:
-            pad_id = config.get("pad_token_id")
-            positions -= (1 if pad_id is None else int(pad_id)) + 1
-        limits.append(positions)
+    positions = family_of(config.get("model_type")).most_positions(config)
+    limits = [] if positions is None else [positions]
     stated = names.get("model_max_length")
     if isinstance(stated, int | float) and 0 < stated < UNLIMITED:
         limits.append(int(stated))
@@ -79,6 +68,8 @@ def special_ids(tokenizer: Any, layouts: Iterable[Layout]) -> frozenset[int]:
 
 def uses_types(config: dict[str, Any], names: dict[str, Any]) -> bool:
     """Whether the model tells first and second text apart by token types."""
+    if not family_of(config.get("model_type")).token_types:
+        return False
     stated = names.get("model_input_names")
     if isinstance(stated, list):
         return "token_type_ids" in stated

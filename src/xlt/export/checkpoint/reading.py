@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xlt.core.encode.families import Family, family_of
 from xlt.core.errors import ModelError
 from xlt.core.extras import needs
 from xlt.core.files import read_json, sha256_file, sha256_json
@@ -27,8 +28,6 @@ HEADS = {
     "ForPreTraining": "embed",
     "Model": "embed",
 }
-DEPTH_KEYS = ("num_hidden_layers", "n_layers", "num_layers")
-WIDTH_KEYS = ("hidden_size", "dim", "d_model")
 WEIGHTS = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -95,13 +94,18 @@ class Checkpoint:
         return str(self.config["model_type"])
 
     @property
+    def family(self) -> Family:
+        """What this architecture calls its parts, and what it allows."""
+        return family_of(self.model_type)
+
+    @property
     def width(self) -> int:
         """Numbers in a hidden state.
 
         Raises:
             ModelError: config.json does not say.
         """
-        return _number(self.path, self.config, WIDTH_KEYS, "how wide hidden states are")
+        return _number(self.path, self.config, self.family.width, "how wide hidden states are")
 
     @property
     def public_name(self) -> str:
@@ -160,7 +164,9 @@ def read_checkpoint(folder: Path, *, source: str = "") -> Checkpoint:
         architecture=architecture,
         kind=kind,
         labels=_labels(folder, config) if kind in {"pair", "tag"} else (),
-        depth=_number(folder, config, DEPTH_KEYS, "how many blocks there are"),
+        depth=_number(
+            folder, config, family_of(config["model_type"]).depth, "how many blocks there are"
+        ),
         sentence=sentence,
     )
 

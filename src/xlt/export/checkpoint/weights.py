@@ -46,7 +46,8 @@ def load_model(checkpoint: Checkpoint) -> nn.Module:
     finally:
         quiet.setLevel(level)
     # An encoder saved without its pooler is whole: the pooler is no part of the bundle.
-    missing = [key for key in seen["missing_keys"] if "pooler" not in key or _has_head(checkpoint)]
+    pooler = checkpoint.family.pooler
+    missing = [key for key in seen["missing_keys"] if pooler not in key or _has_head(checkpoint)]
     if missing or seen["mismatched_keys"]:
         wrong = sorted({*missing, *map(str, seen["mismatched_keys"])})
         raise ModelError(

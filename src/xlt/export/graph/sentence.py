@@ -6,15 +6,18 @@ hidden_states[K] (0 is the embedding output), as XTREME's layer choice does.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from xlt.core.encode.families import Family, family_of
 from xlt.core.errors import ModelError
 
 __all__ = ["SentenceEncoder", "cut_blocks", "pool"]
 
+# What the norm after the last block is called in families without a row of their own.
 FINAL_NORMS = ("final_norm", "final_layer_norm", "norm", "ln_f")
 TINY = 1e-12
 
@@ -43,11 +46,17 @@ def pool(hidden_BLD: Tensor, mask_BL: Tensor, pooling: str) -> Tensor:
 
 
 def blocks_of(encoder: nn.Module, depth: int) -> nn.ModuleList:
-    """The one list of transformer blocks in an encoder.
+    """The list of transformer blocks in an encoder, by its family's row or by its length.
 
     Raises:
         ModelError: no list of `depth` blocks, or more than one.
     """
+    path = _family(encoder).blocks
+    if path is not None:
+        with contextlib.suppress(AttributeError):  # another class of this family
+            blocks = encoder.get_submodule(path)
+            if isinstance(blocks, nn.ModuleList) and len(blocks) == depth:
+                return blocks
     found = [
         module
         for module in encoder.modules()
@@ -76,11 +85,26 @@ def cut_blocks(encoder: nn.Module, layer: int, depth: int) -> None:
     del blocks[layer:]
     config: Any = encoder.config
     config.num_hidden_layers = layer
-    for owner in encoder.modules():
-        if any(child is blocks for child in owner.children()):
-            for name in FINAL_NORMS:
-                if isinstance(getattr(owner, name, None), nn.Module):
-                    setattr(owner, name, nn.Identity())
+    for path in _final_norms(encoder, blocks):
+        owner, _, name = path.rpartition(".")
+        setattr(encoder.get_submodule(owner), name, nn.Identity())
+
+
+def _final_norms(encoder: nn.Module, blocks: nn.ModuleList) -> list[str]:
+    """Paths of the norms that follow the last block: the family's, or those beside the blocks."""
+    family = _family(encoder)
+    modules = dict(encoder.named_modules())
+    if family.blocks is not None:
+        norm = family.final_norm
+        return [norm] if norm is not None and norm in modules else []
+    owners = [path for path, module in modules.items() if blocks in module.children()]
+    paths = [f"{owner}.{name}" if owner else name for owner in owners for name in FINAL_NORMS]
+    return [path for path in paths if path in modules]
+
+
+def _family(encoder: nn.Module) -> Family:
+    config: Any = encoder.config
+    return family_of(config.model_type)
 
 
 class SentenceEncoder(nn.Module):

@@ -11,9 +11,10 @@ from typing import Any
 from xlt.core.errors import UsageError, did_you_mean
 from xlt.core.inference.device import DEVICES, parse_device
 
-__all__ = ["COMPACT", "OBJECTIVES", "TrainConfig"]
+__all__ = ["COMPACT", "COMPACT_FAMILY", "OBJECTIVES", "TrainConfig"]
 
 COMPACT = "compact"
+COMPACT_FAMILY = "bert"
 OBJECTIVES = ("svd", "mlm", "tlm")
 PRECISIONS = ("fp32", "bf16")
 # Flags that say how to run, not what comes out; --resume does not compare them.

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from xlt.core.encode.families import FAMILIES
 from xlt.core.tasks.table import Task
-from xlt.train.plan.config import TrainConfig
+from xlt.train.plan.config import COMPACT_FAMILY, TrainConfig
 
 __all__ = ["Hyper", "resolve"]
 
@@ -65,7 +66,7 @@ EPOCHS = {
     "anli+": 2, "mnli": 2, "qqp": 3, "squad": 3, "squad2": 3, "hellaswag": 7, "ccg": 15,
     "cosmosqa": 15, "csqa": 10,
 }  # fmt: skip
-EMBEDDINGS = ("embeddings.word_embeddings",)
+EMBEDDINGS = (FAMILIES[COMPACT_FAMILY].embeddings,)
 # The compact encoder after translation LM: its token embeddings are aligned between languages,
 # and stay so only while they are frozen.
 ALIGNED = {

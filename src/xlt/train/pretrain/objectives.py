@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from xlt.core.encode.families import family_of
 from xlt.train.loop.batches import IGNORE
 from xlt.train.loop.loop import Job, Micro
 from xlt.train.pretrain.compact import SPECIAL, Corpus
@@ -104,7 +105,8 @@ def start_bias(model: Any, tokens: Tokens) -> None:
     """Log unigram frequencies as output bias: the first plateau is skipped."""
     counts_V = tokens.counts() + 1.0
     with torch.no_grad():
-        model.cls.predictions.bias.copy_(torch.from_numpy(np.log(counts_V / counts_V.sum())))
+        bias_V = model.get_output_embeddings().bias
+        bias_V.copy_(torch.from_numpy(np.log(counts_V / counts_V.sum())))
 
 
 class Stream:
@@ -172,6 +174,7 @@ def pretraining_job(
         bf16: autocast.
         save_every: steps between checkpoints.
     """
+    family = family_of(model.config.model_type)
     streams: list[tuple[Stream, Callable[[Stream, int, int], Micro]]] = []
     if "mlm" in parts:
         rows = _rows(tokens.texts, derive(seed, "halves"))
@@ -193,7 +196,7 @@ def pretraining_job(
         warmup=WARMUP,
         weight_decay=DECAY,
         betas=BETAS,
-        slow={"word_embeddings": EMBEDDING_RATE} if "svd" in parts else {},
+        slow={family.embeddings: EMBEDDING_RATE} if "svd" in parts else {},
         seed=seed,
         bf16=bf16,
         save_every=save_every,
@@ -207,7 +210,10 @@ def masked_loss(model: nn.Module, micro: Micro) -> Tensor:
     targets_BL = torch.from_numpy(micro.targets).to(device)
     hidden_BLD = model.base_model(**feeds).last_hidden_state  # type: ignore[operator]
     chosen = targets_BL != IGNORE
-    logits_MV = model.cls(hidden_BLD[chosen])  # type: ignore[operator]
+    config: Any = model.config
+    logits_MV = hidden_BLD[chosen]
+    for name in family_of(config.model_type).mlm_head:
+        logits_MV = model.get_submodule(name)(logits_MV)
     return nn.functional.cross_entropy(logits_MV.float(), targets_BL[chosen], reduction="sum")
 
 
