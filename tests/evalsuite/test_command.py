@@ -79,7 +79,7 @@ def test_dry_run_tells_and_touches_nothing(xlt_eval, tmp_path):
         (["--use", "xquad"], "--use 'xquad' is not TASK=NAME", "--use xquad=tydiqa"),
         (["--min-score", "xnli=x"], "is not TASK=X", "--min-score xnli.sw=60"),
         (["--max-drop", "1"], "--max-drop needs --against", "name the results"),
-        (["--split", "dev", "--submission", "sub"], "needs --split test", "choose a new folder"),
+        (["--split", "dev", "--submission", "sub"], "needs --split test", "leave out --split"),
         (["--split", "train"], "Invalid value", "--help"),
         (["--tasks", "mnli"], "no bundle answers mnli", "--use mnli=xnli"),
     ],
@@ -199,3 +199,12 @@ def test_evaluating_needs_neither_torch_nor_transformers(bundles, root, tmp_path
         (blocked / f"{name}.py").write_text("raise RuntimeError('must not be imported')\n")
     done = run_xlt("eval", bundles, "--data", root, env={"PYTHONPATH": str(blocked)})
     assert done.returncode == 0, done.stderr
+
+
+def test_the_configuration_has_exactly_the_flags():
+    from xlt.evalsuite import EvalConfig
+    from xlt.evalsuite.command import evaluate
+
+    about_output = {"as_json", "dry_run", "help"}
+    flags = {option.name for option in evaluate.params} - about_output
+    assert flags == set(EvalConfig.__dataclass_fields__)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from xlt.core.errors import DataError, ModelError, UsageError
-from xlt.evalsuite import evaluate
+from xlt.core.errors import CheckFailed, DataError, ModelError, UsageError
+from xlt.evalsuite import EvalConfig, evaluate
 from xlt.evalsuite.report.results import Results
 
 THIRD = 100 / 3
@@ -332,3 +332,26 @@ def test_how_many_items_are_given_at_once_changes_no_prediction(
     monkeypatch.setattr("xlt.evalsuite.compute.predict.QUESTIONS_AT_ONCE", 1)
     results = evaluate(bundles, root, out=tmp_path / "r")
     assert results.record == whole.record
+
+
+def test_a_configuration_and_a_keyword_call_are_the_same(bundles, root, tmp_path):
+    config = EvalConfig(models=(bundles,), data=root, tasks="xnli", langs="en,sw",
+                        out=tmp_path / "one")  # fmt: skip
+    one = evaluate(config)
+    two = evaluate(str(bundles), root, ["xnli"], "en,sw", out=str(tmp_path / "two"))
+    assert one.record == two.record
+    with pytest.raises(UsageError, match="whole configuration"):
+        evaluate(config, langs="de")
+    with pytest.raises(UsageError, match="no argument devise"):
+        evaluate(bundles, root, devise="cpu")
+
+
+def test_the_mistakes_of_a_configuration_are_told_at_once(bundles, root, tmp_path):
+    with pytest.raises(UsageError, match=r"split 'train'.*needs --split test.*needs --against"):
+        evaluate(bundles, root, split="train", submission=tmp_path / "s", max_drop=1.0)
+
+
+def test_a_gate_of_the_configuration_is_checked_from_python_too(bundles, root, tmp_path):
+    with pytest.raises(CheckFailed, match=r"xnli\.sw is 50, below 60"):
+        evaluate(bundles, root, "xnli", out=tmp_path / "r", min_score="xnli.sw=60")
+    assert Results.open(tmp_path / "r").score("xnli", "sw") == 50

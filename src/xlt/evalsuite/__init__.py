@@ -1,81 +1,101 @@
-"""XTREME evaluation on onnxruntime; never imports torch or transformers."""
+"""XTREME evaluation on onnxruntime: `evaluate(EvalConfig(...))` is what `xlt eval` runs.
+
+May import `core`, `data`, `cli`; never torch or transformers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from xlt.core.errors import UsageError
+from xlt.evalsuite.plan.config import EvalConfig
 
 if TYPE_CHECKING:
     from xlt.evalsuite.report.results import Results
 
-__all__ = ["evaluate"]
+__all__ = ["EvalConfig", "evaluate"]
 
 
 def evaluate(
-    models: str | Path | Sequence[str | Path] = (),
+    models: EvalConfig | str | Path | Sequence[str | Path] = (),
     data: str | Path | None = None,
     tasks: str | Sequence[str] = "all",
     langs: str = "all",
-    *,
-    split: str = "test",
-    precision: str = "fp32",
-    use: Mapping[str, str] | None = None,
-    task_files: Sequence[str | Path] = (),
-    out: str | Path | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    batch_tokens: int | None = None,
-    both_directions: bool = False,
-    force: bool = False,
+    **flags: Any,
 ) -> Results:
-    """Evaluate bundles, as `xlt eval` does; finished cells in `out` are kept.
+    """Evaluate bundles, as `xlt eval` does; finished cells in the results folder are kept.
+
+    `evaluate(EvalConfig(...))` and `evaluate(models, data, tasks, langs, split="dev", ...)` are
+    the same call.
 
     Args:
-        models: bundles, folders of bundles, or runs; none: ./xlt-run.
+        models: a whole configuration; or bundles, folders of bundles, or runs; none: ./xlt-run.
         data: data root; None: the one that the run was trained on.
         tasks: names, a comma list, or "all" that the bundles answer.
         langs: a value of `--langs`.
-        split: test or dev.
-        precision: fp32, fp16 or int8; every bundle must have it.
-        use: task -> name or folder of the bundle that answers it.
-        task_files: YAML files of further tasks.
-        out: results folder; None: RUN/results, or ./xlt-results without a run.
-        device: auto, cpu, cuda[:i].
-        threads: CPU threads; None: the cores this process may use.
-        batch_tokens: padded tokens a batch; None: what suits the device. Never changes a score.
-        both_directions: Tatoeba also with the foreign sentences as queries.
-        force: redo cells that could be kept.
+        **flags: the other fields of `EvalConfig`; paths may be strings.
 
     Returns:
         The results; failed cells are listed in `failures`, not raised.
 
     Raises:
-        UsageError: unknown names, a task without exactly one bundle.
+        UsageError: unknown names, a task without exactly one bundle, mistakes in the flags.
         DataError: no data for a named task, or every cell's data are damaged.
         ModelError: a model is missing or damaged, or the device is not there.
+        CheckFailed: a gate of the configuration (`min_score`, `max_drop`) does not hold; the
+            results are written.
     """
-    from xlt.evalsuite.compute.engines import Options
-    from xlt.evalsuite.plan.plan import default_out, make_plan
-    from xlt.evalsuite.run import run_plan
+    if isinstance(models, EvalConfig):
+        if data is not None or tasks != "all" or langs != "all" or flags:
+            raise UsageError(
+                "an EvalConfig is the whole configuration; other arguments beside it are not used",
+                "put them into the EvalConfig (dataclasses.replace)",
+            )
+        config = models
+    else:
+        config = _configured(models, data, tasks, langs, flags)
+    from xlt.evalsuite.plan.plan import make_plan
+    from xlt.evalsuite.report.checks import check_gates
+    from xlt.evalsuite.run import check_before, run_plan
 
-    given = [models] if isinstance(models, str | Path) else models
-    paths = [Path(model) for model in given]
-    plan = make_plan(
-        paths,
-        Path(data) if data is not None else None,
-        tasks,
-        langs,
-        split=split,
-        precision=precision,
-        use=use or {},
-        task_files=[Path(file) for file in task_files],
+    plan = make_plan(config)
+    against = check_before(plan)
+    results = run_plan(plan)
+    check_gates(plan, results, against)
+    return results
+
+
+def _configured(
+    models: str | Path | Sequence[str | Path],
+    data: str | Path | None,
+    tasks: str | Sequence[str],
+    langs: str,
+    flags: Mapping[str, Any],
+) -> EvalConfig:
+    """The configuration of a keyword call.
+
+    Raises:
+        UsageError: unknown keywords.
+    """
+    unknown = sorted(flags.keys() - EvalConfig.__dataclass_fields__.keys())
+    if unknown:
+        raise UsageError(
+            f"evaluate has no argument {', '.join(unknown)}",
+            "known: " + " ".join(EvalConfig.__dataclass_fields__),
+        )
+    given = dict(flags)
+    for name in ("out", "submission", "against"):
+        if given.get(name) is not None:
+            given[name] = Path(given[name])
+    for name, value in (("models", models), ("task_files", given.pop("task_files", ()))):
+        given[name] = tuple(map(Path, [value] if isinstance(value, str | Path) else value))
+    floors = given.pop("min_score", ())
+    return EvalConfig(
+        **{**given, "use": given.get("use") or {}},
+        data=None if data is None else Path(data),
+        tasks=tasks if isinstance(tasks, str) else ",".join(tasks),
+        langs=langs,
+        min_score=(floors,) if isinstance(floors, str) else tuple(floors),
     )
-    options = Options(
-        device=device,
-        threads=threads,
-        batch_tokens=batch_tokens,
-        both_directions=both_directions,
-        force=force,
-    )
-    return run_plan(plan, Path(out) if out is not None else default_out(paths), options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -74,93 +75,39 @@ __all__ = ["evaluate"]
 @json_option
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 @force_option
-def evaluate(
-    models: tuple[Path, ...],
-    tasks: str,
-    langs: str,
-    split: str,
-    precision: str,
-    use: tuple[str, ...],
-    task_files: tuple[Path, ...],
-    batch_tokens: int | None,
-    both_directions: bool,
-    data: Path | None,
-    out: Path | None,
-    submission: Path | None,
-    min_score: tuple[str, ...],
-    against: Path | None,
-    max_drop: float | None,
-    device: str,
-    threads: int | None,
-    as_json: bool,
-    dry_run: bool,
-    force: bool,
-) -> None:
+def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -> None:
     """Evaluate bundles on XTREME's tasks in every language.
 
     MODEL is a bundle, a folder of bundles or a run; default ./xlt-run. Finished cells (one task
     in one language) are kept in the results folder and reused as long as nothing they depend on
     has changed, so an interrupted call just goes on.
     """
-    from xlt.core.errors import CheckFailed, PartlyDone, UsageError
-    from xlt.core.show.terminal import note
-    from xlt.evalsuite.compute.engines import Options
+    from xlt.core.errors import PartlyDone
     from xlt.evalsuite.plan.choose import parse_use
-    from xlt.evalsuite.plan.plan import default_out, make_plan
-    from xlt.evalsuite.report.checks import failed_drops, failed_floors, parse_floors
-    from xlt.evalsuite.report.results import Results
-    from xlt.evalsuite.report.submission import check_target, write_submission
+    from xlt.evalsuite.plan.config import EvalConfig
+    from xlt.evalsuite.plan.plan import make_plan
+    from xlt.evalsuite.report.checks import check_gates
     from xlt.evalsuite.report.tables import render, render_comparison, render_plan
-    from xlt.evalsuite.run import preview, run_plan
+    from xlt.evalsuite.run import check_before, preview, run_plan
 
-    if max_drop is not None and against is None:
-        raise UsageError("--max-drop needs --against RES", "name the results to compare with")
-    other = Results.open(against) if against else None
-    if submission:
-        check_target(submission, split)
-    plan = make_plan(
-        models,
-        data,
-        tasks,
-        langs,
-        split=split,
-        precision=precision,
-        use=parse_use(use),
-        task_files=task_files,
-    )
-    floors = parse_floors(min_score, plan.langs)
-    out = out or default_out(models)
-    options = Options(
-        device=device,
-        threads=threads,
-        batch_tokens=batch_tokens,
-        both_directions=both_directions,
-        force=force,
-    )
+    config = EvalConfig(use=parse_use(use), **flags)
+    plan = make_plan(config)
+    against = check_before(plan)
     if dry_run:
-        states = preview(plan, out, options)
+        states = preview(plan)
         click.echo(json.dumps(states, indent=1) if as_json else render_plan(plan, states))
         return
-    results = run_plan(plan, out, options)
+    results = run_plan(plan)
     if as_json:
-        click.echo((out / "results.json").read_text(encoding="utf-8"), nl=False)
+        click.echo((plan.out / "results.json").read_text(encoding="utf-8"), nl=False)
     else:
         click.echo(render(results, plan.official))
-        if other:
-            click.echo("\n" + render_comparison(results, other))
-    note(f"results: {out / 'results.json'}")
-    if submission:
-        for task, lacking in write_submission(results, submission).items():
-            note(f"submission: {task} lacks {' '.join(lacking)}")
-        note(f"submission: {submission}")
-    broken = failed_floors(results, floors)
-    if other and max_drop is not None:
-        broken += failed_drops(results, other, max_drop)
+        if against is not None:
+            click.echo("\n" + render_comparison(results, against))
     if results.failures:
         raise PartlyDone(
             f"{len(results.failures)} of {len(plan.cells)} cells failed: "
             + "; ".join(map(str, results.failures)),
             f"see {Path(results.failures[0].saved).parent}/; the same command redoes only these",
         )
-    if broken:
-        raise CheckFailed("; ".join(broken), f"all scores: {out / 'results.json'}")
+    check_gates(plan, results, against)

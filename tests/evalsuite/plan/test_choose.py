@@ -17,8 +17,8 @@ def only(opened, *names):
 
 
 def test_all_means_what_the_bundles_answer_in_the_benchmarks_order(opened):
-    duties = assign(only(opened, "encoder", "xquad", "xnli"), "all", {})
-    pairs = [(duty.task.name, duty.bundle.name) for duty in duties]
+    assignments = assign(only(opened, "encoder", "xquad", "xnli"), "all", {})
+    pairs = [(assignment.task.name, assignment.bundle.name) for assignment in assignments]
     assert pairs == [("xnli", "xnli"), ("xquad", "xquad"), ("mlqa", "xquad"),
                      ("bucc2018", "encoder"), ("tatoeba", "encoder")]  # fmt: skip
 
@@ -41,8 +41,8 @@ def test_two_bundles_for_one_task_need_use(opened, make, tmp_path):
     with pytest.raises(UsageError, match="2 bundles answer xnli: xnli mine") as caught:
         assign(both, "all", {})
     assert "--use xnli=xnli" in caught.value.hint
-    (duty,) = assign(both, "all", {"xnli": "mine"})
-    assert (duty.bundle.name, duty.borrowed) == ("mine", False)
+    (assignment,) = assign(both, "all", {"xnli": "mine"})
+    assert (assignment.bundle.name, assignment.overridden) == ("mine", False)
 
 
 def test_bundles_of_one_name_are_told_apart_by_folder(opened, make, tmp_path):
@@ -50,13 +50,16 @@ def test_bundles_of_one_name_are_told_apart_by_folder(opened, make, tmp_path):
     both = [*only(opened, "xnli"), second]
     with pytest.raises(UsageError, match="2 bundles have that name"):
         assign(both, "all", {"xnli": "xnli"})
-    (duty,) = assign(both, "all", {"xnli": str(tmp_path / "again")})
-    assert duty.bundle is second
+    (assignment,) = assign(both, "all", {"xnli": str(tmp_path / "again")})
+    assert assignment.bundle is second
 
 
 def test_use_adds_a_task_to_the_default_ones(opened):
-    duties = assign(only(opened, "tydiqa"), "all", {"xquad": "tydiqa"})
-    assert [(d.task.name, d.borrowed) for d in duties] == [("xquad", True), ("tydiqa", False)]
+    assignments = assign(only(opened, "tydiqa"), "all", {"xquad": "tydiqa"})
+    assert [(d.task.name, d.overridden) for d in assignments] == [
+        ("xquad", True),
+        ("tydiqa", False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,7 @@ def test_intermediate_models_are_not_targets(make, tmp_path):
     with pytest.raises(UsageError, match="answer no target task, only mnli"):
         assign([model], "all", {})
     assert assign([model], "mnli", {})[0].task.name == "mnli"
-    assert assign([model], "xnli", {"xnli": "mnli"})[0].borrowed
+    assert assign([model], "xnli", {"xnli": "mnli"})[0].overridden
 
 
 def test_use_is_read_from_repeated_and_comma_lists():

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from xlt.core.errors import UsageError
-from xlt.evalsuite.report.checks import failed_drops, failed_floors, parse_floors
+from xlt.evalsuite.plan.gates import parse_floors
+from xlt.evalsuite.report.checks import failed_drops, failed_floors
 from xlt.evalsuite.report.results import Results
 
 PLANNED = {"xnli": ["de", "en", "sw"], "udpos": ["de"]}

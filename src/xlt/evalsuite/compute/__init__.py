@@ -1,4 +1,4 @@
 """From a cell's inputs to its predictions and scores; kept when finished.
 
-May import `evalsuite.plan`.
+May import `core`, `data`, `evalsuite.plan`.
 """

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from xlt.core.artifacts.bundle import Bundle
 from xlt.core.inference.engine import Engine
 from xlt.core.inference.session import usable_cores
 from xlt.evalsuite.compute.vectors import TextVectors
+from xlt.evalsuite.plan.plan import Plan
 
-__all__ = ["Engines", "Options"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How to evaluate; only `both_directions` changes what is reported.
-
-    Attributes:
-        device: auto, cpu, cuda[:i].
-        threads: CPU threads; None for the cores this process may use.
-        batch_tokens: padded tokens a batch; None for what suits the device.
-        both_directions: Tatoeba also with the foreign sentences as queries.
-        force: redo cells that could be kept.
-    """
-
-    device: str = "auto"
-    threads: int | None = None
-    batch_tokens: int | None = None
-    both_directions: bool = False
-    force: bool = False
+__all__ = ["Engines"]
 
 
 class Engines:
     """Keeps the engine of one bundle open over all its tasks and languages."""
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
         self._bundle: Bundle | None = None
         self._engine: Engine | None = None
         self._vectors: TextVectors | None = None
@@ -52,9 +33,9 @@ class Engines:
             self._engine = Engine.open(
                 bundle,
                 precision=bundle.precision,
-                device=self.options.device,
-                threads=self.options.threads,
-                batch_tokens=self.options.batch_tokens,
+                device=self._plan.device,
+                threads=self._plan.threads,
+                batch_tokens=self._plan.batch_tokens,
             )
             self._bundle = bundle
         return self._engine
@@ -65,7 +46,7 @@ class Engines:
         assert self._engine is not None, "nothing was opened yet"
         return {
             "device": self._engine.session.device,
-            "threads": self.options.threads or usable_cores(),
+            "threads": self._plan.threads or usable_cores(),
             "batch_tokens": self._engine.batch_tokens,
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Callable, Sized
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,11 +13,24 @@ from xlt.core.errors import UsageError, XltError
 from xlt.core.files import write_atomic
 from xlt.core.show import terminal as show
 from xlt.evalsuite.plan.plan import Planned
-from xlt.evalsuite.report.results import Failure
 
-__all__ = ["Failures"]
+__all__ = ["Failure", "Failures"]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A cell that could not be evaluated; `saved` is the file with the traceback."""
+
+    task: str
+    lang: str
+    split: str
+    error: str
+    saved: str
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.lang}: {self.error}"
 
 
 class Failures:
@@ -44,7 +58,7 @@ class Failures:
             self._errors.append(error)
             self.found.append(
                 Failure(
-                    task=cell.duty.task.name,
+                    task=cell.task.name,
                     lang=cell.lang,
                     split=cell.split,
                     error=text,
@@ -61,8 +75,8 @@ class Failures:
         with contextlib.suppress(OSError):
             saved.parent.rmdir()
 
-    def raise_when_alone(self, done: Sized) -> None:
-        """When nothing was done and all errors are of one exit code, that is the error to show.
+    def raise_if_nothing_done(self, done: Sized) -> None:
+        """Raise the first error when no cell was done and all errors have one exit code.
 
         Raises:
             XltError: the first error.
@@ -72,7 +86,7 @@ class Failures:
             raise self._errors[0]
 
     def _saved(self, cell: Planned) -> Path:
-        return self._out / "failed" / f"{cell.duty.task.name}-{cell.split}-{cell.lang}.txt"
+        return self._out / "failed" / f"{cell.task.name}-{cell.split}-{cell.lang}.txt"
 
 
 def _one_line(error: Exception) -> str:

@@ -31,7 +31,7 @@ class Measured:
             seconds: reading, encoding, running, decoding and scoring together.
             setup: device, threads, batch budget.
         """
-        self._cells[f"{cell.duty.task.name}/{cell.split}-{cell.lang}"] = {
+        self._cells[f"{cell.task.name}/{cell.split}-{cell.lang}"] = {
             "seconds": seconds,
             "items_per_second": n / seconds if seconds else None,
             "host": platform.node(),

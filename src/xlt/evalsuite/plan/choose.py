@@ -10,16 +10,16 @@ from xlt.core.artifacts.bundle import Bundle
 from xlt.core.errors import UsageError, did_you_mean
 from xlt.core.tasks.table import TARGETS, TASKS, Task, get_task, parse_tasks
 
-__all__ = ["Duty", "assign", "parse_use"]
+__all__ = ["Assignment", "assign", "parse_use"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Duty:
-    """One task and the bundle that answers it; `borrowed` when only --use says that it may."""
+class Assignment:
+    """One task and the bundle that answers it; `overridden` when only --use says that it may."""
 
     task: Task
     bundle: Bundle
-    borrowed: bool = False
+    overridden: bool = False
 
 
 def parse_use(texts: Sequence[str]) -> dict[str, str]:
@@ -48,7 +48,7 @@ def assign(
     tasks: str | Sequence[str],
     use: Mapping[str, str],
     known: Mapping[str, Task] = TASKS,
-) -> list[Duty]:
+) -> list[Assignment]:
     """One bundle for each task that is asked, in the order of the benchmark.
 
     Args:
@@ -75,7 +75,7 @@ def assign(
             "name what you want with --tasks",
         )
     asked = parse_tasks(text, all_means=every, extra=dict(known))
-    duties, mistakes, hints = [], [], []
+    assignments, mistakes, hints = [], [], []
     for name in use.keys() - {task.name for task in asked}:
         get_task(name, dict(known))
         mistakes.append(f"--use names {name}, which --tasks does not")
@@ -87,10 +87,10 @@ def assign(
             if fault:
                 mistakes.append(fault)
             else:
-                borrowed = task.name not in chosen[0].answers
-                duties.append(_duty(task, chosen[0], borrowed))
+                overridden = task.name not in chosen[0].answers
+                assignments.append(_assignment(task, chosen[0], overridden))
         elif len(found) == 1:
-            duties.append(_duty(task, found[0], False))
+            assignments.append(_assignment(task, found[0], False))
         elif found:
             names = " ".join(_short(bundle, found) for bundle in found)
             mistakes.append(f"{len(found)} bundles answer {task.name}: {names}")
@@ -107,17 +107,17 @@ def assign(
             else f"the bundles are: {' '.join(bundle.name for bundle in bundles)}"
         )
         raise UsageError.all_of(mistakes, hint)
-    return duties
+    return assignments
 
 
 def _rank(name: str) -> tuple[int, str]:
     return (TARGETS.index(name), "") if name in TARGETS else (len(TARGETS), name)
 
 
-def _duty(task: Task, bundle: Bundle, borrowed: bool) -> Duty:
+def _assignment(task: Task, bundle: Bundle, overridden: bool) -> Assignment:
     """The bundle's own record of the task where it has one: its label set is resolved."""
     own = bundle.task if bundle.task.name == task.name else task
-    return Duty(task=own, bundle=bundle, borrowed=borrowed)
+    return Assignment(task=own, bundle=bundle, overridden=overridden)
 
 
 def _named(name: str, bundles: Sequence[Bundle]) -> list[Bundle]:

@@ -42,7 +42,7 @@ def find_inputs(root: DataRoot, cell: Planned) -> Inputs:
     Raises:
         DataError: the files have gone since the plan was made.
     """
-    task = cell.duty.task
+    task = cell.task
     files = root.find(task, cell.lang, cell.split)
     if files is None:
         raise DataError(

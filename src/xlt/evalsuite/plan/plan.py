@@ -1,4 +1,4 @@
-"""The plan of an evaluation: which cells, by which bundle, and what the data root lacks."""
+"""The plan of an evaluation: which cells, by which bundle, how, and what the data root lacks."""
 
 from __future__ import annotations
 
@@ -10,39 +10,55 @@ from xlt.core.artifacts.bundle import DEFAULT_RUN, Bundle, find_bundles
 from xlt.core.artifacts.runs import recorded_root
 from xlt.core.errors import DataError, UsageError
 from xlt.core.tasks.languages import parse_langs
+from xlt.core.tasks.table import Task
 from xlt.data import DataRoot
-from xlt.evalsuite.plan.choose import Duty, assign
+from xlt.evalsuite.plan.choose import Assignment, assign
+from xlt.evalsuite.plan.config import EvalConfig
+from xlt.evalsuite.plan.gates import Floor, parse_floors
 
-__all__ = ["Plan", "Planned", "default_out", "make_plan"]
+__all__ = ["Plan", "Planned", "make_plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
     """One cell to evaluate."""
 
-    duty: Duty
+    assignment: Assignment
     lang: str
     split: str
 
     @property
+    def task(self) -> Task:
+        """The task that is asked."""
+        return self.assignment.task
+
+    @property
+    def bundle(self) -> Bundle:
+        """The bundle that answers it."""
+        return self.assignment.bundle
+
+    @property
     def name(self) -> str:
         """As people read it: task/language."""
-        return f"{self.duty.task.name}/{self.lang}"
+        return f"{self.task.name}/{self.lang}"
 
     @property
     def predictions(self) -> str:
         """Where its predictions go inside the results folder (the official layout)."""
-        task = self.duty.task
-        return f"predictions/{task.name}/{self.split}-{self.lang}.{task.extension}"
+        return f"predictions/{self.task.name}/{self.split}-{self.lang}.{self.task.extension}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All cells of an evaluation, in the order of the report.
+    """An `EvalConfig` resolved: what to evaluate, how, and where the results go.
 
     Attributes:
+        cells: in the order of the report.
         missing: task -> asked official languages without data; not kept for constructed
             languages, which no official list names.
+        out: the results folder.
+        floors: lowest allowed scores.
+        max_drop: points by which a language may fall below the results `against`.
     """
 
     root: DataRoot
@@ -50,89 +66,119 @@ class Plan:
     precision: str
     cells: tuple[Planned, ...]
     missing: Mapping[str, tuple[str, ...]]
+    out: Path
+    device: str
+    threads: int | None
+    batch_tokens: int | None
+    both_directions: bool
+    force: bool
+    submission: Path | None
+    floors: tuple[Floor, ...]
+    against: Path | None
+    max_drop: float | None
 
     @property
     def langs(self) -> dict[str, list[str]]:
         """Task -> languages that are evaluated."""
         found: dict[str, list[str]] = {}
         for cell in self.cells:
-            found.setdefault(cell.duty.task.name, []).append(cell.lang)
+            found.setdefault(cell.task.name, []).append(cell.lang)
         return found
 
     @property
     def official(self) -> dict[str, tuple[str, ...]]:
         """Task -> languages that the benchmark scores."""
-        return {cell.duty.task.name: cell.duty.task.languages for cell in self.cells}
+        return {cell.task.name: cell.task.languages for cell in self.cells}
 
 
-def make_plan(
-    models: Sequence[Path],
-    data: Path | None,
-    tasks: str | Sequence[str],
-    langs: str,
-    *,
-    split: str,
-    precision: str,
-    use: Mapping[str, str],
-    task_files: Sequence[Path] = (),
-) -> Plan:
+def make_plan(config: EvalConfig) -> Plan:
     """Decide what to evaluate; reads manifests and folder listings, no data.
 
     Raises:
-        UsageError: unknown names, a task without exactly one bundle (exit 2).
+        UsageError: mistakes in the configuration, unknown names, a task without exactly one
+            bundle (exit 2).
         DataError: no data for a task that was named, or for any task (exit 3).
         ModelError: a model is missing, damaged, or lacks the precision (exit 4).
     """
-    bundles = _bundles(models, precision)
-    root = DataRoot(_data_root(models, data), task_files=task_files)
-    duties = _verified(assign(bundles, tasks, use, root.tasks))
-    named = _names(tasks)
-    asked = set(parse_langs(langs, root.languages, root.languages))
+    config.check()
+    bundles = _bundles(config.models, config.precision)
+    root = DataRoot(_data_root(config.models, config.data), task_files=config.task_files)
+    assignments = _verified(assign(bundles, config.tasks, config.use, root.tasks))
+    cells, missing = _cells(config, root, assignments)
+    plan = Plan(
+        root=root,
+        split=config.split,
+        precision=config.precision,
+        cells=cells,
+        missing=missing,
+        out=config.out or _default_out(config.models),
+        device=config.device,
+        threads=config.threads,
+        batch_tokens=config.batch_tokens,
+        both_directions=config.both_directions,
+        force=config.force,
+        submission=config.submission,
+        floors=(),
+        against=config.against,
+        max_drop=config.max_drop,
+    )
+    return replace(plan, floors=parse_floors(config.min_score, plan.langs))
+
+
+def _cells(
+    config: EvalConfig, root: DataRoot, assignments: Sequence[Assignment]
+) -> tuple[tuple[Planned, ...], dict[str, tuple[str, ...]]]:
+    """All cells, and the asked languages that each task lacks."""
+    split = config.split
+    named = {part.strip() for part in config.tasks.split(",")} - {"all"}
+    asked = set(parse_langs(config.langs, root.languages, root.languages))
     cells: list[Planned] = []
     missing: dict[str, tuple[str, ...]] = {}
-    empty: list[Duty] = []
-    for duty in duties:
-        task = duty.task
+    empty: list[Task] = []
+    for assignment in assignments:
+        task = assignment.task
         there = root.langs(task, split)
         chosen = [code for code in there if code in asked]
-        cells += [Planned(duty=duty, lang=code, split=split) for code in chosen]
+        cells += [Planned(assignment=assignment, lang=code, split=split) for code in chosen]
         if not any(root.languages[code].constructed for code in there):
             missing[task.name] = tuple(c for c in task.languages if c in asked and c not in there)
         if not chosen:
-            empty.append(duty)
-    fatal = [duty for duty in empty if duty.task.name in named] if cells else empty
+            empty.append(task)
+    fatal = [task for task in empty if task.name in named] if cells else empty
     if fatal:
         raise DataError(
             "; ".join(
-                f"{root.path} has no {split} data of {duty.task.name} for --langs {langs} "
-                f"(tried {_tried(root, duty, split)})"
-                for duty in fatal
+                f"{root.path} has no {split} data of {task.name} for --langs {config.langs} "
+                f"(tried {_tried(root, task, split)})"
+                for task in fatal
             ),
             f"`xlt data check --data {root.path}` lists what is there",
         )
-    return Plan(root=root, split=split, precision=precision, cells=tuple(cells), missing=missing)
+    return tuple(cells), missing
 
 
-def default_out(models: Sequence[Path]) -> Path:
+def _default_out(models: Sequence[Path]) -> Path:
     """RUN/results for the first model that is a run, ./xlt-results when none is."""
     runs = [model for model in models or [DEFAULT_RUN] if (model / "run.json").is_file()]
     return runs[0] / "results" if runs else Path("xlt-results")
 
 
 def _bundles(models: Sequence[Path], precision: str) -> list[Bundle]:
-    """The manifests of all bundles; bytes are checked only of those that get a duty."""
+    """The manifests of all bundles; bytes are checked only of those that answer a task."""
     named: Sequence[Path | None] = models or [None]
     paths = [path for model in named for path in find_bundles(model)]
     unique = {path.resolve(): path for path in paths}
     return [Bundle.open(path, precision=precision, verify=False) for path in unique.values()]
 
 
-def _verified(duties: Sequence[Duty]) -> list[Duty]:
+def _verified(assignments: Sequence[Assignment]) -> list[Assignment]:
     whole = {
-        path: Bundle.open(path, precision=duty.bundle.precision)
-        for path, duty in {duty.bundle.path: duty for duty in duties}.items()
+        path: Bundle.open(path, precision=assignment.bundle.precision)
+        for path, assignment in {
+            assignment.bundle.path: assignment for assignment in assignments
+        }.items()
     }
-    return [replace(duty, bundle=whole[duty.bundle.path]) for duty in duties]
+    return [replace(assignment, bundle=whole[assignment.bundle.path]) for assignment in assignments]
 
 
 def _data_root(models: Sequence[Path], data: Path | None) -> Path:
@@ -145,12 +191,6 @@ def _data_root(models: Sequence[Path], data: Path | None) -> Path:
     return root
 
 
-def _names(tasks: str | Sequence[str]) -> set[str]:
-    """Tasks that were named one by one (not through `all`)."""
-    parts = tasks.split(",") if isinstance(tasks, str) else tasks
-    return {part.strip() for part in parts} - {"all"}
-
-
-def _tried(root: DataRoot, duty: Duty, split: str) -> str:
-    lang = next(iter(duty.task.languages), "en")
-    return ", ".join(root.tried(duty.task, lang, split))
+def _tried(root: DataRoot, task: Task, split: str) -> str:
+    lang = next(iter(task.languages), "en")
+    return ", ".join(root.tried(task, lang, split))

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from xlt.core.artifacts.bundle import Bundle
-from xlt.evalsuite.plan.choose import Duty
+from xlt.evalsuite.plan.choose import Assignment
 
 __all__ = ["bundle_record", "majority_label", "training_flags"]
 
 
-def training_flags(duty: Duty, lang: str) -> list[str]:
+def training_flags(assignment: Assignment, lang: str) -> list[str]:
     """Remarks on what the model has seen of the cell's task and language, or "not declared".
 
     A task counts as seen when its own data or those of the task that trains it were used; a
     language also when it was seen in another task or as plain text.
     """
-    trained = duty.bundle.manifest.get("trained_on") or {}
+    trained = assignment.bundle.manifest.get("trained_on") or {}
     if not trained.get("declared"):
         return ["training data not declared"]
-    names = {duty.task.name, duty.task.source}
+    names = {assignment.task.name, assignment.task.source}
     labelled = {(part.get("task"), part.get("lang")) for part in trained.get("data", [])}
     if any((name, lang) in labelled for name in names):
         return ["task seen in training in this language"]
@@ -31,10 +31,14 @@ def training_flags(duty: Duty, lang: str) -> list[str]:
     return flags
 
 
-def majority_label(duty: Duty) -> str | None:
+def majority_label(assignment: Assignment) -> str | None:
     """The most frequent label of the bundle's training data, for tasks that have labels."""
-    label = (duty.bundle.manifest.get("baseline") or {}).get("label")
-    return label if duty.task.kind in {"pair", "tag"} and label in duty.task.labels else None
+    label = (assignment.bundle.manifest.get("baseline") or {}).get("label")
+    return (
+        label
+        if assignment.task.kind in {"pair", "tag"} and label in assignment.task.labels
+        else None
+    )
 
 
 def bundle_record(bundle: Bundle) -> dict[str, Any]:

@@ -1,4 +1,4 @@
 """Results as JSON, tables, submissions and checks.
 
-May import `evalsuite.plan`, `evalsuite.compute`.
+May import `core`, `evalsuite.plan`, `evalsuite.compute`.
 """

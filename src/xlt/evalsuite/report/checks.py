@@ -1,61 +1,28 @@
-"""Gates for CI: --min-score and --max-drop, parsed before the work and checked after it."""
+"""Gates for CI: --min-score and --max-drop, checked after the work."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from xlt.core.errors import UsageError, did_you_mean
+from xlt.core.errors import CheckFailed, UsageError
+from xlt.evalsuite.plan.gates import Floor
+from xlt.evalsuite.plan.plan import Plan
 from xlt.evalsuite.report.results import Results
 
-__all__ = ["Floor", "failed_drops", "failed_floors", "parse_floors"]
+__all__ = ["check_gates", "failed_drops", "failed_floors"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Floor:
-    """A lowest allowed score, in percent, of a task (lang None: its mean) or of one cell."""
-
-    task: str
-    lang: str | None
-    score: float
-
-    @property
-    def name(self) -> str:
-        """As it was typed: TASK or TASK.LANG."""
-        return self.task if self.lang is None else f"{self.task}.{self.lang}"
-
-
-def parse_floors(texts: Sequence[str], planned: Mapping[str, Collection[str]]) -> list[Floor]:
-    """Read `TASK=X` and `TASK.LANG=X`, comma lists allowed.
-
-    Args:
-        texts: what was given to --min-score.
-        planned: task -> languages that this call evaluates.
+def check_gates(plan: Plan, results: Results, against: Results | None) -> None:
+    """Hold the results against the gates of the plan.
 
     Raises:
-        UsageError: every entry that is malformed or names a cell that is not evaluated.
+        CheckFailed: names every gate that does not hold.
     """
-    floors, mistakes = [], []
-    for piece in (part.strip() for text in texts for part in text.split(",")):
-        if not piece:
-            continue
-        name, _, number = piece.partition("=")
-        task, _, lang = name.strip().partition(".")
-        score = _percent(number)
-        if score is None:
-            mistakes.append(f"--min-score {piece!r} is not TASK=X or TASK.LANG=X with X in 0..100")
-        elif task not in planned:
-            mistakes.append(
-                f"--min-score {piece!r}: task {task!r} is not evaluated here"
-                f"{did_you_mean(task, planned)}"
-            )
-        elif lang and lang not in planned[task]:
-            mistakes.append(f"--min-score {piece!r}: {task} is not evaluated in {lang!r} here")
-        else:
-            floors.append(Floor(task=task, lang=lang or None, score=score))
-    if mistakes:
-        raise UsageError.all_of(mistakes, "for example --min-score xnli.sw=60,udpos=70")
-    return floors
+    broken = failed_floors(results, plan.floors)
+    if against is not None and plan.max_drop is not None:
+        broken += failed_drops(results, against, plan.max_drop)
+    if broken:
+        raise CheckFailed("; ".join(broken), f"all scores: {results.path / 'results.json'}")
 
 
 def failed_floors(results: Results, floors: Sequence[Floor]) -> list[str]:
@@ -98,11 +65,3 @@ def failed_drops(results: Results, against: Results, limit: float) -> list[str]:
             "evaluate the same tasks in both",
         )
     return sorted(lines)
-
-
-def _percent(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if 0 <= value <= 100 else None

@@ -9,10 +9,11 @@ from xlt.core.artifacts.bundle import Bundle
 from xlt.core.metrics.score import summarise
 from xlt.core.metrics.table import get_metric
 from xlt.core.tasks.languages import Language
+from xlt.evalsuite.compute.failures import Failure
 from xlt.evalsuite.plan.plan import Plan, Planned
 from xlt.evalsuite.plan.provenance import bundle_record, training_flags
 from xlt.evalsuite.report.families import AXES, group_means
-from xlt.evalsuite.report.results import SCHEMA, Failure, cell_score, task_scores
+from xlt.evalsuite.report.results import SCHEMA, cell_score, task_scores
 
 __all__ = ["build_record"]
 
@@ -27,18 +28,18 @@ def build_record(
         done: cell name -> stored cell.
         failures: cells that are not among them.
     """
-    bundles = _labels([cell.duty.bundle for cell in plan.cells])
+    bundles = _labels([cell.bundle for cell in plan.cells])
     names = {bundle.path: name for name, bundle in bundles.items()}
     planned = [cell for cell in plan.cells if cell.name in done]
-    cells = [_cell(cell, done[cell.name], names[cell.duty.bundle.path]) for cell in planned]
+    cells = [_cell(cell, done[cell.name], names[cell.bundle.path]) for cell in planned]
     table: dict[str, dict[str, dict[str, float]]] = {}
     for cell, entry in zip(planned, cells, strict=True):
         if entry["score"] is not None:
-            task = cell.duty.task
+            task = cell.task
             for metric in get_metric(task.metric).scores:
                 by_lang = table.setdefault(task.name, {}).setdefault(metric, {})
                 by_lang[cell.lang] = entry["metrics"][metric]
-    tasks = {cell.duty.task.name: cell.duty.task for cell in plan.cells}
+    tasks = {cell.task.name: cell.task for cell in plan.cells}
     return {
         "schema": SCHEMA,
         "split": plan.split,
@@ -63,20 +64,20 @@ def build_record(
 
 
 def _cell(cell: Planned, stored: Mapping[str, Any], bundle: str) -> dict[str, Any]:
-    duty = cell.duty
-    borrowed = [f"answered by {bundle} (--use)"] if duty.borrowed else []
+    assignment = cell.assignment
+    overridden = [f"answered by {bundle} (--use)"] if assignment.overridden else []
     predictions = stored["predictions"]
     return {
         "bundle": bundle,
-        "task": duty.task.name,
+        "task": assignment.task.name,
         "lang": cell.lang,
         "split": cell.split,
         "n": stored["n"],
-        "score": cell_score(duty.task.metric, stored["metrics"]),
+        "score": cell_score(assignment.task.metric, stored["metrics"]),
         "metrics": stored["metrics"],
         "baseline": stored["baseline"],
         "key": stored["key"],
-        "flags": [*stored["flags"], *borrowed, *training_flags(duty, cell.lang)],
+        "flags": [*stored["flags"], *overridden, *training_flags(assignment, cell.lang)],
         "predictions": predictions["path"] if predictions else None,
     }
 

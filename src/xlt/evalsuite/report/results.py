@@ -10,24 +10,11 @@ from typing import Any
 from xlt.core.errors import DataError
 from xlt.core.files import read_json
 from xlt.core.metrics.table import get_metric
+from xlt.evalsuite.compute.failures import Failure
 
-__all__ = ["SCHEMA", "Failure", "Results", "cell_score", "task_scores"]
+__all__ = ["SCHEMA", "Results", "cell_score", "task_scores"]
 
 SCHEMA = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A cell that could not be evaluated; `saved` is the file with the traceback."""
-
-    task: str
-    lang: str
-    split: str
-    error: str
-    saved: str
-
-    def __str__(self) -> str:
-        return f"{self.task}/{self.lang}: {self.error}"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

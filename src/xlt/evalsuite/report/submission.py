@@ -13,22 +13,20 @@ from xlt.evalsuite.report.results import Results
 __all__ = ["check_target", "write_submission"]
 
 
-def check_target(folder: Path, split: str) -> None:
-    """Refuse what cannot become a submission, before any work is done.
+def check_target(folder: Path) -> None:
+    """Reject a folder that a submission must not replace, before any work is done.
 
     Raises:
-        UsageError: not the test split, or the folder holds something else than a submission.
+        UsageError: the folder holds something else than a submission.
     """
-    mistakes = []
-    if split != "test":
-        mistakes.append(f"--submission needs --split test, not {split}")
-    if folder.exists():
-        files = [folder] if folder.is_file() else [p for p in folder.rglob("*") if p.is_file()]
-        foreign = [p for p in files if p.parent.parent != folder or p.parent.name not in TARGETS]
-        if foreign:
-            mistakes.append(f"--submission {folder} holds other files ({foreign[0]})")
-    if mistakes:
-        raise UsageError.all_of(mistakes, "choose a new folder")
+    if not folder.exists():
+        return
+    files = [folder] if folder.is_file() else [p for p in folder.rglob("*") if p.is_file()]
+    foreign = [p for p in files if p.parent.parent != folder or p.parent.name not in TARGETS]
+    if foreign:
+        raise UsageError(
+            f"--submission {folder} holds other files ({foreign[0]})", "choose a new folder"
+        )
 
 
 def write_submission(results: Results, folder: Path) -> dict[str, list[str]]:

@@ -262,11 +262,11 @@ def render_plan(plan: Plan, states: Mapping[str, str]) -> str:
     """What `--dry-run` shows: per task its bundle and languages, and what is already there."""
     blocks = []
     for task, langs in plan.langs.items():
-        duty = next(cell.duty for cell in plan.cells if cell.duty.task.name == task)
+        assignment = next(cell.assignment for cell in plan.cells if cell.task.name == task)
         by_state: dict[str, list[str]] = {}
         for lang in langs:
             by_state.setdefault(states[f"{task}/{lang}"], []).append(lang)
-        blocks.append(f"{task}  {plan.split}  bundle {duty.bundle.name}, {plan.precision}")
+        blocks.append(f"{task}  {plan.split}  bundle {assignment.bundle.name}, {plan.precision}")
         blocks += [fold(state, codes) for state, codes in by_state.items()]
         if plan.missing.get(task):
             blocks.append(fold("missing", list(plan.missing[task])))

@@ -1,0 +1,77 @@
+"""What `xlt eval` can be asked for: one frozen record, whose fields are the flags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xlt.core.errors import UsageError
+
+__all__ = ["EvalConfig"]
+
+SPLITS = ("test", "dev")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalConfig:
+    """The configuration of one evaluation. `make_plan` resolves it once.
+
+    Attributes:
+        models: bundles, folders of bundles, or runs; (): ./xlt-run.
+        data: data root; None: the one that the run was trained on.
+        tasks: a comma list, or "all" targets and user tasks that the bundles answer.
+        langs: a value of `--langs`.
+        split: test or dev.
+        precision: fp32, fp16 or int8; every bundle must have it.
+        use: task -> name or folder of the bundle that answers it.
+        task_files: YAML files of further tasks.
+        batch_tokens: padded tokens in a batch; None: what suits the device. Never changes a score.
+        both_directions: Tatoeba also with the foreign sentences as queries.
+        out: results folder; None: RUN/results, or ./xlt-results without a run.
+        submission: where the official submission folder is written; None: nowhere.
+        min_score: lowest allowed scores, `TASK=X` or `TASK.LANG=X`, in percent.
+        against: a results folder to compare with.
+        max_drop: with `against`, the points by which a language may fall.
+        device: auto, cpu, cuda[:i].
+        threads: CPU threads; None: the cores this process may use.
+        force: redo cells that could be kept.
+    """
+
+    models: tuple[Path, ...] = ()
+    data: Path | None = None
+    tasks: str = "all"
+    langs: str = "all"
+    split: str = "test"
+    precision: str = "fp32"
+    use: Mapping[str, str] = field(default_factory=dict)
+    task_files: tuple[Path, ...] = ()
+    batch_tokens: int | None = None
+    both_directions: bool = False
+    out: Path | None = None
+    submission: Path | None = None
+    min_score: tuple[str, ...] = ()
+    against: Path | None = None
+    max_drop: float | None = None
+    device: str = "auto"
+    threads: int | None = None
+    force: bool = False
+
+    def check(self) -> None:
+        """Report every mistake that can be seen without looking at bundles or data.
+
+        Raises:
+            UsageError: names all of them.
+        """
+        mistakes, hints = [], []
+        if self.split not in SPLITS:
+            mistakes.append(f"split {self.split!r} is not one of {', '.join(SPLITS)}")
+            hints.append("--split test or --split dev")
+        if self.submission is not None and self.split != "test":
+            mistakes.append(f"--submission needs --split test, not {self.split}")
+            hints.append("leave out --split or --submission")
+        if self.max_drop is not None and self.against is None:
+            mistakes.append("--max-drop needs --against RES")
+            hints.append("name the results to compare with")
+        if mistakes:
+            raise UsageError.all_of(mistakes, "; ".join(hints))
