@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +21,10 @@ from typing import Any
 from xlt.core.errors import DataError, UsageError, XltError
 
 __all__ = [
+    "UNICODE_RULE",
+    "BadJson",
     "atomic_folder",
+    "parse_json",
     "read_json",
     "read_text",
     "refuse_non_empty",
@@ -32,6 +36,28 @@ __all__ = [
 ]
 
 BLOCK_BYTES = 1 << 20
+UNICODE_RULE = "write the whole character, or the pair \\ud83d\\ude00 of its escapes"
+# A pair of surrogate escapes, or any other escape; what the named group matches stands alone.
+ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    r"|\\."
+)
+
+
+class BadJson(ValueError):
+    """A text that is no valid JSON, or whose strings are not valid Unicode.
+
+    Attributes:
+        problem: what is wrong, without the place.
+        line: 1-based line of the text.
+        column: 1-based column.
+        unicode: whether it would be valid JSON but for a lone surrogate.
+    """
+
+    def __init__(self, problem: str, line: int, column: int, *, unicode: bool = False) -> None:
+        super().__init__(f"{problem}, line {line} column {column}")
+        self.problem, self.line, self.column, self.unicode = problem, line, column, unicode
 
 
 def sha256_file(path: Path) -> str:
@@ -92,13 +118,44 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def parse_json(text: str) -> Any:
+    """The value of a JSON text whose strings are all valid Unicode.
+
+    Raises:
+        BadJson: broken JSON, a lone surrogate, a number with thousands of digits, or nesting that
+            is too deep to read.
+    """
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as fault:
+        raise BadJson(fault.msg, fault.lineno, fault.colno) from fault
+    except RecursionError as fault:
+        raise BadJson("nested too deeply", 1, 1) from fault
+    except ValueError as fault:  # int() refuses thousands of digits
+        raise BadJson("a number has too many digits", 1, 1) from fault
+    # Half of a pair cannot be encoded: every later write or tokenizer call would fail.
+    for escape in ESCAPE.finditer(text) if "\\u" in text else ():
+        if escape["lone"]:
+            before = text[: escape.start()]
+            raise BadJson(
+                f"{escape['lone']} is half of a surrogate pair, not valid Unicode",
+                before.count("\n") + 1,
+                len(before) - before.rfind("\n"),
+                unicode=True,
+            )
+    return value
+
+
 def read_json(path: Path, error: type[XltError] = DataError) -> Any:
     """Read JSON; a missing or broken file is `error`, naming the path and the place."""
     try:
-        return json.loads(read_text(path, error))
-    except json.JSONDecodeError as fault:
+        return parse_json(read_text(path, error))
+    except BadJson as fault:
+        if fault.unicode:
+            place = f"line {fault.line} column {fault.column}"
+            raise error(f"{path}: {place}: {fault.problem}", UNICODE_RULE) from fault
         raise error(
-            f"{path}: not valid JSON ({fault.msg}, line {fault.lineno} column {fault.colno})",
+            f"{path}: not valid JSON ({fault})",
             "the file may be truncated; fetch or write it again",
         ) from fault
 

@@ -6,7 +6,7 @@ docs/data.md shows one. All mistakes are reported at once, with their lines.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from xlt.data.readers.columns import COLUMNS, REQUIRED, HubSource, UserTask
 __all__ = ["load_task_file", "load_task_files", "load_tasks"]
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+UNREADABLE = re.compile(r"[\x00\ud800-\udfff]")
 LANG = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 KINDS = ("pair", "choice", "tag", "span", "embed")
 METRICS = {
@@ -78,6 +79,12 @@ def load_task_file(path: Path) -> UserTask:
         raise UsageError(
             f"{path}: {place}not valid YAML ({problem})", "see docs/data.md"
         ) from error
+    for line, text in _scalars(node):
+        if UNREADABLE.search(text):
+            raise UsageError(
+                f"{path}: line {line}: {text!r} has half of a surrogate pair, or NUL",
+                "write the whole character: YAML's \\U0001F600, or the character itself",
+            )
     if not isinstance(value, dict):
         raise UsageError(f"{path}: a mapping is needed, this is {type(value).__name__}", HINT)
     checker = Checker(value, _line_numbers(node))
@@ -89,6 +96,15 @@ def load_task_file(path: Path) -> UserTask:
 
 
 HINT = "fields: " + ", ".join(FIELDS) + "; docs/data.md has examples"
+
+
+def _scalars(node: Any) -> Iterator[tuple[int, str]]:
+    """(1-based line, text) of every key and value that holds no others."""
+    if type(node).__name__ == "ScalarNode":
+        yield node.start_mark.line + 1, node.value
+    for inner in node.value if type(node).__name__ in {"MappingNode", "SequenceNode"} else ():
+        for one in inner if isinstance(inner, tuple) else (inner,):
+            yield from _scalars(one)
 
 
 def _line_numbers(node: Any, prefix: str = "") -> dict[str, int]:

@@ -22,6 +22,7 @@ from xlt.data.readers.rows import (
     suffix,
     text_of,
     tsv_rows,
+    whole_number,
 )
 from xlt.data.records import Rows, all_or_none
 
@@ -89,13 +90,13 @@ def _parts(path: Path, row: Row) -> tuple[str, tuple[str, ...], object]:
         return text_of(path, row, "ctx_a"), choices, fields.get("label")
     if "answer0" in fields:  # Cosmos QA
         prompt = f"{text_of(path, row, 'context')} {text_of(path, row, 'question')}"
-        names = [name for name in fields if name.startswith("answer") and name[6:].isdigit()]
+        names = _numbered(fields, "answer")
         return prompt, tuple(text_of(path, row, name) for name in names), fields.get("label")
     if "choice1" in fields:  # XCOPA
         ask = text_of(path, row, "question")
         if ask not in ASK:
             raise bad_row(path, row.line, f"question is {shown(ask)}", "known: cause, effect")
-        names = [name for name in fields if name.startswith("choice") and name[6:].isdigit()]
+        names = _numbered(fields, "choice")
         prompt = f"{text_of(path, row, 'premise')} {ASK[ask]}"
         return prompt, tuple(text_of(path, row, name) for name in names), fields.get("label")
     if isinstance(fields.get("question"), Mapping):  # CommonsenseQA as released
@@ -120,6 +121,15 @@ def _parts(path: Path, row: Row) -> tuple[str, tuple[str, ...], object]:
         "not a known layout of choices (columns " + ", ".join(list(fields)[:10]) + ")",
         "known: HellaSwag, Cosmos QA, CommonsenseQA, XCOPA, or prompt, choices, label",
     )
+
+
+def _numbered(fields: Mapping[str, Any], prefix: str) -> list[str]:
+    """The columns `answer0`, `answer1` ... in the file's order."""
+    return [
+        name
+        for name in fields
+        if name.startswith(prefix) and whole_number(name.removeprefix(prefix)) is not None
+    ]
 
 
 def _texts(path: Path, row: Row, value: object) -> tuple[str, ...]:
@@ -156,12 +166,12 @@ def _index(path: Path, row: Row, label: object, n_choices: int) -> int | None:
     """The label as an index; None for an absent, empty or -1 label (test files)."""
     if label is None or str(label).strip() in {"", "-1"}:
         return None
-    text = str(label).strip()
-    if not text.isdigit() or int(text) >= n_choices:
+    index = whole_number(str(label).strip())
+    if index is None or index >= n_choices:
         raise bad_row(
             path,
             row.line,
             f"label {shown(label)} is not in the set",
             f"known: 0 to {n_choices - 1}",
         )
-    return int(text)
+    return index

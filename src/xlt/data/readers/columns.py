@@ -6,14 +6,15 @@ ones are read by the same code.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xlt.core.files import UNICODE_RULE, BadJson, parse_json
 from xlt.core.tasks.table import Task
-from xlt.data.readers.rows import Row, bad_row, csv_rows, json_rows, suffix, tsv_rows
+from xlt.data.readers.rows import Row, bad_row, csv_rows, json_rows, shown, suffix, tsv_rows
 
 __all__ = ["COLUMNS", "REQUIRED", "HubSource", "UserTask", "map_row", "mapped_rows"]
 
@@ -32,6 +33,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "span": ("question", "context"),
     "embed": ("foreign", "english"),
 }
+OFFSET = re.compile(r"-?[0-9]{1,18}")
 Columns = Mapping[str, str | tuple[str, ...]]
 
 
@@ -84,6 +86,13 @@ def mapped_rows(path: Path, user: UserTask) -> Iterator[Row]:
 
 def map_row(path: Path, row: Row, user: UserTask) -> Row:
     """One row under the names that readers know."""
+    try:
+        return _mapped(path, row, user)
+    except BadJson as error:
+        raise bad_row(path, row.line, error.problem, UNICODE_RULE) from error
+
+
+def _mapped(path: Path, row: Row, user: UserTask) -> Row:
     fields = {ours: _value(path, row, ours, theirs, user) for ours, theirs in user.columns.items()}
     if "words" in fields:
         fields["tokens"] = _listed(fields.pop("words"))
@@ -98,11 +107,23 @@ def map_row(path: Path, row: Row, user: UserTask) -> Row:
         fields["answers"] = _structure(fields["answers"])
     if "answer_text" in fields:
         text, start = fields.pop("answer_text"), fields.pop("answer_start", None)
-        place = int(start) if str(start).lstrip("-").isdigit() else 0
+        place = _place(path, row, start)
+        if place is None:
+            place = str(fields.get("context")).find(str(text))
         fields["answers"] = [{"text": text, "answer_start": place}] if text else []
     if "id" in fields or user.task.kind == "span":
         fields["id"] = str(fields.get("id", row.line))
     return Row(row.line, fields)
+
+
+def _place(path: Path, row: Row, start: object) -> int | None:
+    """An `answer_start`; None where it is absent."""
+    text = "" if start is None else str(start).strip()
+    if not text:
+        return None
+    if not OFFSET.fullmatch(text):
+        raise bad_row(path, row.line, f"answer_start is {shown(start)}", "a whole number, or none")
+    return int(text)
 
 
 def _value(path: Path, row: Row, ours: str, theirs: str | tuple[str, ...], user: UserTask) -> Any:
@@ -145,7 +166,9 @@ def _structure(value: Any) -> Any:
     """JSON inside a text column; anything else as it is."""
     if isinstance(value, str) and value[:1] in {"[", "{"}:
         try:
-            return json.loads(value)
-        except json.JSONDecodeError:
+            return parse_json(value)
+        except BadJson as error:
+            if error.unicode:
+                raise
             return value
     return value

@@ -5,17 +5,19 @@ Source: XTREME's udpos preprocessing and the ud-conversion-tools that it calls.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from xlt.core.tasks.examples import Tagged
-from xlt.data.readers.rows import bad_row, lines, shown
+from xlt.data.readers.rows import bad_row, lines, shown, whole_number
 
 __all__ = ["read_conllu"]
 
 COLUMNS = 10
 ZWNJ = "\u200c"
+EMPTY_NODE = re.compile(r"[0-9]{1,18}\.[0-9]{1,18}")
 PRECEDENCE = {
     "es": "VERB AUX PRON ADP DET".split(),
     "fr": "VERB AUX PRON NOUN ADJ ADV ADP DET PART SCONJ CONJ".split(),
@@ -96,28 +98,30 @@ def _add(path: Path, number: int, line: str, tree: Tree, labels: Sequence[str]) 
             path, number, f"{len(columns)} columns, expected {COLUMNS}", "CoNLL-U has 10 columns"
         )
     place, form, tag, head = columns[0], columns[1], columns[3], columns[6]
-    if "." in place:
+    if EMPTY_NODE.fullmatch(place):
         return
-    first, dash, last = place.partition("-")
+    first_text, dash, last_text = place.partition("-")
+    first, last = whole_number(first_text), whole_number(last_text)
     expected = len(tree.forms)
-    if not first.isdigit() or int(first) != expected or (dash and not last.isdigit()):
+    if first != expected or (dash and last is None):
         raise bad_row(
             path, number, f"word number {shown(place)}", f"the next word is number {expected}"
         )
-    if dash:
-        if int(last) <= int(first):
+    if last is not None:
+        if last <= expected:
             raise bad_row(path, number, f"span {shown(place)} is empty", "first-last, growing")
-        tree.spans.append((int(first), int(last), form, number))
+        tree.spans.append((expected, last, form, number))
         return
     if labels and tag not in labels:
         raise bad_row(
             path, number, f"tag {shown(tag)} is not in the set", "known: " + " ".join(labels)
         )
-    if not head.isdigit() and head != "_":
+    above = 0 if head == "_" else whole_number(head)
+    if above is None:
         raise bad_row(path, number, f"head {shown(head)}", "a word number, or 0 for the root")
     tree.forms.append(form)
     tree.tags.append(tag)
-    tree.heads.append(int(head) if head.isdigit() else 0)
+    tree.heads.append(above)
 
 
 def _check_heads(path: Path, tree: Tree) -> None:

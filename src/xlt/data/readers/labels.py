@@ -11,8 +11,8 @@ from xlt.core.tasks.examples import Answer, Bitext, Choice, Example, Pair, Quest
 from xlt.core.tasks.table import Task
 from xlt.data.layouts import matches
 from xlt.data.readers.retrieval import read_gold
-from xlt.data.readers.rows import bad_row, lines, shown
-from xlt.data.readers.spans import read_answers
+from xlt.data.readers.rows import bad_row, lines, shown, whole_number
+from xlt.data.readers.spans import read_answers, start_of
 from xlt.data.readers.tags import read_tag_lines
 from xlt.data.records import Rows
 
@@ -68,7 +68,8 @@ def _answered(examples: Sequence[Example], where: Path, path: Path) -> list[Exam
         dataclasses.replace(
             one,
             answers=tuple(
-                Answer(text=text, start=one.context.find(text)) for text in answers[one.id]
+                Answer(text=text, start=start_of(one.context, text, start))
+                for text, start in answers[one.id]
             ),
         )
         for one in questions
@@ -76,7 +77,8 @@ def _answered(examples: Sequence[Example], where: Path, path: Path) -> list[Exam
 
 
 def _tagged(examples: Sequence[Example], where: Path, path: Path, task: Task) -> list[Example]:
-    tags = read_tag_lines(path)
+    # the test file's reader skips empty lines too, however many follow each other
+    tags = [given for given in read_tag_lines(path) if given]
     _same_number(path, len(tags), where, len(examples), "sentences")
     sentences = [one for one in examples if isinstance(one, Tagged)]
     for number, (one, given) in enumerate(zip(sentences, tags, strict=True), start=1):
@@ -101,8 +103,12 @@ def _classified(examples: Sequence[Example], where: Path, path: Path, task: Task
     for number, (one, label) in enumerate(zip(examples, labels, strict=True), start=1):
         if isinstance(one, Pair) and (not task.labels or label in task.labels):
             found.append(dataclasses.replace(one, label=label))
-        elif isinstance(one, Choice) and label.isdigit() and int(label) < len(one.choices):
-            found.append(dataclasses.replace(one, label=int(label)))
+        elif (
+            isinstance(one, Choice)
+            and (index := whole_number(label)) is not None
+            and index < len(one.choices)
+        ):
+            found.append(dataclasses.replace(one, label=index))
         else:
             known = task.labels or [str(index) for index in range(task.n_choices)]
             raise bad_row(

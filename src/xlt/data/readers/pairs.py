@@ -18,6 +18,7 @@ from xlt.data.readers.rows import (
     Row,
     bad_row,
     csv_rows,
+    ends_in_crlf,
     json_rows,
     lines,
     shown,
@@ -25,6 +26,7 @@ from xlt.data.readers.rows import (
     text_of,
     tsv_rows,
     unquote,
+    whole_number,
 )
 from xlt.data.records import Rows, all_or_none
 
@@ -124,11 +126,13 @@ def _rows(path: Path, task: Task) -> tuple[Iterator[Row], list[str]]:
             "without a header: two texts, or two texts and a label, separated by tabs",
         )
     rows = tsv_rows(path, columns[:width])
-    return (_unquoted(rows) if task.name != "pawsx" else rows), []
+    # PAWS-X's own files have quotes of their own; XTREME's csv writer adds a level to them
+    raw = task.name == "pawsx" and not ends_in_crlf(path)
+    return (rows if raw else _unquoted(rows)), []
 
 
 def _unquoted(rows: Iterator[Row]) -> Iterator[Row]:
-    """Preprocessed XNLI comes from a csv writer; PAWS-X is split on tabs as it is."""
+    """The rows of a csv writer (preprocessed XNLI and PAWS-X) without its quotes."""
     for row in rows:
         yield Row(row.line, {name: unquote(field) for name, field in row.fields.items()})
 
@@ -187,8 +191,9 @@ def _label(path: Path, row: Row, value: object, labels: tuple[str, ...]) -> str 
     text = str(value).strip()
     if labels == NLI:
         text = NLI_LABELS.get(text, text)
-    if text not in labels and text.isdigit() and int(text) < len(labels):
-        text = labels[int(text)]
+    index = whole_number(text)
+    if text not in labels and index is not None and index < len(labels):
+        text = labels[index]
     if labels and text not in labels:
         raise bad_row(
             path, row.line, f"label {shown(value)} is not in the set", "known: " + ", ".join(labels)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from xlt.core.errors import DataError
-from xlt.core.files import read_json, read_text
+from xlt.core.files import UNICODE_RULE, BadJson, parse_json, read_json, read_text
 
 __all__ = [
     "Row",
     "bad_row",
     "csv_rows",
+    "ends_in_crlf",
     "json_rows",
     "json_value",
     "lines",
@@ -29,8 +29,10 @@ __all__ = [
     "text_of",
     "tsv_rows",
     "unquote",
+    "whole_number",
 ]
 
+NUMBER = re.compile(r"[0-9]{1,18}")
 OPTIONAL_TAIL = re.compile(r"label\d")
 SHOWN = 40
 
@@ -59,6 +61,16 @@ def suffix(path: Path) -> str:
     return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
 
 
+def whole_number(value: object) -> int | None:
+    """The number that ASCII digits spell (`7`, `"07"`); None for anything else.
+
+    `str.isdigit` is no such test: it takes `²`, which `int` refuses, and the digits of every
+    script, which no file format means.
+    """
+    text = str(value)
+    return int(text) if NUMBER.fullmatch(text) else None
+
+
 def lines(path: Path) -> list[str]:
     """All lines of a UTF-8 file, without line ends (LF or CRLF only, as the sets' own scripts).
 
@@ -72,6 +84,12 @@ def lines(path: Path) -> list[str]:
     if not found[-1]:
         found.pop()
     return [line.removesuffix("\r") for line in found]
+
+
+def ends_in_crlf(path: Path) -> bool:
+    """Whether every line of a file ends in CRLF, as Python's csv writer ends them."""
+    text = read_text(path)
+    return 0 < text.count("\n") == text.count("\r\n")
 
 
 def unquote(field: str) -> str:
@@ -118,6 +136,7 @@ def csv_rows(path: Path) -> Iterator[Row]:
     text = read_text(path)
     if not text.strip():
         raise DataError(f"{path}: the file is empty", "fetch it again, or remove it")
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a field may be any text
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = next(reader)
@@ -142,12 +161,15 @@ def json_rows(path: Path) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
+            value = parse_json(line)
+        except BadJson as error:
+            if error.unicode:
+                problem = f"column {error.column}: {error.problem}"
+                raise bad_row(path, number, problem, UNICODE_RULE) from error
             raise bad_row(
                 path,
                 number,
-                f"not valid JSON ({error.msg} at column {error.colno})",
+                f"not valid JSON ({error.problem} at column {error.column})",
                 "one JSON object a line; the file may be truncated",
             ) from error
         if not isinstance(value, dict):

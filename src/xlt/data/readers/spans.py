@@ -16,7 +16,7 @@ from xlt.core.tasks.table import Task
 from xlt.data.readers.rows import Row, json_rows, json_value, shown, suffix
 from xlt.data.records import Rows, all_or_none
 
-__all__ = ["TYDIQA_NAMES", "read_answers", "read_spans", "span_languages"]
+__all__ = ["TYDIQA_NAMES", "read_answers", "read_spans", "span_languages", "start_of"]
 
 TYDIQA_NAMES = {
     "arabic": "ar",
@@ -38,9 +38,9 @@ def read_spans(
 ) -> Rows:
     """Read one file of questions.
 
-    An answer whose offset does not point at its text is moved to the nearest place where the
-    text stands; `start` is -1 when it stands nowhere. Empty answer texts (stripped test sets)
-    are no answers.
+    An answer whose offset does not point at its text is moved to where the text stands (see
+    `start_of`) and counted in the notes; `start` is -1 when it stands nowhere. Empty answer
+    texts (stripped test sets) are no answers. An id that is a number is its text.
 
     Args:
         path: the file.
@@ -61,10 +61,9 @@ def read_spans(
             continue
         found, shifted = _answers(path, place, answers, context, task)
         moved += shifted
-        seen[name] += 1
         questions.append(
             Question(
-                id=name if seen[name] == 1 else f"{name}#{seen[name]}",
+                id=_unique(name, seen),
                 question=question,
                 context=context,
                 answers=found,
@@ -82,12 +81,28 @@ def read_spans(
     return Rows(examples=tuple(questions), notes=tuple(notes))
 
 
-def read_answers(path: Path) -> dict[str, list[str]]:
-    """Answer texts by question id, for a label file beside a label-free test set."""
+def read_answers(path: Path) -> dict[str, list[tuple[str, int]]]:
+    """(text, offset) of the answers by question id, for a label file beside a test set.
+
+    Ids that occur twice are told apart as `read_spans` does; an absent offset is -1.
+    """
+    seen: Counter[str] = Counter()
     return {
-        name: [str(answer.get("text", "")) for answer in answers or ()]
+        _unique(name, seen): [
+            (str(answer.get("text", "")), _offset(answer.get("answer_start")))
+            for answer in answers or ()
+        ]
         for _, name, _, _, _, answers in _flat(path)
     }
+
+
+def _unique(name: str, seen: Counter[str]) -> str:
+    seen[name] += 1
+    return name if seen[name] == 1 else f"{name}#{seen[name]}"
+
+
+def _offset(value: object) -> int:
+    return value if isinstance(value, int) else NOWHERE
 
 
 def tydiqa_language(name: str) -> str | None:
@@ -132,7 +147,7 @@ def _article(path: Path, number: int, article: Mapping[str, Any]) -> Iterator[Fl
             answers = _dicts(path, at, entry, "answers") if "answers" in entry else None
             yield (
                 at,
-                _text(path, at, entry, "id"),
+                _name(path, at, entry),
                 _text(path, at, entry, "question"),
                 context,
                 f"{number}.{place}",
@@ -153,7 +168,7 @@ def _row(path: Path, place: str, row: Mapping[str, Any]) -> Flat:
     else:
         listed = _dicts(path, place, row, "answers") if answers is not None else None
     context = _text(path, place, row, "context")
-    name, question = _text(path, place, row, "id"), _text(path, place, row, "question")
+    name, question = _name(path, place, row), _text(path, place, row, "question")
     return place, name, question, context, "", listed
 
 
@@ -171,6 +186,12 @@ def _text(path: Path, place: str, value: Mapping[str, Any], key: str) -> str:
     return found
 
 
+def _name(path: Path, place: str, value: Mapping[str, Any]) -> str:
+    """The id of a question; predictions have it as a text, also where it is a number here."""
+    found = value.get("id")
+    return str(found) if type(found) is int else _text(path, place, value, "id")
+
+
 def _answers(
     path: Path, place: str, raw: list[Mapping[str, Any]] | None, context: str, task: Task
 ) -> tuple[tuple[Answer, ...] | None, int]:
@@ -181,26 +202,40 @@ def _answers(
     moved = 0
     for answer in raw:
         text, start = answer.get("text"), answer.get("answer_start")
-        if not isinstance(text, str) or not isinstance(start, int):
+        if not isinstance(text, str) or type(start) is not int:
             raise DataError(f"{path}: {place}: answer {shown(answer)}", "text and answer_start")
         if not text:
             continue
-        if context[max(start, 0) : max(start, 0) + len(text)] != text:
-            moved += 1
-            start = _nearest(context, text, start)
-        found.append(Answer(text=text, start=start))
+        place_of_text = start_of(context, text, start)
+        moved += place_of_text != start or start < 0
+        found.append(Answer(text=text, start=place_of_text))
     if raw and not found:
         return None, 0
     return tuple(found), moved
 
 
-def _nearest(context: str, text: str, start: int) -> int:
-    """Where `text` stands in `context`, nearest to `start`; -1 when it does not."""
+def start_of(context: str, text: str, start: int) -> int:
+    """Where an answer starts, in code points; -1 when its text stands nowhere.
+
+    Args:
+        context: the text that it is an answer from.
+        text: the answer.
+        start: the file's offset: code points where it points at `text`; else UTF-16 units or
+            UTF-8 bytes where one of these does; else the place nearest to it is taken.
+    """
+    if not text:
+        return 0
+    if start >= 0 and context.startswith(text, start):
+        return start
     places: list[int] = []
     place = context.find(text)
     while place >= 0:
         places.append(place)
         place = context.find(text, place + 1)
+    for encoding, unit in (("utf-16-le", 2), ("utf-8", 1)):
+        for place in places:
+            if len(context[:place].encode(encoding)) == start * unit:
+                return place
     return min(places, key=lambda at: abs(at - start)) if places else NOWHERE
 
 

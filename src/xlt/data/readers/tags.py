@@ -10,12 +10,15 @@ from xlt.core.errors import DataError
 from xlt.core.tasks.examples import Tagged
 from xlt.core.tasks.table import Task
 from xlt.data.readers.conllu import read_conllu
-from xlt.data.readers.rows import Row, bad_row, json_rows, lines, shown, suffix
+from xlt.data.readers.rows import Row, bad_row, json_rows, lines, shown, suffix, whole_number
 from xlt.data.records import Rows, all_or_none
 
 __all__ = ["read_tag_lines", "read_tags"]
 
 LOOK = 50
+BLANKS = re.compile(" +")
+DOCUMENT = "-DOCSTART-"
+TAB_RULE = "a word, or a word, a tab and its tag; a blank line ends a sentence"
 PREFIX = re.compile(r"([a-z]{2,3}(?:[-_][a-z]+)*):")
 
 
@@ -25,8 +28,9 @@ def read_tags(
     """Read one file of tagged sentences, plain or gzip.
 
     Known layouts: CoNLL-U; `word TAB tag` (or `word` alone) with blank lines between sentences,
-    with or without PAN-X's `lang:` before each word; CCG's `word|tag` sentences, one a line;
-    JSON lines with `tokens` and `tags`.
+    with or without PAN-X's `lang:` before each word; CoNLL-2003's four columns between blanks
+    (the first is the word, the last the tag); CCG's `word|tag` sentences, one a line; JSON lines
+    with `tokens` and `tags`.
 
     Args:
         path: the file.
@@ -44,10 +48,14 @@ def read_tags(
     else:
         found = lines(path)
         first = next((line for line in found if line.strip() and not line.startswith("# ")), "")
-        if suffix(path) == ".conllu" or (first.count("\t") == 9 and first[0].isdigit()):
+        if suffix(path) == ".conllu" or (
+            first.count("\t") == 9 and whole_number(first[0]) is not None
+        ):
             sentences, notes = read_conllu(path, task.labels, lang or "")
         elif _is_barred(found):
             sentences = _bars(path, found, task.labels)
+        elif _is_conll2003(found):
+            sentences = _columns(path, _first_and_last(found), task.labels)
         else:
             sentences = _columns(path, found, task.labels)
     if not sentences:
@@ -83,6 +91,7 @@ def _sentence(number: int, words: list[str], tags: list[str]) -> Tagged:
 
 def _columns(path: Path, found: Sequence[str], labels: Sequence[str]) -> list[Tagged]:
     """`word TAB tag`, or words alone when the file is label-free."""
+    _refuse_blanks(path, found, labels)
     prefixed = _is_prefixed(found)
     width = 0
     sentences: list[Tagged] = []
@@ -97,7 +106,7 @@ def _columns(path: Path, found: Sequence[str], labels: Sequence[str]) -> list[Ta
                     path,
                     number,
                     f"{len(fields)} columns, expected {min(width, 2)}",
-                    "a word, or a word, a tab and its tag; a blank line ends a sentence",
+                    TAB_RULE,
                 )
             word = fields[0]
             if prefixed:
@@ -117,6 +126,38 @@ def _columns(path: Path, found: Sequence[str], labels: Sequence[str]) -> list[Ta
             sentences.append(_sentence(len(sentences), words, tags))
             words, tags = [], []
     return sentences
+
+
+def _split(line: str) -> list[str]:
+    """The columns of a line that blanks separate; other white space may be part of a word."""
+    return BLANKS.split(line.strip())
+
+
+def _is_conll2003(found: Sequence[str]) -> bool:
+    """Whether every line has four columns between blanks: word, part of speech, chunk, tag."""
+    filled = [line for line in found if line.strip()]
+    return all("\t" not in line and len(_split(line)) == 4 for line in filled)
+
+
+def _first_and_last(found: Sequence[str]) -> list[str]:
+    """CoNLL-2003's lines as `word TAB tag`; the marks between its documents become empty."""
+    columns = [_split(line) for line in found]
+    return [
+        f"{one[0]}\t{one[-1]}" if len(one) == 4 and one[0] != DOCUMENT else "" for one in columns
+    ]
+
+
+def _refuse_blanks(path: Path, found: Sequence[str], labels: Sequence[str]) -> None:
+    """Blanks where tabs belong: the tags would be read as parts of the words."""
+    if any("\t" in line for line in found):
+        return
+    filled = [(number, _split(line)) for number, line in enumerate(found, start=1) if line.strip()]
+    every = all(len(columns) > 1 for _, columns in filled)
+    for number, columns in filled:
+        if len(columns) > 1 and (columns[-1] in labels or (every and not labels)):
+            raise bad_row(
+                path, number, f"{shown(' '.join(columns))} has blanks and no tab", TAB_RULE
+            )
 
 
 def _is_prefixed(found: Sequence[str]) -> bool:
