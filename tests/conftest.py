@@ -13,6 +13,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 os.environ.pop("XLT_DATA", None)
+# Messages then say plain `xlt`, whoever started the tests (tests/core/show/test_program.py).
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 with contextlib.suppress(ImportError):  # the light environment has no hypothesis
     from hypothesis import settings

@@ -8,6 +8,7 @@ import pytest
 
 from xlt.cli.main import VERBS
 from xlt.core.errors import Interrupted, UsageError, XltError
+from xlt.core.show.terminal import Lanes
 from xlt.study import steps as module
 from xlt.study.demo import Demo, plan, run
 from xlt.study.steps import Step, run_lanes
@@ -28,7 +29,7 @@ def test_every_step_is_a_verb_and_both_arms_share_one_pretraining(tmp_path):
 @pytest.fixture
 def calls(monkeypatch):
     made = []
-    monkeypatch.setattr(module.Children, "run", lambda self, step: made.append(step.name))
+    monkeypatch.setattr(module.Children, "run", lambda self, step, place: made.append(step.name))
     return made
 
 
@@ -73,11 +74,34 @@ def test_what_a_lane_says_carries_its_name(tmp_path, capfd):
     assert "[arm] error: " in capfd.readouterr().err
 
 
-def test_after_a_stop_nothing_more_starts():
-    children = module.Children()
+def test_after_a_stop_nothing_more_starts(capfd):
+    children = module.Children(Lanes())
     children.stop()
     with pytest.raises(Interrupted):
-        children.run(Step(name="x", arguments=("tasks",)))
+        children.run(Step(name="x", arguments=("tasks",)), "[1/1] x")
+    assert capfd.readouterr().err == ""
+
+
+def test_after_ctrl_c_no_other_lane_starts_and_none_is_announced(tmp_path, capfd, monkeypatch):
+    """Ctrl-C reaches the steps before the demo: a lane that waited began then, and said so."""
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 1)
+    started = subprocess.Popen
+    monkeypatch.setattr(
+        module.subprocess,
+        "Popen",
+        lambda command, **options: started(
+            [sys.executable, "-c", "raise SystemExit(130)"], **options
+        ),
+    )
+    steps = [Step(name=name, lane=name, arguments=("tasks",)) for name in ("one", "two", "three")]
+    ran = []
+    with pytest.raises(Interrupted):
+        run_lanes([*steps, Step(name="kept", lane="two", arguments=(), done=tmp_path)], ran.append)
+    said = capfd.readouterr().err
+    assert "[1/4] one" in said
+    assert "two" not in said
+    assert "three" not in said
+    assert "kept" not in said
 
 
 def test_a_stopped_demo_stops_its_step_and_is_130(tmp_path):

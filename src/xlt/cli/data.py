@@ -13,6 +13,7 @@ import click
 from xlt.cli.options import command, data_option, force_option, json_option, langs_option, need_data
 from xlt.core.errors import DataError
 from xlt.core.show import terminal as show
+from xlt.core.show.program import as_typed
 from xlt.core.tasks.languages import parse_langs
 from xlt.core.tasks.table import INTERMEDIATE, TARGETS, Task, parse_tasks
 from xlt.data.check import CheckedSet, Report, check_root, plan_check
@@ -26,7 +27,9 @@ EVERY = (*TARGETS, *INTERMEDIATE)
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="\b\nExamples:\n  xlt data check --data ROOT\n  xlt data fetch --data ROOT --tasks xnli",
+    epilog=as_typed(
+        "\b\nExamples:\n  xlt data check --data ROOT\n  xlt data fetch --data ROOT --tasks xnli"
+    ),
 )
 def data() -> None:
     """Check a data root, or fetch one from the hub."""

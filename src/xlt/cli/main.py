@@ -18,6 +18,7 @@ import click
 from xlt._version import __version__
 from xlt.core.errors import XltError, did_you_mean
 from xlt.core.show import terminal as show
+from xlt.core.show.program import as_typed, program
 
 __all__ = ["VERBS", "main", "xlt"]
 
@@ -86,7 +87,7 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
-    epilog=EPILOG,
+    epilog=as_typed(EPILOG),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "--version", prog_name="xlt")
@@ -106,15 +107,17 @@ def main(argv: list[str] | None = None) -> NoReturn:
     verbose = any(word in {"-v", "--verbose"} for word in arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = xlt.main(args=arguments, prog_name="xlt", standalone_mode=False)
+        code = xlt.main(args=arguments, prog_name=program(), standalone_mode=False)
     except XltError as error:
         _fail(error.message, error.hint, error.exit_code, verbose)
     except click.UsageError as error:
-        verb = error.ctx.command_path if error.ctx else "xlt"
+        verb = error.ctx.command_path if error.ctx else program()
         _fail(_first_line(error.format_message()), f"{verb} --help", 2, verbose)
     except click.ClickException as error:
         _fail(_first_line(error.format_message()), "xlt --help", 2, verbose)
     except (KeyboardInterrupt, click.Abort):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # it ends now; a second Ctrl-C adds nothing
         _fail("interrupted", "run the same command again to continue", 130, verbose)
     except BrokenPipeError:
         sys.stderr.close()
@@ -137,8 +140,8 @@ def _first_line(text: str) -> str:
 def _fail(message: str, hint: str, code: int, verbose: bool) -> NoReturn:
     if verbose:
         traceback.print_exc()
-    click.echo(f"error: {message}", err=True)
-    click.echo(f"hint: {hint or 'xlt --help'}", err=True)
+    click.echo(f"error: {as_typed(message)}", err=True)
+    click.echo(f"hint: {as_typed(hint or 'xlt --help')}", err=True)
     sys.exit(code)
 
 

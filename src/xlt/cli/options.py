@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from xlt.core.errors import UsageError
+from xlt.core.show.program import as_typed
 
 __all__ = [
     "command",
@@ -29,7 +30,7 @@ PATH = click.Path(path_type=Path)
 
 def command(*examples: str, **settings: Any) -> Callable[[Callable[..., Any]], click.Command]:
     """A click command whose `--help` ends with copyable examples."""
-    epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples)
+    epilog = "\b\nExamples:\n" + "\n".join(f"  {as_typed(line)}" for line in examples)
     context = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     return click.command(epilog=epilog, context_settings=context, **settings)
 

@@ -11,6 +11,7 @@ import click
 from xlt.cli.options import command, json_option, out_option, seed_option
 from xlt.core.files import read_json
 from xlt.core.show.page import write_page
+from xlt.core.show.program import command_line
 from xlt.core.show.terminal import note
 from xlt.core.tasks.languages import Language, load_languages
 from xlt.study.compare import compare, text_table, transfer_rows
@@ -78,7 +79,7 @@ def demo(
     results = load_results(out)
     rows = compare(results, read_json(out / "world" / "references.json")["uniform_pick"])
     page = out / "report.html"
-    serve = f"xlt serve {out / 'intermediate'}"
+    serve = command_line(["serve", str(out / "intermediate")])
     languages = load_languages(out / "world")
     write_page(
         page,

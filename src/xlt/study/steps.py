@@ -6,6 +6,7 @@ Every verb keeps what it finished, so a list of steps can be run again after any
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -18,10 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xlt.core.errors import Interrupted, XltError
-from xlt.core.show.terminal import note
+from xlt.core.show import terminal
+from xlt.core.show.program import command_line
+from xlt.core.show.terminal import Lanes
 
 __all__ = ["Step", "run_lanes"]
 
+ENDS = re.compile(rb"([\r\n])")
 Finished = Callable[["Step", float], None]
 
 
@@ -45,39 +49,53 @@ class Step:
 class Children:
     """The processes that are running now, so that an interruption reaches all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, view: Lanes) -> None:
+        self._view = view
         self._lock = threading.Lock()
-        self._live: set[subprocess.Popen[str]] = set()
+        self._live: set[subprocess.Popen[bytes]] = set()
         self._stopped = False
 
-    def run(self, step: Step) -> None:
-        """Run a step to its end, its talk on our stderr with the lane's name in front.
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more may start."""
+        return self._stopped
+
+    def run(self, step: Step, place: str) -> None:
+        """Say what runs, and run it to its end; its talk has the lane's name in front.
+
+        Args:
+            step: what to run.
+            place: where it stands among the steps, for the screen.
 
         Raises:
             Interrupted: the demo was stopped, or the step was.
             XltError: the step failed; it carries the step's exit code.
         """
-        command = [sys.executable, "-m", "xlt", *step.arguments]
+        quiet = ["-q"] if terminal.QUIET else []
+        command = [sys.executable, "-m", "xlt", *quiet, *step.arguments]
         with self._lock:
             if self._stopped:
-                raise Interrupted("interrupted", "run the same command again to continue")
+                raise _interrupted()
+            terminal.note(f"{place}\n$ {command_line(step.arguments, terminal.width() - 2)}")
             child = subprocess.Popen(
                 command,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE if step.lane else None,
-                text=True,
+                env={**os.environ, **self._view.environment(step.lane)} if step.lane else None,
             )
             self._live.add(child)
         with child:
-            for line in child.stderr or ():
-                note(f"[{step.lane}] {line.rstrip()}")
+            if child.stderr is not None:
+                self._listen(step, child.stderr.fileno())
         code = child.returncode
+        stopped = code in {130, -signal.SIGINT, -signal.SIGTERM}
         with self._lock:
             self._live.discard(child)
-        if code in {130, -signal.SIGINT, -signal.SIGTERM}:
-            raise Interrupted("interrupted", "run the same command again to continue")
+            self._stopped |= stopped  # Ctrl-C reaches the steps first: nothing new after it
+        if stopped:
+            raise _interrupted()
         if code:
-            alone = f"xlt {shlex.join(step.arguments)}"
+            alone = shlex.join(["xlt", *step.arguments])
             fault = XltError(
                 f"the step {step.name!r} ended with exit code {code} (its message is above)",
                 f"mend it, then run the same command again; alone: {alone}",
@@ -92,6 +110,24 @@ class Children:
             for child in self._live:
                 child.terminate()
 
+    def _listen(self, step: Step, source: int) -> None:
+        """Pass on what a step says: a line to keep ends with LF, a live one with CR."""
+        self._view.show(step.lane, step.name)
+        rest = b""
+        while block := os.read(source, 65536):
+            *pieces, rest = ENDS.split(rest + block)
+            for text, end in zip(pieces[::2], pieces[1::2], strict=True):
+                self._pass_on(step, text.decode("utf-8", "replace"), live=end == b"\r")
+        if rest:
+            self._pass_on(step, rest.decode("utf-8", "replace"), live=False)
+        self._view.show(step.lane, "")
+
+    def _pass_on(self, step: Step, text: str, *, live: bool) -> None:
+        if live:
+            self._view.show(step.lane, text or step.name)
+        elif not self._stopped:
+            self._view.say(step.lane, text.rstrip())
+
 
 def run_lanes(steps: Sequence[Step], finished: Finished) -> None:
     """Run the steps of lane "" in order, then the other lanes side by side, one a core.
@@ -103,31 +139,46 @@ def run_lanes(steps: Sequence[Step], finished: Finished) -> None:
     Raises:
         XltError: a step failed. The other lanes went on to their ends.
     """
-    lanes: dict[str, list[tuple[int, Step]]] = {}
+    grouped: dict[str, list[tuple[int, Step]]] = {}
     for number, step in enumerate(steps, 1):
-        lanes.setdefault(step.lane, []).append((number, step))
-    children, calls = Children(), threading.Lock()
+        grouped.setdefault(step.lane, []).append((number, step))
+    first = grouped.pop("", [])
+    _run([first], len(steps), finished, Lanes())
+    if grouped:
+        with terminal.lanes() as view:
+            _run(list(grouped.values()), len(steps), finished, view)
 
-    def run(lane: list[tuple[int, Step]]) -> None:
+
+def _run(
+    groups: Sequence[Sequence[tuple[int, Step]]], total: int, finished: Finished, view: Lanes
+) -> None:
+    """Run some lanes side by side."""
+    children, calls = Children(view), threading.Lock()
+
+    def run(lane: Sequence[tuple[int, Step]]) -> None:
         for number, step in lane:
-            place = f"[{number}/{len(steps)}] {step.name}"
+            place = f"[{number}/{total}] {step.name}"
+            if children.stopped:
+                raise _interrupted()
             if step.done is not None and step.done.exists():
-                note(f"{place}: kept")
+                terminal.note(f"{place}: kept")
                 continue
-            note(f"{place}\n$ xlt {shlex.join(step.arguments)}")
             started = time.monotonic()
-            children.run(step)
+            children.run(step, place)
             with calls:
                 finished(step, time.monotonic() - started)
 
-    first = lanes.pop("", [])
-    with ThreadPoolExecutor(max_workers=max(1, min(len(lanes), os.cpu_count() or 1))) as pool:
+    workers = max(1, min(len(groups), os.cpu_count() or 1))
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        futures = [pool.submit(run, lane) for lane in groups]
         try:
-            for group in ([first], list(lanes.values())):
-                futures = [pool.submit(run, lane) for lane in group]
-                wait(futures)
-                for future in futures:
-                    future.result()
+            wait(futures)
+            for future in futures:
+                future.result()
         except BaseException:
             children.stop()
             raise
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted("interrupted", "run the same command again to continue")

@@ -22,6 +22,7 @@ from xlt.cli.options import (
 from xlt.core.artifacts.runs import Run, recorded_root
 from xlt.core.errors import UsageError
 from xlt.core.show import terminal as show
+from xlt.core.show.program import command_line
 from xlt.train import TrainConfig, fit
 from xlt.train.plan.config import COMPACT
 from xlt.train.plan.plan import make_plan
@@ -163,7 +164,8 @@ def summary(run: Run) -> str:
             loss = entry.get("loss")
             rows.append([name, "loss", "-" if loss is None else f"{loss:.3f}", "-"])
     lines = [show.table(["trained", "English dev", "score", "baselines"], rows)] if rows else []
-    return "\n".join([*lines, f"run: {run.path} ({run.status}); next: xlt export {run.path}"])
+    following = command_line(["export", str(run.path)])
+    return "\n".join([*lines, f"run: {run.path} ({run.status}); next: {following}"])
 
 
 def _runs(model: str, continued: Path | None) -> list[Path]:

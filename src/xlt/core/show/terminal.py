@@ -1,29 +1,59 @@
-"""What people see: tables on stdout, talk and progress bars on stderr.
+"""What people see: tables on stdout, talk and progress on stderr.
 
-Progress is a live bar on a terminal and one line every ten seconds elsewhere, so that logs
-stay readable.
+Progress is one live line on a terminal and one line every ten seconds elsewhere, so that logs
+stay readable. No line of ours is wider than the terminal, or than 80 columns where there is none.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import textwrap
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
-__all__ = ["Tick", "note", "progress", "table"]
+from xlt.core.show.program import as_typed
+
+__all__ = ["Lanes", "Tick", "lanes", "note", "progress", "say", "table", "width"]
 
 QUIET = False
 LINE_SECONDS = 10.0
+LIVE_SECONDS = 0.5
+BAR = 16
+# Set for a child whose talk is shown in one line of its parent's: what ends with a carriage
+# return there is overwritten by what comes next, as on a terminal.
+LIVE = "XLT_LIVE_LINES"
 Tick = Callable[[int], None]
 
 
 def note(text: str) -> None:
     """Say something on stderr, unless `--quiet`."""
     if not QUIET:
+        say(as_typed(text))
+
+
+def say(text: str) -> None:
+    """Say something on stderr, above the live lines where there are some."""
+    if _open_lanes:
+        _open_lanes[-1].above(text)
+    else:
         click.echo(text, err=True)
+
+
+def width() -> int:
+    """Columns that a line on stderr may have."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError, AttributeError):  # no terminal, or no file at all
+        return 80
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> str:
@@ -46,7 +76,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = 
 
 @contextmanager
 def progress(
-    what: str, total: int, unit: str = "items", detail: Callable[[], str] | None = None
+    what: str,
+    total: int,
+    unit: str = "items",
+    detail: Callable[[], str] | None = None,
+    *,
+    done: int = 0,
 ) -> Iterator[Tick]:
     """Yield a function that is called with the number of units just done.
 
@@ -54,51 +89,177 @@ def progress(
         what: what is going on.
         total: units in all.
         unit: their name.
-        detail: more to show (loss, speed ...), asked for whenever the bar is drawn anew.
+        detail: more to show (loss, speed ...) as a comma list, most important first; asked for
+            whenever the line is drawn anew, and cut where the line is full.
+        done: units that an earlier call did; they count as done, not for the speed.
     """
+    state = _Progress(what, total, unit, detail, done)
     if QUIET:
         yield lambda n: None
-        return
-    if sys.stderr.isatty():
-        with _bar(what, total, unit, detail) as advance:
+    elif sys.stderr.isatty():
+        with _bar(state) as advance:
             yield advance
-        return
-    started = last = time.monotonic()
-    done = 0
+    elif os.environ.get(LIVE):
+        yield state.ticker(LIVE_SECONDS, lambda line: click.echo(line, nl=False, err=True), "\r")
+        click.echo("\r", nl=False, err=True)
+    else:
+        yield state.ticker(LINE_SECONDS, say)
 
-    def tick(n: int) -> None:
-        nonlocal done, last
-        done += n
-        now = time.monotonic()
-        if now - last >= LINE_SECONDS:
-            last = now
-            rate = done / (now - started)
-            left = (total - done) / rate if rate else 0.0
-            more = f", {detail()}" if detail else ""
-            note(f"{what}: {done}/{total} {unit}, {rate:.1f}/s, {left:.0f} s left{more}")
 
-    yield tick
+class _Progress:
+    """How far something is, and how fast this process is at it."""
+
+    def __init__(
+        self, what: str, total: int, unit: str, detail: Callable[[], str] | None, done: int
+    ) -> None:
+        self.what, self.total, self.unit, self.detail = what, total, unit, detail
+        self.done = self.before = done
+        self.started = time.monotonic()
+
+    def line(self, columns: int, seconds: float) -> str:
+        """As much as fits: what is done in how long, what is left, then the details."""
+        rate = (self.done - self.before) / seconds if seconds > 0 else 0.0
+        parts = [f"{self.what}: {self.done}/{self.total} {self.unit}"]
+        if rate > 0:
+            parts += [f"{rate:.1f}/s", f"{_clock((self.total - self.done) / rate)} left"]
+        parts += self.details()
+        return _fitted(parts, columns)
+
+    def details(self) -> list[str]:
+        """The parts of the details."""
+        return self.detail().split(", ") if self.detail else []
+
+    def ticker(self, seconds: float, write: Callable[[str], None], end: str = "") -> Tick:
+        """A tick that writes a line at most once in so many seconds."""
+        last = self.started
+
+        def tick(n: int) -> None:
+            nonlocal last
+            self.done += n
+            now = time.monotonic()
+            if now - last >= seconds:
+                last = now
+                write(self.line(width(), now - self.started) + end)
+
+        return tick
+
+
+def _clock(seconds: float) -> str:
+    """A span of time as people read it: 45 s, 12:05 or 3:12:05."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
+
+
+def _fitted(parts: Sequence[str], columns: int) -> str:
+    """The first parts with commas between, as many as fit; the first is cut where it must be."""
+    line = parts[0]
+    for part in parts[1:]:
+        if len(line) + 2 + len(part) > columns:
+            break
+        line += f", {part}"
+    return line if len(line) <= columns else line[: max(0, columns - 1)] + "…"
 
 
 @contextmanager
-def _bar(what: str, total: int, unit: str, detail: Callable[[], str] | None) -> Iterator[Tick]:
+def _bar(state: _Progress) -> Iterator[Tick]:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
+        BarColumn(bar_width=BAR),
+        TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[detail]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total, detail="")
-        yield lambda n: bar.update(task, advance=n, detail=detail() if detail else "")
+    console = Console(stderr=True)
+    counts = 2 * len(str(state.total)) + 1 + len(state.unit)
+    room = console.width - len(state.what) - BAR - counts - len("-:--:--") - len(columns)
+
+    def detail() -> str:
+        parts = state.details()
+        return _fitted(parts, room) if parts and len(parts[0]) <= room else ""
+
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(
+            state.what, total=state.total, completed=state.done, unit=state.unit, detail=""
+        )
+        yield lambda n: bar.update(task, advance=n, detail=detail())
+
+
+class Lanes:
+    """Several programs side by side: what they say, with their names in front.
+
+    On a terminal each has one live line at the bottom, and what is worth keeping scrolls by above;
+    elsewhere the live lines are left out.
+    """
+
+    def __init__(self, live: Any = None) -> None:
+        self._live = live
+        self._lock = threading.Lock()
+        self._lines: dict[str, str] = {}
+
+    def environment(self, lane: str) -> Mapping[str, str]:
+        """What a program of this lane needs to know about its line."""
+        columns = {"COLUMNS": str(max(20, width() - len(f"[{lane}] ")))}
+        return {**columns, LIVE: "1"} if self._live else columns
+
+    def say(self, lane: str, text: str) -> None:
+        """A line to keep."""
+        prefix = f"[{lane}] "
+        lines = _folded(text, width() - len(prefix)) if self._live else [text]
+        say("\n".join(prefix + line for line in lines))
+
+    def show(self, lane: str, text: str) -> None:
+        """The lane's live line; an empty text takes it away."""
+        with self._lock:
+            self._lines[lane] = text
+            self._draw()
+
+    def above(self, text: str) -> None:
+        """Print above the live lines."""
+        with self._lock:
+            from rich.text import Text
+
+            self._live.console.print(Text(text), soft_wrap=True, highlight=False)
+
+    def _draw(self) -> None:
+        if self._live is None:
+            return
+        from rich.text import Text
+
+        shown = [f"[{lane}] {text}" for lane, text in self._lines.items() if text]
+        self._live.update(Text("\n".join(shown), no_wrap=True, overflow="ellipsis"))
+
+
+_open_lanes: list[Lanes] = []
+
+
+@contextmanager
+def lanes() -> Iterator[Lanes]:
+    """Show several programs side by side while the block runs."""
+    if QUIET or not sys.stderr.isatty():
+        yield Lanes()
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(stderr=True), transient=True, redirect_stdout=False) as live:
+        found = Lanes(live)
+        _open_lanes.append(found)
+        try:
+            yield found
+        finally:
+            _open_lanes.remove(found)
+
+
+def _folded(text: str, columns: int) -> list[str]:
+    """A line in pieces that fit, the later ones indented."""
+    if len(text) <= columns:
+        return [text]
+    return textwrap.wrap(
+        text, columns, subsequent_indent="  ", break_on_hyphens=False, drop_whitespace=True
+    )

@@ -99,11 +99,15 @@ def fetch(
     manifest = _manifest(path)
     found: list[Fetched] = []
     failures: list[str] = []
-    with show.progress("fetch", len(units), "sets") as tick:
-        for unit in units:
-            kept = None if force else _kept(path, unit, manifest)
+    there = [None if force else _kept(path, unit, manifest) for unit in units]
+    n_kept = sum(kept is not None for kept in there)
+    with show.progress("fetch", len(units), "sets", done=n_kept) as tick:
+        for unit, kept in zip(units, there, strict=True):
+            if kept is not None:
+                found += kept
+                continue
             try:
-                found += _write(path, unit, hub, manifest) if kept is None else kept
+                found += _write(path, unit, hub, manifest)
             except DataError as error:
                 failures.append(error.message)
                 show.note(f"failed: {error.message}")

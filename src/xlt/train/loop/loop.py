@@ -142,9 +142,12 @@ def run_job(job: Job, run: Run) -> Outcome:
     started, begun_at, examples = time.monotonic(), at.step, 0
     model.train()
     with progress(
-        job.name, job.steps, "steps", lambda: _status(at, job, examples, started)
+        job.name,
+        job.steps,
+        "steps",
+        lambda: _status(at, job, examples, started),
+        done=at.step,
     ) as tick:
-        tick(at.step)
         while at.step < job.steps and not _stopped(at, job):
             examples += _step(job, optimizer, at, state)
             at.step += 1
@@ -285,4 +288,5 @@ def _status(at: Position, job: Job, examples: int, started: float) -> str:
     loss = at.loss_sum / at.loss_steps if at.loss_steps else at.loss
     rate = examples / max(1e-9, time.monotonic() - started)
     best = f", {job.metric} {at.best_score:.1f}" if at.best else ""
-    return f"loss {loss:.3f}, lr {_rate(job, max(0, at.step - 1)):.1e}, {rate:.0f} examples/s{best}"
+    shown = f"loss {loss:.3f}{best}, {rate:.0f} examples/s"
+    return f"{shown}, lr {_rate(job, max(0, at.step - 1)):.1e}"
