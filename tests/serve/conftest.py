@@ -32,7 +32,8 @@ from xlt.core.tasks.table import TASKS
 from xlt.serve.app.frame import App
 from xlt.serve.app.server import Bind, Server, config_of
 from xlt.serve.compute.metrics import Metrics
-from xlt.serve.compute.models import Loading, Models, Source
+from xlt.serve.compute.models import Models
+from xlt.serve.compute.sources import Loading, Source
 from xlt.serve.limits import Limits
 from xlt.serve.settings import Settings
 
@@ -242,9 +243,9 @@ class Running:
     def start(self, *, ready=True):
         self.thread.start()
         deadline = time.monotonic() + 20
-        while not self.url or (ready and self.app.ready is not None):
+        while not self.url or (ready and self.app.state.ready is not None):
             assert self.thread.is_alive(), "the server ended"
-            assert time.monotonic() < deadline, self.app.ready
+            assert time.monotonic() < deadline, self.app.state.ready
             time.sleep(0.005)
         return self
 
@@ -261,17 +262,17 @@ class Running:
     @property
     def waiting(self):
         """Requests that are admitted and not answered."""
-        return len(self.app.scheduler.admission.tickets)
+        return len(self.app.state.scheduler.admission.tickets)
 
     @property
     def queued(self):
         """Rows that wait for the worker."""
-        return len(self.app.scheduler.lanes)
+        return len(self.app.state.scheduler.lanes)
 
     @property
     def computing(self):
         """Whether the worker has a batch in hand."""
-        return self.app.scheduler.worker.batch is not None
+        return self.app.state.scheduler.worker.batch is not None
 
     @staticmethod
     def wait(condition, seconds=10):
@@ -284,7 +285,7 @@ class Running:
     def slow(self, seconds):
         """Let every batch take some time; returns the number of rows of each batch, as it grows."""
         sizes = []
-        for model in self.app.models.table.values():
+        for model in self.app.state.models.table.values():
             object.__setattr__(model.engine, "session", SlowSession(model, seconds, sizes))
         return sizes
 

@@ -152,13 +152,13 @@ def vanish(server):
 
 
 def test_models_are_swapped_and_clients_leave_under_load_without_an_error(all_kinds, engines):
-    models = all_kinds.app.models
+    models = all_kinds.app.state.models
     sources = [served.source for served in models.table.values()]
 
     def swap():
         for _ in range(4):
             for source in sources:
-                loop = all_kinds.app.scheduler.loop
+                loop = all_kinds.app.state.scheduler.loop
                 loop.call_soon_threadsafe(models.put, models.load(source))
                 vanish(all_kinds)
 
@@ -198,7 +198,7 @@ def test_three_times_the_capacity_is_200_or_429_and_nothing_is_mixed_up(
             assert answer["error"]["type"] == "rate_limit_error"
             assert "--queue-" in answer["error"]["message"]
     assert server.waiting == 0
-    assert server.app.scheduler.admission.tokens == 0
+    assert server.app.state.scheduler.admission.tokens == 0
     assert server.total("xlt_rejected_total") == statuses.count(429)
     assert server.total("xlt_requests_total", status="429") == statuses.count(429)
     server.stop()
@@ -207,9 +207,9 @@ def test_three_times_the_capacity_is_200_or_429_and_nothing_is_mixed_up(
 def test_a_request_is_admitted_whole_or_not_at_all(run_server, bundles):
     server = run_server({"xnli": bundles["xnli"]}, limits=Limits(queue_tokens=300))
     with ThreadPoolExecutor(2) as pool:
-        with server.app.models.device_lock:
+        with server.app.state.models.device_lock:
             first = pool.submit(server.call, "POST", "/v1/classify", {"inputs": ["a b c"] * 40})
-            server.wait(lambda: server.app.scheduler.admission.tokens > 150)
+            server.wait(lambda: server.app.state.scheduler.admission.tokens > 150)
             status, _, answer = server.call("POST", "/v1/classify", {"inputs": ["a b c"] * 40})
             assert (status, answer["error"]["code"]) == (429, "overloaded")
             status, headers, answer = server.call(
@@ -230,7 +230,7 @@ def test_the_openai_client_waits_and_succeeds_after_an_overload(run_server, bund
     client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0)
     patient = client.with_options(max_retries=10)
     with ThreadPoolExecutor(2) as pool:
-        with server.app.models.device_lock:
+        with server.app.state.models.device_lock:
             first = pool.submit(client.embeddings.create, model="encoder", input="a")
             server.wait(lambda: server.waiting == 1)
             with pytest.raises(openai.RateLimitError):
@@ -249,7 +249,7 @@ def test_a_short_request_is_answered_before_a_long_one_that_came_first(run_serve
     with ThreadPoolExecutor(2) as pool:
         long = pool.submit(server.post, "/v1/embeddings", {"input": ["the cat sat"] * 1500})
         long.add_done_callback(lambda _: order.append("long"))
-        server.wait(lambda: server.waiting == 1 and len(server.app.scheduler.lanes) > 0)
+        server.wait(lambda: server.waiting == 1 and len(server.app.state.scheduler.lanes) > 0)
         time.sleep(0.1)
         short = pool.submit(server.post, "/v1/embeddings", {"input": "the dog"})
         short.add_done_callback(lambda _: order.append("short"))

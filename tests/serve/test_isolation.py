@@ -25,7 +25,7 @@ def test_a_poison_row_fails_alone_and_its_31_neighbours_succeed(server, engines,
     texts = [f"the cat {i:02d}" for i in range(31)] + [bomb]
     batches = server.total("xlt_batch_rows_count")
     with ThreadPoolExecutor(33) as pool:
-        with server.app.models.device_lock:
+        with server.app.state.models.device_lock:
             first = pool.submit(server.call, "POST", "/v1/classify", {"inputs": ["x"]})
             server.wait(lambda: server.computing)
             asked = [
@@ -47,7 +47,7 @@ def test_a_poison_row_fails_alone_and_its_31_neighbours_succeed(server, engines,
 
 def test_a_late_request_gets_504_and_is_never_computed(server):
     rows = server.total("xlt_batch_rows_sum")
-    with ThreadPoolExecutor(2) as pool, server.app.models.device_lock:
+    with ThreadPoolExecutor(2) as pool, server.app.state.models.device_lock:
         first = pool.submit(server.call, "POST", "/v1/classify", {"inputs": ["x"]})
         server.wait(lambda: server.computing)
         status, headers, answer = server.call(
@@ -64,7 +64,7 @@ def test_a_late_request_gets_504_and_is_never_computed(server):
 def test_rows_of_a_client_that_left_are_not_computed(server):
     rows = server.total("xlt_batch_rows_sum")
     with ThreadPoolExecutor(2) as pool:
-        with server.app.models.device_lock:
+        with server.app.state.models.device_lock:
             first = pool.submit(server.call, "POST", "/v1/classify", {"inputs": ["x"]})
             server.wait(lambda: server.computing)
             link = http.client.HTTPConnection("127.0.0.1", server.port)
@@ -79,7 +79,7 @@ def test_rows_of_a_client_that_left_are_not_computed(server):
 
 
 def test_a_dead_worker_is_reported_restarted_and_fails_only_what_it_held(server):
-    model = server.app.models.table["xnli"]
+    model = server.app.state.models.table["xnli"]
     session = model.engine.session
 
     class Deadly:
@@ -103,7 +103,7 @@ def test_a_dead_worker_is_reported_restarted_and_fails_only_what_it_held(server)
 
 
 def test_requests_that_wait_survive_the_worker_s_death(server):
-    model = server.app.models.table["xnli"]
+    model = server.app.state.models.table["xnli"]
     session = model.engine.session
     entered, go = threading.Event(), threading.Event()
 
@@ -132,7 +132,7 @@ def test_requests_that_wait_survive_the_worker_s_death(server):
 
 def test_a_worker_that_keeps_dying_ends_the_server_with_an_error(run_server, bundles):
     server = run_server({"xnli": bundles["xnli"]})
-    model = server.app.models.table["xnli"]
+    model = server.app.state.models.table["xnli"]
     session = model.engine.session
 
     class Deadly:
@@ -142,7 +142,7 @@ def test_a_worker_that_keeps_dying_ends_the_server_with_an_error(run_server, bun
             raise SystemExit("again")
 
     object.__setattr__(model.engine, "session", Deadly())
-    server.app.scheduler.worker.rest_seconds = 0.01
+    server.app.state.scheduler.worker.rest_seconds = 0.01
     for _ in range(20):
         if server.app.fatal is not None:
             break
@@ -166,7 +166,7 @@ def test_a_panic_of_the_tokenizer_is_an_error_at_once(server, monkeypatch, path,
     def panic(*arguments, **flags):
         raise Panic("secret")
 
-    engine = server.app.models.table["encoder"].engine
+    engine = server.app.state.models.table["encoder"].engine
     started = time.monotonic()
     with monkeypatch.context() as patch:
         patch.setattr(type(engine), "encode", panic)
@@ -182,7 +182,7 @@ def test_a_panic_of_the_tokenizer_is_an_error_at_once(server, monkeypatch, path,
 def busy_text_threads(server):
     """A server whose tokeniser threads are all taken until the event is set."""
     go, taken = threading.Event(), threading.Semaphore(0)
-    threads = server.app.scheduler.threads
+    threads = server.app.state.scheduler.threads
 
     def hold():
         taken.release()
@@ -198,7 +198,7 @@ def busy_text_threads(server):
 
 def test_long_bodies_are_tokenised_beside_short_ones(server):
     """One that takes its thread for long holds no short one up."""
-    threads = server.app.scheduler.long_threads
+    threads = server.app.state.scheduler.long_threads
     go, taken = threading.Event(), threading.Event()
 
     def hold():
@@ -222,7 +222,7 @@ def test_long_bodies_are_tokenised_beside_short_ones(server):
 
 def test_what_cannot_be_done_in_time_is_refused_at_once(run_server, bundles):
     running = run_server({"xnli": bundles["xnli"]}, limits=Limits(request_seconds=10.0))
-    model = running.app.models.table["xnli"]
+    model = running.app.state.models.table["xnli"]
     model.pace = replace(model.pace, seconds_per_token=1.0)
     status, _, answer = running.call("POST", "/v1/classify", {"inputs": ["a b c d e f g h i j"]})
     assert (status, answer["error"]["code"]) == (413, "too_many_tokens")
@@ -232,7 +232,7 @@ def test_what_cannot_be_done_in_time_is_refused_at_once(run_server, bundles):
 
 def test_who_is_not_ready_closes_its_connections(run_server, bundles):
     running = run_server({"encoder": bundles["encoder"]})
-    running.app.draining = True
+    running.app.state.draining = True
     for path in ("/health/ready", "/v2/health/ready"):
         status, headers, _ = running.call("GET", path)
         assert (status, headers["connection"]) == (503, "close")
@@ -271,7 +271,7 @@ def test_requests_in_flight_are_answered_when_the_server_ends(run_server, bundle
     server = run_server({"xnli": bundles["xnli"]})
     server.slow(0.02)
     with ThreadPoolExecutor(50) as pool:
-        with server.app.models.device_lock:
+        with server.app.state.models.device_lock:
             asked = [
                 pool.submit(server.call, "POST", "/v1/classify", {"inputs": [f"a {i}"] * 3})
                 for i in range(50)
@@ -286,7 +286,7 @@ def test_requests_in_flight_are_answered_when_the_server_ends(run_server, bundle
 
 def test_a_stuck_model_does_not_keep_the_server_from_ending(run_server, bundles):
     server = run_server({"xnli": bundles["xnli"]}, limits=Limits(drain_seconds=1.0))
-    with ThreadPoolExecutor(1) as pool, server.app.models.device_lock:
+    with ThreadPoolExecutor(1) as pool, server.app.state.models.device_lock:
         asked = pool.submit(server.call, "POST", "/v1/classify", {"inputs": ["a"]})
         server.wait(lambda: server.waiting == 1)
         started = time.monotonic()

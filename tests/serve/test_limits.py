@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from xlt.core.errors import ModelError
 from xlt.core.tasks.table import KINDS
 from xlt.serve.compute.metrics import Metrics
-from xlt.serve.compute.models import Loading, Models, Source, find_sources, split_argument
+from xlt.serve.compute.models import Models
+from xlt.serve.compute.sources import Loading, Source, find_sources, split_argument
 from xlt.serve.compute.warmup import tune
 from xlt.serve.errors import Problem, headers_of
 from xlt.serve.http.logs import JsonFormatter

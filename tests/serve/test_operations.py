@@ -147,11 +147,11 @@ def test_models_are_loaded_swapped_and_unloaded(locked):
 
 
 def test_a_damaged_model_does_not_replace_the_one_that_serves(locked):
-    before = locked.app.models.table["xnli"]
+    before = locked.app.state.models.table["xnli"]
     body = {"name": "xnli", "bundle": "broken"}
     status, _, answer = locked.call("POST", "/admin/models", body, bearer(ADMIN))
     assert (status, answer["error"]["code"]) == (422, "bad_model")
-    assert locked.app.models.table["xnli"] is before
+    assert locked.app.state.models.table["xnli"] is before
     assert locked.call("POST", "/v1/classify", {"inputs": ["a"]}, bearer(KEY))[0] == 200
 
 

@@ -186,7 +186,8 @@ def serve(
     from xlt.serve.app.tracing import NoSpans, OtelSpans
     from xlt.serve.auth import read_keys
     from xlt.serve.compute.metrics import Metrics
-    from xlt.serve.compute.models import Loading, Models, find_sources
+    from xlt.serve.compute.models import Models
+    from xlt.serve.compute.sources import Loading, find_sources
     from xlt.serve.http import logs
     from xlt.serve.settings import Settings
 

@@ -16,7 +16,8 @@ from xlt.core.extras import needs
 from xlt.serve.app.frame import App
 from xlt.serve.auth import read_keys
 from xlt.serve.compute.metrics import Metrics
-from xlt.serve.compute.models import Loading, Models, find_sources
+from xlt.serve.compute.models import Models
+from xlt.serve.compute.sources import Loading, find_sources
 from xlt.serve.http.bodies import Receive, Scope, Send
 from xlt.serve.http.logs import set_up
 from xlt.serve.limits import Limits
@@ -107,8 +108,8 @@ class Hosted:
             raise XltError("the server has not started", "wait for the replica to start")
         if self.server.fatal is not None:
             raise self.server.fatal
-        if self.server.ready is not None:
-            raise XltError(self.server.ready, "the replica is to be started again")
+        if self.server.state.ready is not None:
+            raise XltError(self.server.state.ready, "the replica is to be started again")
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()  # lifespan.startup
@@ -119,7 +120,7 @@ class Hosted:
             raise
         await send({"type": "lifespan.startup.complete"})
         await receive()  # lifespan.shutdown
-        self.server.draining = self.server.refusing = True
+        self.server.state.draining = self.server.state.refusing = True
         await self.server.stop()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from xlt.serve.compute.memory import LEAST_BYTES, _use_large_pages, settle
+from xlt.serve.compute.memory import LEAST_BYTES, _use_huge_pages, freeze_and_use_huge_pages
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="huge pages are Linux's")
@@ -23,7 +23,7 @@ def test_what_memory_holds_stays_while_others_write():
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        done = [_use_large_pages() for _ in range(2)]
+        done = [_use_huge_pages() for _ in range(2)]
     finally:
         ending.set()
         writer.join()
@@ -35,7 +35,7 @@ def test_what_memory_holds_stays_while_others_write():
 def test_settling_spares_the_garbage_collector_what_is_there():
     before, frozen = gc.get_threshold(), gc.get_freeze_count()
     try:
-        settle()
+        freeze_and_use_huge_pages()
         assert gc.get_freeze_count() > frozen
         assert gc.get_threshold()[0] > before[0]
     finally:

@@ -107,13 +107,13 @@ def classify(server, texts):
 def test_a_broken_model_is_reported_and_its_first_success_ends_it(start, raises, caplog):
     caplog.set_level(logging.INFO, "xlt.serve")
     server = start(1000)
-    model = server.app.models.table["xnli"]
+    model = server.app.state.models.table["xnli"]
     session = model.engine.session
     put(model, Spoilt(model, raises=raises))
     assert [classify(server, ["the cat"]) for _ in range(FAILURES - 1)] == [500] * 19
     assert server.call("GET", "/health/ready")[0] == 200
     assert classify(server, ["the cat"]) == 500
-    server.wait(lambda: server.app.ready is not None)
+    server.wait(lambda: server.app.state.ready is not None)
     status, headers, answer = server.call("GET", "/health/ready")
     assert (status, answer["error"]["code"]) == (503, "not_ready")
     assert "'xnli' fails: 20 inputs in a row" in answer["error"]["message"]
@@ -129,11 +129,11 @@ def test_a_broken_model_is_reported_and_its_first_success_ends_it(start, raises,
     assert server.total("xlt_model_ready", model="encoder") == 1
     assert server.total("xlt_failed_rows_total", model="xnli") == FAILURES  # the probe is not there
     assert server.call("POST", "/v1/embeddings", {"input": "the cat"})[0] == 200
-    assert server.app.ready is not None  # another model's success is not this one's
+    assert server.app.state.ready is not None  # another model's success is not this one's
     assert classify(server, ["the cat"] * 30) == 500
     put(model, session)
     assert classify(server, ["the cat"]) == 200
-    server.wait(lambda: server.app.ready is None)
+    server.wait(lambda: server.app.state.ready is None)
     assert server.call("GET", "/v2/models/xnli/ready")[0] == 200
     assert server.total("xlt_model_ready", model="xnli") == 1
     said = [r.getMessage() for r in caplog.records if "'xnli'" in r.getMessage()]
@@ -142,13 +142,13 @@ def test_a_broken_model_is_reported_and_its_first_success_ends_it(start, raises,
 
 def test_a_model_that_recovers_is_ready_again_without_a_request(start):
     server = start(0.02)
-    model = server.app.models.table["xnli"]
+    model = server.app.state.models.table["xnli"]
     session = model.engine.session
     put(model, Spoilt(model, raises=True))
     assert classify(server, ["the cat"] * FAILURES) == 500
-    server.wait(lambda: server.app.ready is not None)
+    server.wait(lambda: server.app.state.ready is not None)
     put(model, session)
-    server.wait(lambda: server.app.ready is None)
+    server.wait(lambda: server.app.state.ready is None)
 
 
 @pytest.mark.parametrize("bomb", ["nanbomb", "a crashbomb"])
@@ -156,7 +156,7 @@ def test_bad_inputs_alone_never_make_a_server_unready(start, bomb, caplog):
     server = start(1000)
     for _ in range(5):
         assert classify(server, [bomb] * 30) == 500
-        assert server.app.ready is None
+        assert server.app.state.ready is None
     assert classify(server, [bomb] * 99 + ["the cat"]) == 200
     assert server.call("GET", "/health/ready")[0] == 200
     assert server.total("xlt_model_ready") == 2
@@ -165,9 +165,9 @@ def test_bad_inputs_alone_never_make_a_server_unready(start, bomb, caplog):
 
 def test_failed_token_vectors_count_for_the_same_model(start):
     server = start(1000)
-    model = server.app.models.table["encoder"]
+    model = server.app.state.models.table["encoder"]
     for served in (model, model.by_token):
         put(served, Spoilt(served, raises=True))
     assert server.call("POST", "/embed_all", {"inputs": ["the cat"] * FAILURES})[0] == 424
-    server.wait(lambda: server.app.ready is not None)
+    server.wait(lambda: server.app.state.ready is not None)
     assert "'encoder' fails" in server.call("GET", "/health")[2]["error"]["message"]

@@ -191,7 +191,7 @@ def flood(running, first, again, rounds=40):
 def test_what_is_no_body_is_bounded_behind_a_request_too(quick, request, place):
     """A head behind a request in hand, and the trailers of a chunked body, could grow for ever."""
     chunked = HEAD.partition(b"content-length")[0] + b"transfer-encoding: chunked\r\n\r\n"
-    with quick.app.models.device_lock:
+    with quick.app.state.models.device_lock:
         if place == "trailers":
             begun = chunked + b"%x\r\n%s\r\n0\r\na: " % (len(BODY), BODY)
         else:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from xlt.serve.http.bodies import Line
+from xlt.serve.http.bodies import Connection
 from xlt.serve.http.protocol import LARGEST_PACKET, OnePacket
 
 
@@ -81,7 +81,7 @@ def test_a_connection_is_closed_even_when_its_last_words_cannot_be_said():
 
 
 def test_those_who_watch_a_line_are_told_once_and_late_comers_too():
-    line, told = Line(OnePacket(Transport())), []
+    line, told = Connection(OnePacket(Transport())), []
     with line.watched(lambda: told.append("left in time")):
         pass
     with line.watched(lambda: told.append("first")), line.watched(lambda: told.append("second")):
@@ -103,7 +103,7 @@ def request_of(inputs):
 def test_a_client_that_leaves_is_noticed(server, caplog, data):
     """With another request pipelined behind its own, and after a body that stops the reading."""
     before = server.total("xlt_cancelled_total", reason="disconnect")
-    with server.app.models.device_lock:
+    with server.app.state.models.device_lock:
         link = socket.create_connection(("127.0.0.1", server.port), timeout=10)
         head, _, body = data.partition(b"\r\n\r\n")
         link.sendall(head + b"\r\n\r\n")
@@ -138,10 +138,10 @@ def test_without_our_protocol_a_client_that_leaves_is_noticed_by_asgi(server):
         await server.app(scope, messages.get, send)
 
     def run(leave):
-        loop = server.app.scheduler.loop
+        loop = server.app.state.scheduler.loop
         asyncio.run_coroutine_threadsafe(ask(leave), loop).result(20)
 
-    with server.app.models.device_lock:
+    with server.app.state.models.device_lock:
         run(leave=True)
     assert sent == []
     run(leave=False)

@@ -1,4 +1,5 @@
-"""The ASGI application above the routes, its documents, and the server process.
+"""The running server: one frame around every request, tracing, sockets, signals.
 
-May import all of serve but the command.
+May import everything below: `routes`, `request`, `compute`, `http`, settings. Only the commands
+import it.
 """

@@ -1,23 +1,19 @@
-"""One route as an ASGI application: key, handler, answer; and answers for what no route takes."""
+"""One route as an ASGI application: key, handler, answer."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
-
+from xlt.serve.app.answers import Answers
+from xlt.serve.compute.metrics import REFUSALS
 from xlt.serve.errors import Problem
 from xlt.serve.http.bodies import Disconnected, Receive, Scope, Send
 from xlt.serve.request.call import Call
-from xlt.serve.routes.table import Operation
+from xlt.serve.request.operation import Operation
+from xlt.serve.request.state import State
 
-if TYPE_CHECKING:
-    from xlt.serve.app.frame import App
-
-__all__ = ["Catch", "Endpoint", "http_problem"]
+__all__ = ["Endpoint"]
 
 log = logging.getLogger("xlt.serve")
 
@@ -25,63 +21,40 @@ log = logging.getLogger("xlt.serve")
 class Endpoint:
     """One route as an ASGI application."""
 
-    def __init__(self, app: App, operation: Operation) -> None:
-        self.app, self.operation = app, operation
+    def __init__(self, state: State, answers: Answers, operation: Operation[Call]) -> None:
+        self.state, self.answers, self.operation = state, answers, operation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check the key, run the handler, answer."""
         call: Call = scope["xlt.call"]
-        call.operation = self.operation
-        app = self.app
+        operation, state = self.operation, self.state
+        call.route, call.dialect, call.quiet = operation.path, operation.dialect, operation.quiet
         try:
-            if self.operation.access == "key" and app.settings.keys:
-                app.settings.keys.check(call.headers)
-            elif self.operation.access == "admin":
-                app.settings.admin_keys.check(call.headers)
-            if self.operation.kinds:
-                app.scheduler.check(call.declared_bytes)
-            reply = await self.operation.handler(call)
+            if operation.access == "key" and state.settings.keys:
+                state.settings.keys.check(call.headers)
+            elif operation.access == "admin":
+                state.settings.admin_keys.check(call.headers)
+            if operation.kinds:
+                state.scheduler.check(call.declared_bytes)
+            reply = await operation.handler(call)
         except Problem as problem:
-            await app.refuse(call, send, problem)
+            await self._refuse(call, send, problem)
         except Disconnected:
             call.gone = True
         except asyncio.CancelledError:  # the time for draining is over
             if call.gone:
                 return
-            app.dropped += 1
+            state.dropped += 1
             late = Problem(503, "draining", "the server has shut down", retry_after=1.0)
-            await app.refuse(call, send, late)
+            await self._refuse(call, send, late)
         except Exception as error:
             log.error("a handler failed: %s", type(error).__name__, exc_info=error)
             text = f"an error of the server; its log has it under request {call.request_id}"
-            await app.refuse(call, send, Problem(500, "internal_error", text))
+            await self._refuse(call, send, Problem(500, "internal_error", text))
         else:
-            await app.reply(call, send, reply)
+            await self.answers.reply(call, send, reply)
 
-
-class Catch:
-    """Answers unknown paths and methods inside the CORS layer, so that pages can read why."""
-
-    def __init__(self, inner: ASGIApp) -> None:
-        self.inner = inner
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, and answer what the router raises."""
-        try:
-            await self.inner(scope, receive, send)
-        except HTTPException as error:
-            call: Call = scope["xlt.call"]
-            await call.app.refuse(call, send, http_problem(error))
-
-
-def http_problem(error: HTTPException) -> Problem:
-    """What the router raised, as an answer."""
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        return Problem(
-            405,
-            "method_not_allowed",
-            f"this path takes {allowed}",
-            headers=(("allow", allowed),),
-        )
-    return Problem(error.status_code, "not_found", "no such path; GET /openapi.json lists them")
+    async def _refuse(self, call: Call, send: Send, problem: Problem) -> None:
+        if problem.code in REFUSALS and self.operation.kinds:
+            self.state.metrics.rejected(problem.code)
+        await self.answers.refuse(call, send, problem)

@@ -19,8 +19,8 @@ import uvicorn
 
 from xlt.core.errors import UsageError
 from xlt.serve.app.frame import App
-from xlt.serve.compute.memory import settle
-from xlt.serve.compute.models import Source
+from xlt.serve.compute.memory import freeze_and_use_huge_pages
+from xlt.serve.compute.sources import Source
 from xlt.serve.http.protocol import protocol_class
 
 __all__ = ["Bind", "Server", "config_of", "serve_app"]
@@ -99,7 +99,7 @@ class Server(uvicorn.Server):
 
     def end_now(self) -> None:
         """End without a delay."""
-        self.app.draining = self.app.refusing = True
+        self.app.state.draining = self.app.state.refusing = True
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -109,7 +109,11 @@ class Server(uvicorn.Server):
         if self.app.loading is not None and _is_main_thread():
             loop = asyncio.get_running_loop()
             self.app.loading.add_done_callback(
-                lambda _: None if self.should_exit else loop.run_in_executor(None, settle)
+                lambda _: (
+                    None
+                    if self.should_exit
+                    else loop.run_in_executor(None, freeze_and_use_huge_pages)
+                )
             )
         self.on_open(self.address())
 
@@ -146,10 +150,10 @@ class Server(uvicorn.Server):
         self.signals += 1
         if self.signals > 1:
             os._exit(130 if sig == signal.SIGINT else 143)
-        self.app.draining = True
-        delay = self.app.settings.drain_delay
+        self.app.state.draining = True
+        delay = self.app.state.settings.drain_delay
         log.info("shutting down", extra={"fields": {"signal": sig, "drain_delay": delay}})
-        loop = self.app.scheduler.loop
+        loop = self.app.state.scheduler.loop
         if delay > 0 and loop is not None:
             loop.call_soon_threadsafe(loop.call_later, delay, self.end_now)
         else:
@@ -178,12 +182,12 @@ def _remove_dead(path: Path) -> None:
 
 def config_of(app: App, bind: Bind) -> uvicorn.Config:
     """Uvicorn's settings: our protocol, our log, no features we do not use."""
-    limits = app.settings.limits
+    limits = app.state.settings.limits
     return uvicorn.Config(
         app,
         ssl_certfile=bind.certificate,
         ssl_keyfile=bind.key,
-        root_path=app.settings.root_path,
+        root_path=app.state.settings.root_path,
         http=protocol_class(limits),
         ws="none",
         lifespan="off",
@@ -211,4 +215,4 @@ def serve_app(app: App, sources: list[Source], bind: Bind, on_open: Callable[[st
         bind.uds.unlink(missing_ok=True)
     if app.fatal is not None:
         raise app.fatal
-    return app.dropped == 0
+    return app.state.dropped == 0

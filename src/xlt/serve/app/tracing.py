@@ -5,21 +5,38 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from xlt._version import __version__
 from xlt.core.extras import needs
 
-if TYPE_CHECKING:
-    from xlt.serve.request.call import Call
-
 __all__ = ["NoSpans", "OtelSpans", "Spans"]
+
+
+class Traced(Protocol):
+    """What a span tells of a request."""
+
+    scope: Any
+    trace_id: str
+    route: str
+    status: int
+    n_items: int
+    tokens: int
+    error: str
+    stages: dict[str, float]
+
+    def header(self, name: str) -> str | None:
+        """A header's value."""
+
+    @property
+    def model_name(self) -> str:
+        """Of the model that was asked; empty for none."""
 
 
 class Spans(Protocol):
     """Where request spans go."""
 
-    def request(self, call: Call) -> contextlib.AbstractContextManager[None]:
+    def request(self, call: Traced) -> contextlib.AbstractContextManager[None]:
         """A block around one request."""
 
     def close(self) -> None:
@@ -29,7 +46,7 @@ class Spans(Protocol):
 class NoSpans:
     """Nowhere."""
 
-    def request(self, call: Call) -> contextlib.AbstractContextManager[None]:
+    def request(self, call: Traced) -> contextlib.AbstractContextManager[None]:
         """Nothing."""
         return contextlib.nullcontext()
 
@@ -63,7 +80,7 @@ class OtelSpans:
         self.tracer = self.provider.get_tracer("xlt.serve", __version__)
 
     @contextlib.contextmanager
-    def request(self, call: Call) -> Iterator[None]:
+    def request(self, call: Traced) -> Iterator[None]:
         """A server span; its parent is the client's `traceparent`."""
         carrier = {"traceparent": call.header("traceparent") or ""}
         from opentelemetry.trace import SpanKind, StatusCode
@@ -74,12 +91,11 @@ class OtelSpans:
         ) as span:
             call.trace_id = format(span.get_span_context().trace_id, "032x")
             yield
-            route = call.operation.path if call.operation else "unmatched"
-            span.update_name(f"{call.scope['method']} {route}")
+            span.update_name(f"{call.scope['method']} {call.route}")
             span.set_attribute("http.request.method", call.scope["method"])
-            span.set_attribute("http.route", route)
+            span.set_attribute("http.route", call.route)
             span.set_attribute("http.response.status_code", call.status or 499)
-            span.set_attribute("xlt.model", call.model.name if call.model else "")
+            span.set_attribute("xlt.model", call.model_name)
             span.set_attribute("xlt.items", call.n_items)
             span.set_attribute("xlt.tokens", call.tokens)
             if call.status >= 500:

@@ -1,4 +1,4 @@
-"""Models and the machinery that computes for them: queue, worker, warm-up, metrics.
+"""Models and the machinery that computes for them: queue, worker, warm-up, memory, metrics.
 
-May import `core`, and serve's settings, limits and errors.
+May import `core`, and serve's settings, limits and errors; knows nothing of HTTP.
 """

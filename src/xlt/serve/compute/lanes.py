@@ -18,7 +18,7 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 __all__ = ["FIXED_TOKENS", "MAX_ROWS", "Batch", "Lanes", "Pace", "Piece", "Workload"]
 
@@ -64,8 +64,11 @@ class Workload(Protocol):
         """Of the model."""
 
 
+W = TypeVar("W", bound=Workload)
+
+
 @dataclass(slots=True, eq=False)
-class Piece:
+class Piece(Generic[W]):
     """One row of a request.
 
     Attributes:
@@ -75,7 +78,7 @@ class Piece:
         due: when it should be computed; the order of the anchors.
     """
 
-    work: Workload
+    work: W
     index: int
     length: int
     cost: int
@@ -87,10 +90,10 @@ class Piece:
 
 
 @dataclass(slots=True)
-class Batch:
+class Batch(Generic[W]):
     """Rows to compute in one go."""
 
-    pieces: list[Piece]
+    pieces: list[Piece[W]]
 
     @property
     def padded_tokens(self) -> int:
@@ -104,23 +107,23 @@ class Batch:
         return sum(piece.cost for piece in self.pieces)
 
 
-class Lanes:
+class Lanes(Generic[W]):
     """Rows that wait, by lane and length, and by due time."""
 
     def __init__(self, *, max_rows: int = MAX_ROWS) -> None:
         self.max_rows = max_rows
-        self.lanes: dict[tuple[Hashable, int], list[Piece]] = {}
-        self.classes: dict[Class, list[tuple[float, int, Piece]]] = {}  # heaps by due time
+        self.lanes: dict[tuple[Hashable, int], list[Piece[W]]] = {}
+        self.classes: dict[Class, list[tuple[float, int, Piece[W]]]] = {}  # heaps by due time
         self.had: dict[Class, float] = {}  # tokens a class has had; starts at the clock
         self.clock = 0.0
         self.next_deadline = math.inf
-        self.waiting: dict[int, tuple[Workload, int]] = {}  # id of a request: it and its rows here
+        self.waiting: dict[int, tuple[W, int]] = {}  # id of a request: it and its rows here
         self.serial = 0
 
     def __len__(self) -> int:
         return sum(count for _, count in self.waiting.values())
 
-    def push(self, work: Workload, sizes: Sequence[tuple[int, int]], now: float) -> None:
+    def push(self, work: W, sizes: Sequence[tuple[int, int]], now: float) -> None:
         """Queue all rows of a request.
 
         Args:
@@ -132,7 +135,7 @@ class Lanes:
             raise ValueError("a request without rows has nothing to wait for")
         share = work.pace.seconds_per_token * max(LEAST_SHARE, len(self.waiting) + 1)
         due = now
-        new: dict[tuple[Hashable, int], list[Piece]] = {}
+        new: dict[tuple[Hashable, int], list[Piece[W]]] = {}
         for index, (length, shape) in enumerate(sizes):
             self.serial += 1
             due += length * shape * share
@@ -150,7 +153,7 @@ class Lanes:
         self.waiting[id(work)] = (work, len(sizes))
         self.next_deadline = min(self.next_deadline, work.deadline)
 
-    def drop(self, work: Workload) -> int:
+    def drop(self, work: W) -> int:
         """Take all rows of a request out; returns their tokens (0 when none is left here)."""
         if id(work) not in self.waiting:
             return 0
@@ -167,7 +170,7 @@ class Lanes:
             self._set(lane, kept)
         return tokens
 
-    def expired(self, now: float) -> list[Workload]:
+    def expired(self, now: float) -> list[W]:
         """Drop the requests whose deadline is past, and name them."""
         if now < self.next_deadline:
             return []
@@ -178,7 +181,7 @@ class Lanes:
         self.next_deadline = min(left, default=math.inf)
         return late
 
-    def take(self) -> Batch | None:
+    def take(self) -> Batch[W] | None:
         """The next batch, or None when nothing waits."""
         anchor = self._anchor()
         if anchor is None:
@@ -201,7 +204,7 @@ class Lanes:
         self.had[_class_of(anchor)] += batch.padded_tokens
         return batch
 
-    def _stand_in(self, piece: Piece) -> None:
+    def _stand_in(self, piece: Piece[W]) -> None:
         """Queue a row in its class; a class that was empty begins at the clock."""
         kind = _class_of(piece)
         if kind not in self.classes:
@@ -209,7 +212,7 @@ class Lanes:
             self.had[kind] = max(self.clock, self.had.get(kind, 0.0))
         heapq.heappush(self.classes[kind], (piece.due, piece.serial, piece))
 
-    def _anchor(self) -> Piece | None:
+    def _anchor(self) -> Piece[W] | None:
         """The row that is due first in the class that has had least."""
         for kind, heap in list(self.classes.items()):
             while heap and heap[0][2].gone:
@@ -224,7 +227,7 @@ class Lanes:
         self.clock = self.had[kind]
         return self.classes[kind][0][2]
 
-    def _similar(self, queue: list[Piece], at: int) -> tuple[int, int]:
+    def _similar(self, queue: list[Piece[W]], at: int) -> tuple[int, int]:
         """The slice around the anchor that is cheapest for its tokens, within the budget."""
         anchor = queue[at]
         shape, fixed = anchor.shape, anchor.work.pace.fixed_tokens
@@ -249,18 +252,18 @@ class Lanes:
                 found, least = (low, high), cost
         return found
 
-    def _set(self, lane: tuple[Hashable, int], pieces: list[Piece]) -> None:
+    def _set(self, lane: tuple[Hashable, int], pieces: list[Piece[W]]) -> None:
         if pieces:
             self.lanes[lane] = pieces
         else:
             del self.lanes[lane]
 
 
-def _class_of(piece: Piece) -> Class:
+def _class_of(piece: Piece[W]) -> Class:
     return (piece.work.lane, piece.shape, max(SHORTEST, (piece.length - 1).bit_length()))
 
 
-def _key(piece: Piece) -> tuple[int, float, int]:
+def _key(piece: Piece[W]) -> tuple[int, float, int]:
     return piece.key
 
 

@@ -1,4 +1,4 @@
-"""Settle the memory of a process that serves: what stays is put aside, and into large pages."""
+"""Memory of a process that serves: freeze long-lived objects, back weights with huge pages."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import gc
 import sys
 from pathlib import Path
 
-__all__ = ["settle"]
+__all__ = ["freeze_and_use_huge_pages"]
 
 LEAST_BYTES = 4 << 20  # of a mapping that is worth it
 MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25  # of Linux; the second since 6.1, at once
 
 
-def settle() -> None:
-    """Spare the garbage collector what stays for good, and the CPU its page tables.
+def freeze_and_use_huge_pages() -> None:
+    """Freeze long-lived objects, and back weights with huge pages.
 
-    Requests leave few cycles behind; going through all modules and models again and again costs
-    a tenth of the event loop's time. And weights are read from end to end for every batch: in
+    Requests leave few cycles behind; the garbage collector's walks through all modules and models
+    cost a tenth of the event loop's time. And weights are read from end to end for every batch: in
     pages of 4 KiB that is a lookup in the page tables for every 4 KiB.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
     if sys.platform == "linux":
-        _use_large_pages()
+        _use_huge_pages()
 
 
-def _use_large_pages() -> int:
+def _use_huge_pages() -> int:
     """Ask for huge pages where memory is large and ours; returns the bytes that got them.
 
     Where the system has none, or refuses, everything stays as it is.

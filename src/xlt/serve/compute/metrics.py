@@ -6,7 +6,7 @@ Every series of a model exists, at zero, from the moment the model is loaded.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from xlt._version import __version__
 from xlt.core.extras import needs
@@ -14,10 +14,6 @@ from xlt.core.extras import needs
 with needs("serve", "metrics of the server"):
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
     from prometheus_client.exposition import generate_latest
-
-if TYPE_CHECKING:
-    from xlt.serve.compute.lanes import Batch
-    from xlt.serve.compute.models import Served
 
 __all__ = ["CONTENT_TYPE", "REFUSALS", "STAGES", "Metrics"]
 
@@ -30,6 +26,18 @@ RATIOS = (1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0, 4.0)
 REFUSALS = ("overloaded", "too_many_tokens", "draining", "not_ready")
 FAULTS = ("exception", "non_finite")
 LOSSES = ("deadline", "disconnect")
+
+
+class Named(Protocol):
+    """What the series need to know of a model."""
+
+    @property
+    def name(self) -> str:
+        """What clients call it."""
+
+    @property
+    def task(self) -> str:
+        """The name of its task."""
 
 
 class Metrics:
@@ -89,7 +97,7 @@ class Metrics:
         """The exposition for `/metrics`."""
         return generate_latest(self.registry)
 
-    def of(self, model: Served) -> ModelSeries:
+    def of(self, model: Named) -> ModelSeries:
         """The series of a model, made once."""
         key = (model.name, model.task)
         if key not in self.known:
@@ -100,24 +108,23 @@ class Metrics:
         """Count a refusal."""
         self.refused.labels(reason).inc()
 
-    def cancelled(self, model: Served, reason: str) -> None:
+    def cancelled(self, model: Named, reason: str) -> None:
         """Count a request whose deadline or client was gone before its answer."""
         self.of(model).lost[reason].inc()
 
-    def failed_row(self, model: Served, reason: str) -> None:
+    def failed_row(self, model: Named, reason: str) -> None:
         """Count a row without usable output."""
         self.of(model).failed[reason].inc()
 
-    def batch(self, model: Served, batch: Batch, seconds: float) -> None:
-        """Count a computed batch."""
+    def batch(self, model: Named, *, rows: int, tokens: int, padded: int, seconds: float) -> None:
+        """Count a computed batch: its rows, its tokens without and with padding, its time."""
         series = self.of(model)
-        tokens, padded = batch.tokens, batch.padded_tokens
-        series.batch_rows.observe(len(batch.pieces))
+        series.batch_rows.observe(rows)
         series.batch_tokens.observe(padded)
         series.padding.observe(padded / tokens)
         series.tokens.inc(tokens)
         series.padded.inc(padded)
-        series.counts.rows += len(batch.pieces)
+        series.counts.rows += rows
         series.counts.batches += 1
         series.counts.infer_ns += int(seconds * 1e9)
 

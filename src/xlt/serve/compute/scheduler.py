@@ -13,59 +13,23 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from xlt.serve.compute.lanes import Batch, Lanes, Pace
+from xlt.serve.compute.lanes import Batch, Lanes
 from xlt.serve.compute.metrics import Metrics
-from xlt.serve.compute.models import Served
+from xlt.serve.compute.served import Served
 from xlt.serve.compute.threads import Threads, ordinary
+from xlt.serve.compute.work import Encode, Work
 from xlt.serve.compute.worker import Worker
 from xlt.serve.errors import Problem
 from xlt.serve.limits import Admission, Limits, Ticket, too_slow
 
-__all__ = ["Scheduler", "Work"]
+__all__ = ["Scheduler"]
 
-Encode = Callable[[], Sequence[Any]]
 LONG_BYTES = 64 << 10  # bodies beyond have a tokeniser thread of their own
 CLOSE_SECONDS = 1.0  # for the worker's last batch
 RATE_MEMORY = 0.9  # of the moving average of tokens a second
-
-
-@dataclass(eq=False, slots=True)
-class Work:
-    """One request on its way through the scheduler.
-
-    Attributes:
-        encode: makes the rows; runs in a tokeniser thread.
-        outputs: one entry a row: what the engine gave, or the row's fault.
-        left: rows not computed yet.
-    """
-
-    model: Served
-    encode: Encode
-    deadline: float
-    future: asyncio.Future[None]
-    ticket: Ticket
-    rows: Sequence[Any] = ()
-    outputs: list[Any] = field(default_factory=list)
-    left: int = 0
-    over: bool = False  # answered, cancelled or failed: nothing of it is to be computed
-    arrived: float = 0.0
-    encoded: float = 0.0
-    started: float = 0.0
-    finished: float = 0.0
-
-    @property
-    def lane(self) -> int:
-        """Rows of one loaded model (not of one name: a swap makes a new lane)."""
-        return id(self.model)
-
-    @property
-    def pace(self) -> Pace:
-        """Of the model."""
-        return self.model.pace
 
 
 class Scheduler:
@@ -88,7 +52,7 @@ class Scheduler:
     ) -> None:
         self.metrics = metrics
         self.lock = threading.Condition()
-        self.lanes = Lanes()
+        self.lanes: Lanes[Work] = Lanes()
         self.admission = admission = Admission(limits)
         metrics.queue_requests.set_function(lambda: float(len(admission.tickets)))
         metrics.queue_tokens.set_function(lambda: float(admission.tokens))
@@ -214,26 +178,25 @@ class Scheduler:
 
     # worker thread
 
-    def _next(self) -> Batch | None:
+    def _next(self) -> Batch[Work] | None:
         """Wait for work; None when the server closes."""
         with self.lock:
             while not self.closed:
                 for late in self.lanes.expired(time.monotonic()):
-                    late.over = True  # type: ignore[attr-defined]
-                    self._settle(late, _late(late.arrived))  # type: ignore[arg-type, attr-defined]
+                    late.over = True
+                    self._settle(late, _late(late.arrived))
                 batch = self.lanes.take()
                 if batch is not None:
                     now = time.monotonic()
                     self.busy_since = self.busy_since or now
                     for piece in batch.pieces:
-                        work: Work = piece.work  # type: ignore[assignment]
-                        work.started = work.started or now
+                        piece.work.started = piece.work.started or now
                     return batch
                 self.busy_since = 0.0
                 self.lock.wait()
         return None
 
-    def _done(self, batch: Batch, outputs: Sequence[Any]) -> None:
+    def _done(self, batch: Batch[Work], outputs: Sequence[Any]) -> None:
         """Hand the outputs of a batch to its requests.
 
         What the server does between two batches slows the queue too, so it is in the rate.
@@ -242,7 +205,7 @@ class Scheduler:
         seconds, self.busy_since = now - self.busy_since, now
         with self.lock:
             for piece, output in zip(batch.pieces, outputs, strict=True):
-                work: Work = piece.work  # type: ignore[assignment]
+                work = piece.work
                 self.admission.computed(work.ticket, piece.cost)
                 work.outputs[piece.index] = output
                 work.left -= 1
@@ -256,13 +219,12 @@ class Scheduler:
 
     # event loop
 
-    def _failed(self, batch: Batch | None) -> None:
+    def _failed(self, batch: Batch[Work] | None) -> None:
         """The worker died: what it was computing fails, the rest waits for its successor."""
         self.busy_since = 0.0
         if batch is None:
             return
-        works: set[Work] = {piece.work for piece in batch.pieces}  # type: ignore[misc]
-        for work in works:
+        for work in {piece.work for piece in batch.pieces}:
             self._abandon(work)
             _resolve_one(
                 work,

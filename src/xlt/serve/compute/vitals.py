@@ -1,4 +1,4 @@
-"""Whether a model still answers.
+"""Health of the loaded models: whether each still answers.
 
 Failed rows alone do not say: anybody can send inputs that a model fails on. After a number of them
 without a success between, the model is asked about a text of our own; only when it fails on that
@@ -34,19 +34,19 @@ class RowFault(Exception):
 
 
 class Vitals:
-    """How a loaded model does.
+    """Health of a loaded model.
 
     Args:
         name: of the model.
-        probe: a row that it should have no trouble with.
+        check_row: a row that a healthy model computes without trouble.
 
     Attributes:
         failed: rows without output since the last one with.
         reason: why the model is not ready; None while it answers.
     """
 
-    def __init__(self, name: str, probe: Any) -> None:
-        self.name, self.probe = name, probe
+    def __init__(self, name: str, check_row: Any) -> None:
+        self.name, self.check_row = name, check_row
         self.failed = 0
         self.reason: str | None = None
 
@@ -65,9 +65,9 @@ class Vitals:
             self.check(run)
 
     def check(self, run: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
-        """Ask the model about the probe, and believe what it does."""
+        """Compute the check row; its outcome decides whether the model counts as failing."""
         try:
-            fault = None if is_finite(run([self.probe])) else NOT_FINITE
+            fault = None if is_finite(run([self.check_row])) else NOT_FINITE
         except Exception as error:
             fault = type(error).__name__
         if fault is None:

@@ -1,4 +1,4 @@
-"""Warm-up of a model: compute once before it is called ready, and find how batches pay.
+"""Warm-up of a model: compute before it is called ready; measure the most efficient batch size.
 
 On a CPU more rows stop paying early and only add delay; the smallest batch within 5 % of the best
 speed is the budget. What a batch costs besides its tokens (weights to read, calls) decides how much
@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from xlt.core.tasks.examples import Choice, Example, Pair, Question, Tagged
 from xlt.serve.compute.lanes import FIXED_TOKENS, MAX_ROWS, Pace
+from xlt.serve.compute.served import Served
 
-if TYPE_CHECKING:
-    from xlt.serve.compute.models import Served
-
-__all__ = ["probe", "tune"]
+__all__ = ["example_item", "tune"]
 
 WORDS = "the river runs past seven old houses and a mill before it meets the sea again".split()
 CPU_TOKENS = 512
@@ -29,7 +27,7 @@ ENOUGH = 0.95
 SECONDS = 1.0  # the search for the batch size stops here
 
 
-def probe(kind: str, n_words: int = 16, *, n_choices: int = 4) -> Example | str:
+def example_item(kind: str, n_words: int = 16, *, n_choices: int = 4) -> Example | str:
     """A made-up item of about `n_words` words."""
     words = [WORDS[index % len(WORDS)] for index in range(max(2, n_words))]
     half = len(words) // 2
@@ -56,7 +54,7 @@ def tune(model: Served, batch_tokens: int | None) -> Pace:
     Returns:
         Its best speed, and the budget.
     """
-    item = probe(model.kind, n_choices=model.bundle.task.n_choices or 2)
+    item = example_item(model.kind, n_choices=model.bundle.task.n_choices or 2)
     row = model.engine.encode_rows([item])[0]
     cost = int(row.ids.size)
     model.run([row])  # the first run allocates; it is not timed

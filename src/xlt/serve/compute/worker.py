@@ -16,8 +16,9 @@ from typing import Any
 
 from xlt.serve.compute.lanes import Batch
 from xlt.serve.compute.metrics import Metrics
-from xlt.serve.compute.models import Served
+from xlt.serve.compute.served import Served
 from xlt.serve.compute.vitals import NOT_FINITE, RowFault, is_finite
+from xlt.serve.compute.work import Work
 
 __all__ = ["Worker", "run_rows"]
 
@@ -35,8 +36,8 @@ class Worker:
 
     def __init__(
         self,
-        next_batch: Callable[[], Batch | None],
-        done: Callable[[Batch, Sequence[Any]], None],
+        next_batch: Callable[[], Batch[Work] | None],
+        done: Callable[[Batch[Work], Sequence[Any]], None],
         metrics: Metrics,
         *,
         on_fatal: Callable[[], None],
@@ -48,7 +49,7 @@ class Worker:
             on_fatal,
         )
         self.thread: threading.Thread | None = None
-        self.batch: Batch | None = None  # being computed
+        self.batch: Batch[Work] | None = None  # being computed
         self.since = 0.0
         self.deaths: list[float] = []
         self.closed = False
@@ -63,7 +64,7 @@ class Worker:
         return self.batch is None or time.monotonic() - self.since < STUCK_SECONDS
 
     def start(
-        self, loop: asyncio.AbstractEventLoop, *, on_death: Callable[[Batch | None], None]
+        self, loop: asyncio.AbstractEventLoop, *, on_death: Callable[[Batch[Work] | None], None]
     ) -> None:
         """Start the thread and its watch."""
         self._spawn()
@@ -87,21 +88,24 @@ class Worker:
             while (batch := self.next_batch()) is not None:
                 self.since = time.monotonic()
                 self.batch = batch
-                model: Served = batch.pieces[0].work.model  # type: ignore[attr-defined]
-                rows = [
-                    piece.work.rows[piece.index]  # type: ignore[attr-defined]
-                    for piece in batch.pieces
-                ]
+                model = batch.pieces[0].work.model
+                rows = [piece.work.rows[piece.index] for piece in batch.pieces]
                 outputs = run_rows(model, rows, self.metrics)
                 seconds = time.monotonic() - self.since
-                self.metrics.batch(model, batch, seconds)
+                self.metrics.batch(
+                    model,
+                    rows=len(rows),
+                    tokens=batch.tokens,
+                    padded=batch.padded_tokens,
+                    seconds=seconds,
+                )
                 self.done(batch, outputs)
                 model.vitals.note(outputs, model.run)
                 self.batch = None
         except BaseException as error:
             log.error("the worker died: %s", type(error).__name__, exc_info=error)
 
-    async def _watch(self, on_death: Callable[[Batch | None], None]) -> None:
+    async def _watch(self, on_death: Callable[[Batch[Work] | None], None]) -> None:
         while not self.closed:
             await asyncio.sleep(POLL_SECONDS)
             if self.closed or (self.thread is not None and self.thread.is_alive()):

@@ -14,8 +14,8 @@ from xlt.serve.errors import Problem
 from xlt.serve.limits import Limits
 
 __all__ = [
+    "Connection",
     "Disconnected",
-    "Line",
     "Message",
     "Reader",
     "Receive",
@@ -40,11 +40,11 @@ class Disconnected(Exception):
     """The client has gone; nobody waits for an answer."""
 
 
-class Line:
+class Connection:
     """A client's connection: who wants to know when it is cut, and answers in one packet.
 
-    The protocol puts it into the scope as "xlt.line". Other servers have none; there, waiting for
-    a "http.disconnect" takes a task for each request.
+    The protocol puts it into the scope as "xlt.connection". Other servers have none; there,
+    waiting for a "http.disconnect" takes a task for each request.
 
     Args:
         packet: a block whose writes make one packet.
@@ -67,7 +67,7 @@ class Line:
 
     @contextlib.contextmanager
     def watched(self, tell: Callable[[], object], *, listen: bool = False) -> Iterator[None]:
-        """A block in which `tell` is called when the line is cut, or has been.
+        """A block in which `tell` is called when the connection is cut, or has been.
 
         Args:
             tell: takes nothing.
@@ -191,11 +191,14 @@ class Reader:
 
 
 async def send_reply(
-    send: Send, reply: Reply, extra: list[tuple[bytes, bytes]], line: Line | None = None
+    send: Send,
+    reply: Reply,
+    extra: list[tuple[bytes, bytes]],
+    connection: Connection | None = None,
 ) -> None:
     """Send an answer with its length."""
     start = {"type": "http.response.start", "status": reply.status, "headers": _raw(reply, extra)}
-    with contextlib.nullcontext() if line is None else line.packet:
+    with contextlib.nullcontext() if connection is None else connection.packet:
         await send(start)
         await send({"type": "http.response.body", "body": reply.body})
 

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with deadlines, a bound on heads, and JSON for what is no HTTP.
+"""uvicorn's HTTP protocol with deadlines, a bound on heads, JSON errors for malformed requests.
 
 uvicorn offers no hooks for these, so its protocol class is extended.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.types import ASGIApp
 
 from xlt.serve.errors import Problem, body_of, headers_of
-from xlt.serve.http.bodies import Line, Scope, Send
+from xlt.serve.http.bodies import Connection, Scope, Send
 from xlt.serve.limits import Limits
 
 __all__ = ["protocol_class"]
@@ -28,162 +28,183 @@ LEAST_TAKEN = 64 << 10  # bytes of an answer that a client takes within the writ
 def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio.Protocol]:
     """A protocol class for `uvicorn.Config(http=...)`, on httptools where that is installed."""
     base = _base(pure_python)
-    counts_bodies = hasattr(base, "on_body")
+    parts = {"limits": limits, "counts_bodies": hasattr(base, "on_body")}
+    return type("GuardedProtocol", (Guarded, base), parts)
 
-    class GuardedProtocol(base):  # type: ignore[misc, valid-type]
-        """One connection."""
 
-        def connection_made(self, transport: asyncio.Transport) -> None:
-            super().connection_made(transport)
-            self.transport = OnePacket(transport)
-            self.line = Line(self.transport, self.flow.resume_reading)
-            self.app = _introduced(self.config.loaded_app, self.line)
-            self.head_bytes = 0  # of the request that comes, and of the chunks of the one in hand
-            self.body_bytes = 0
-            self.ending = False
-            self.refused = False  # an error was said; what still comes is thrown away
-            self.head_timer: asyncio.TimerHandle | None = None
-            self.write_timer: asyncio.TimerHandle | None = None
+class Guarded(asyncio.Protocol):
+    """One connection: what is added to a protocol class of uvicorn that stands behind it.
+
+    The attributes without values, and the methods that end in a call of `_uvicorn`, are
+    uvicorn's own and private; `tests/serve/http/test_private.py` names the versions they were
+    seen in.
+    """
+
+    limits: ClassVar[Limits]
+    counts_bodies: ClassVar[bool]  # whether the parser tells of each part of a body
+    cycle: Any
+    flow: Any
+    config: Any
+    app: Any
+    transport: Any
+    loop: asyncio.AbstractEventLoop
+    timeout_keep_alive: float
+    timeout_keep_alive_task: asyncio.TimerHandle | None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.transport = OnePacket(transport)
+        self.connection = Connection(self.transport, self.flow.resume_reading)
+        self.app = _introduced(self.config.loaded_app, self.connection)
+        self.head_bytes = 0  # of the request that comes, and of the chunks of the one in hand
+        self.body_bytes = 0
+        self.ending = False
+        self.refused = False  # an error was said; what still comes is thrown away
+        self.head_timer: asyncio.TimerHandle | None = None
+        self.write_timer: asyncio.TimerHandle | None = None
+        self.wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.stop_timers()
+        super().connection_lost(exc)
+        self.connection.cut()
+
+    def data_received(self, data: bytes) -> None:
+        if self.refused:
+            return
+        cycle, read = self.cycle, self.body_bytes
+        if self.counts_bodies or self.between_requests or not cycle.more_body:
+            self.head_bytes += len(data)
+        super().data_received(data)
+        self.head_bytes -= self.body_bytes - read
+        if self.transport.is_closing():
+            return
+        if self.cycle is not cycle:
+            self.head_bytes = self.body_bytes = 0
+        if self.head_bytes > HEAD_BYTES + CHUNK_HEAD * self.body_bytes:
+            self.send_400_response("")
+        elif self.between_requests:
             self.wait_for_head()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self.stop_timers()
-            super().connection_lost(exc)
-            self.line.cut()
-
-        def data_received(self, data: bytes) -> None:
-            if self.refused:
-                return
-            cycle, read = self.cycle, self.body_bytes
-            if counts_bodies or self.between_requests or not cycle.more_body:
-                self.head_bytes += len(data)
-            super().data_received(data)
-            self.head_bytes -= self.body_bytes - read
-            if self.transport.is_closing():
-                return
-            if self.cycle is not cycle:
-                self.head_bytes = self.body_bytes = 0
-            if self.head_bytes > HEAD_BYTES + CHUNK_HEAD * self.body_bytes:
-                self.send_400_response("")
-            elif self.between_requests:
-                self.wait_for_head()
-            else:
-                self.stop_head_timer()
-                self.cycle.keep_alive &= not self.ending
-
-        def on_body(self, body: bytes) -> None:
-            """Count it (httptools); what else comes with a chunked body is bounded like a head."""
-            self.body_bytes += len(body)
-            super().on_body(body)
-
-        def shutdown(self) -> None:
-            """A connection whose first request is still coming gets a short time for it."""
-            if self.cycle is None and not self.ending:
-                self.ending = True
-                self.loop.call_later(ENDING_SECONDS, self.shutdown)
-            else:
-                super().shutdown()
-
-        @property
-        def between_requests(self) -> bool:
-            return self.cycle is None or self.cycle.response_complete
-
-        def wait_for_head(self) -> None:
-            if self.head_timer is None:
-                self.head_timer = self.loop.call_later(limits.read_seconds, self.head_is_late)
-
-        def head_is_late(self) -> None:
-            self.head_timer = None
-            if not self.between_requests or self.transport.is_closing():
-                return
-            if self.head_bytes:
-                self.say(
-                    Problem(
-                        408,
-                        "read_timeout",
-                        f"no whole request within {limits.read_seconds:g} s (--read-seconds)",
-                    )
-                )
-            else:
-                self.transport.close()
-
-        def send_400_response(self, msg: str) -> None:
-            self.stop_timers()
-            if not self.between_requests:
-                if self.cycle.response_started:  # nothing can be put into the answer
-                    self.transport.close()
-                    return
-                self.cycle.disconnected = True  # the handler sees its client leave
-                self.cycle.message_event.set()
-                self.line.cut()
-            if self.head_bytes > HEAD_BYTES:
-                self.say(
-                    Problem(431, "head_too_large", f"the head has more than {HEAD_BYTES} bytes")
-                )
-            else:
-                self.say(Problem(400, "invalid_http", "this is not a valid HTTP request"))
-
-        def say(self, problem: Problem) -> None:
-            body = body_of(problem, "openai")
-            lines = [
-                f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}",
-                "content-type: application/json",
-                f"content-length: {len(body)}",
-                "connection: close",
-                *(f"{name}: {value}" for name, value in headers_of(problem)),
-            ]
-            self.transport.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
-            self.refused = True
-            if self.transport.can_write_eof():
-                self.transport.write_eof()
-            self.loop.call_later(LINGER_SECONDS, self.transport.close)  # else it would be a reset
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            if self.write_timer is None:
-                self.wait_for_reader()
-
-        def wait_for_reader(self) -> None:
-            left = self.transport.get_write_buffer_size()
-            self.write_timer = self.loop.call_later(limits.write_seconds, self.reader_is_late, left)
-
-        def reader_is_late(self, left: int) -> None:
-            """A slow reader of a long answer goes on; one that does not read is dropped."""
-            self.write_timer = None
-            if left - self.transport.get_write_buffer_size() < LEAST_TAKEN:
-                self.transport.abort()
-            else:
-                self.wait_for_reader()
-
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            self.stop_write_timer()
-
-        def timeout_keep_alive_handler(self) -> None:
-            if self.write_timer is not None:  # the last answer is still being read
-                self.timeout_keep_alive_task = self.loop.call_later(
-                    self.timeout_keep_alive, self.timeout_keep_alive_handler
-                )
-            elif self.transport.get_write_buffer_size():
-                self.transport.abort()  # the end of the last answer was never read
-            else:
-                super().timeout_keep_alive_handler()
-
-        def stop_timers(self) -> None:
+        else:
             self.stop_head_timer()
-            self.stop_write_timer()
+            self.cycle.keep_alive &= not self.ending
 
-        def stop_head_timer(self) -> None:
-            if self.head_timer is not None:
-                self.head_timer.cancel()
-                self.head_timer = None
+    def on_body(self, body: bytes) -> None:
+        """Count it (httptools); what else comes with a chunked body is bounded like a head."""
+        self.body_bytes += len(body)
+        self._uvicorn.on_body(body)
 
-        def stop_write_timer(self) -> None:
-            if self.write_timer is not None:
-                self.write_timer.cancel()
-                self.write_timer = None
+    def shutdown(self) -> None:
+        """A connection whose first request is still coming gets a short time for it."""
+        if self.cycle is None and not self.ending:
+            self.ending = True
+            self.loop.call_later(ENDING_SECONDS, self.shutdown)
+        else:
+            self._uvicorn.shutdown()
 
-    return GuardedProtocol
+    @property
+    def between_requests(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def wait_for_head(self) -> None:
+        if self.head_timer is None:
+            self.head_timer = self.loop.call_later(self.limits.read_seconds, self.head_is_late)
+
+    def head_is_late(self) -> None:
+        self.head_timer = None
+        if not self.between_requests or self.transport.is_closing():
+            return
+        if self.head_bytes:
+            self.say(
+                Problem(
+                    408,
+                    "read_timeout",
+                    f"no whole request within {self.limits.read_seconds:g} s (--read-seconds)",
+                )
+            )
+        else:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        self.stop_timers()
+        if not self.between_requests:
+            if self.cycle.response_started:  # nothing can be put into the answer
+                self.transport.close()
+                return
+            self.cycle.disconnected = True  # the handler sees its client leave
+            self.cycle.message_event.set()
+            self.connection.cut()
+        if self.head_bytes > HEAD_BYTES:
+            self.say(Problem(431, "head_too_large", f"the head has more than {HEAD_BYTES} bytes"))
+        else:
+            self.say(Problem(400, "invalid_http", "this is not a valid HTTP request"))
+
+    def say(self, problem: Problem) -> None:
+        body = body_of(problem, "openai")
+        lines = [
+            f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}",
+            "content-type: application/json",
+            f"content-length: {len(body)}",
+            "connection: close",
+            *(f"{name}: {value}" for name, value in headers_of(problem)),
+        ]
+        self.transport.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
+        self.refused = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)  # else it would be a reset
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.write_timer is None:
+            self.wait_for_reader()
+
+    def wait_for_reader(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self.write_timer = self.loop.call_later(
+            self.limits.write_seconds, self.reader_is_late, left
+        )
+
+    def reader_is_late(self, left: int) -> None:
+        """A slow reader of a long answer goes on; one that does not read is dropped."""
+        self.write_timer = None
+        if left - self.transport.get_write_buffer_size() < LEAST_TAKEN:
+            self.transport.abort()
+        else:
+            self.wait_for_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.stop_write_timer()
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.write_timer is not None:  # the last answer is still being read
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        elif self.transport.get_write_buffer_size():
+            self.transport.abort()  # the end of the last answer was never read
+        else:
+            self._uvicorn.timeout_keep_alive_handler()
+
+    def stop_timers(self) -> None:
+        self.stop_head_timer()
+        self.stop_write_timer()
+
+    def stop_head_timer(self) -> None:
+        if self.head_timer is not None:
+            self.head_timer.cancel()
+            self.head_timer = None
+
+    def stop_write_timer(self) -> None:
+        if self.write_timer is not None:
+            self.write_timer.cancel()
+            self.write_timer = None
+
+    @property
+    def _uvicorn(self) -> Any:
+        """The methods behind ours, which are not asyncio's."""
+        return super()
 
 
 class OnePacket:
@@ -192,7 +213,7 @@ class OnePacket:
     Two packets for a short answer cost two system calls here, and wake the client twice.
     """
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: Any) -> None:
         self.transport = transport
         self.gathered: list[bytes] | None = None
 
@@ -234,17 +255,17 @@ class OnePacket:
         self.flush()
 
 
-def _introduced(app: ASGIApp, line: Line) -> ASGIApp:
-    """The application, which finds the line of each request in its scope."""
+def _introduced(app: ASGIApp, connection: Connection) -> ASGIApp:
+    """The application, which finds the connection of each request in its scope."""
 
     async def introduced(scope: Scope, receive: Any, send: Send) -> None:
-        scope["xlt.line"] = line
+        scope["xlt.connection"] = connection
         cycle = receive.__self__
 
         def mark() -> None:  # of pipelined requests uvicorn tells the last one only
             cycle.disconnected = True
 
-        with line.watched(mark):
+        with connection.watched(mark):
             await app(scope, receive, send)
 
     return introduced

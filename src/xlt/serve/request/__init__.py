@@ -1,4 +1,4 @@
-"""One request being answered: the state that handlers share, JSON types, helpers.
+"""One request: what handlers read from it, the server's state, and what protocols share.
 
-May import `serve.compute`, `serve.http`.
+May import `compute`, `http`, and serve's settings, limits and errors; no route and no server.
 """

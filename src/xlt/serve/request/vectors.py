@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import orjson
 
+from xlt.serve.compute.served import Served
 from xlt.serve.errors import Problem
 from xlt.serve.limits import MAX_ITEMS
-from xlt.serve.request.call import Result
+from xlt.serve.request.result import Result
 
-__all__ = ["Vectors", "check_count", "cosines", "fragment", "stacked"]
+__all__ = ["Vectors", "check_count", "cosines", "cut", "fragment", "stacked", "width_of"]
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -45,3 +46,30 @@ def stacked(result: Result) -> Vectors:
 def cosines(x_ND: Vectors, y_MD: Vectors) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Cosines of unit vectors (N, M)."""
     return np.clip(x_ND.astype(np.float64) @ y_MD.astype(np.float64).T, -1.0, 1.0)
+
+
+def cut(vectors: Vectors, width: int | None) -> Vectors:
+    """The first `width` numbers of each vector, of length 1 again; little-endian float32."""
+    if width is not None and width < vectors.shape[1]:
+        short = vectors[:, :width].astype(np.float64)
+        norms = np.linalg.norm(short, axis=1, keepdims=True)
+        vectors = (short / np.where(norms == 0, 1.0, norms)).astype(np.float32)
+    return np.ascontiguousarray(vectors, dtype="<f4")
+
+
+def width_of(model: Served, dimensions: int | None) -> int | None:
+    """The dimensions asked for, where the model declares that it can be cut to them.
+
+    Raises:
+        Problem: 400, naming what there is.
+    """
+    allowed = [*model.cut_to, model.dimensions]
+    if dimensions is None or dimensions in allowed:
+        return dimensions
+    raise Problem(
+        400,
+        "unsupported_dimensions",
+        f"{model.name!r} gives vectors of {' or '.join(map(str, allowed))} dimensions, "
+        f"not {dimensions}",
+        "dimensions",
+    )

@@ -1,4 +1,5 @@
-"""Handlers, one folder a protocol, and the one table of routes above them.
+"""Handlers, one folder a protocol, and above them the one table of routes.
 
-May import `serve.request` and what is below it.
+The protocols may import `request` and what is below it, never each other; the modules here may
+import the protocols as well.
 """

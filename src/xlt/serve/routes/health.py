@@ -8,8 +8,8 @@ from xlt.serve.compute.metrics import CONTENT_TYPE
 from xlt.serve.errors import Problem
 from xlt.serve.http.bodies import Reply
 from xlt.serve.request.call import Call
+from xlt.serve.request.operation import Operation
 from xlt.serve.routes.openai import types as schemas
-from xlt.serve.routes.table import Operation
 
 __all__ = ["METRICS", "OPERATIONS"]
 
@@ -25,18 +25,18 @@ async def ready(call: Call) -> Reply:
     Raises:
         Problem: 503 with the reason.
     """
-    reason = call.app.ready
+    reason = call.state.ready
     if reason is not None:
-        raise Problem(503, "not_ready", reason, retry_after=1.0, close=call.app.draining)
-    return Reply(body=orjson.dumps({"ready": True, "models": list(call.app.models.table)}))
+        raise Problem(503, "not_ready", reason, retry_after=1.0, close=call.state.draining)
+    return Reply(body=orjson.dumps({"ready": True, "models": list(call.state.models.table)}))
 
 
 async def metrics(call: Call) -> Reply:
     """Prometheus text."""
-    return Reply(body=call.app.metrics.text(), content_type=CONTENT_TYPE)
+    return Reply(body=call.state.metrics.text(), content_type=CONTENT_TYPE)
 
 
-OPERATIONS = [
+OPERATIONS: list[Operation[Call]] = [
     Operation(
         method="GET", path="/health/live", handler=live, name="live", group="health",
         summary="Whether the process answers.", access="open", quiet=True, response=schemas.Live,
@@ -52,7 +52,7 @@ OPERATIONS = [
         response=schemas.Ready,
     ),
 ]  # fmt: skip
-METRICS = [
+METRICS: list[Operation[Call]] = [
     Operation(
         method="GET", path="/metrics", handler=metrics, name="metrics", group="health",
         summary="Prometheus metrics.", access="open", quiet=True, media="text/plain",

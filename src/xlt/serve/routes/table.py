@@ -1,70 +1,39 @@
-"""The table of routes: path, handler, types, who may ask. Routing, OpenAPI and docs read it."""
+"""The table of routes: one line a module of handlers. Routing, OpenAPI and docs read it.
+
+a new route = a module with an `OPERATIONS` list, and its line here
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
 
-from xlt.serve.errors import Dialect
-from xlt.serve.http.bodies import Reply
+from xlt.serve.request.call import Call
+from xlt.serve.request.operation import Operation
+from xlt.serve.routes import admin, health, pages
+from xlt.serve.routes.kserve import routes as kserve
+from xlt.serve.routes.native import routes as native
+from xlt.serve.routes.openai import routes as openai
+from xlt.serve.routes.tei import routes as tei
+from xlt.serve.settings import Settings
 
-if TYPE_CHECKING:
-    from xlt.serve.request.call import Call
-    from xlt.serve.settings import Settings
+__all__ = ["operations"]
 
-__all__ = ["Operation", "operations"]
-
-Handler = Callable[["Call"], Awaitable[Reply]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One method of one path.
-
-    Attributes:
-        name: operation id, unique.
-        group: heading in the docs.
-        access: "key" needs an API key where keys are set, "admin" always an admin key.
-        request, response: msgspec types of the JSON bodies; None for none, or for what JSON
-            Schema cannot say.
-        example: a request body that works.
-        kinds: of models that answer here.
-        quiet: not logged when it goes well (probes).
-        media: content type of the answer.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    name: str
-    summary: str
-    group: str
-    dialect: Dialect = "openai"
-    access: Literal["open", "key", "admin"] = "key"
-    request: Any = None
-    response: Any = None
-    example: Any = None
-    kinds: tuple[str, ...] = ()
-    quiet: bool = False
-    media: str = "application/json"
+ROUTES: list[Sequence[Operation[Call]]] = [  # the busiest first
+    openai.OPERATIONS,
+    native.OPERATIONS,
+    tei.OPERATIONS,
+    kserve.OPERATIONS,
+    health.OPERATIONS,
+]
 
 
-def operations(settings: Settings) -> list[Operation]:
-    """All operations of a server with these settings, the busiest first."""
-    from xlt.serve.app import pages
-    from xlt.serve.routes import admin, health
-    from xlt.serve.routes.kserve import routes as kserve
-    from xlt.serve.routes.native import routes as native
-    from xlt.serve.routes.openai import routes as openai
-    from xlt.serve.routes.tei import routes as tei
-
-    found = [*openai.OPERATIONS, *native.OPERATIONS, *tei.OPERATIONS, *kserve.OPERATIONS]
-    found += health.OPERATIONS
+def operations(settings: Settings) -> list[Operation[Call]]:
+    """All operations of a server with these settings."""
+    tables = [*ROUTES]
     if settings.metrics:
-        found += health.METRICS
+        tables.append(health.METRICS)
     if settings.docs:
-        found += pages.OPERATIONS
+        tables.append(pages.OPERATIONS)
     if settings.admin_keys:
-        found += [*admin.OPERATIONS, *kserve.ADMIN]
-    return found
+        tables += [admin.OPERATIONS, kserve.ADMIN]
+    return [operation for table in tables for operation in table]

@@ -1,4 +1,5 @@
 """KServe v2, the Open Inference Protocol, in JSON and binary.
 
-May import `serve.request`.
+`signatures` says which tensors each kind of model has. May import `request` and what is below it,
+no other protocol.
 """

@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 
 from xlt._version import __version__
-from xlt.serve.compute.models import Served
+from xlt.serve.compute.served import Served
 from xlt.serve.errors import Problem
 from xlt.serve.http.bodies import Reply
 from xlt.serve.request.call import Call
-from xlt.serve.routes.admin import load_model
+from xlt.serve.request.loading import load_model
+from xlt.serve.request.operation import Operation
 from xlt.serve.routes.kserve.signatures import SIGNATURES
 from xlt.serve.routes.kserve.tensors import (
     Head,
@@ -25,7 +26,6 @@ from xlt.serve.routes.kserve.tensors import (
     read_request,
     texts_of,
 )
-from xlt.serve.routes.table import Operation
 
 __all__ = ["ADMIN", "OPERATIONS"]
 
@@ -87,7 +87,7 @@ async def live(call: Call) -> Reply:
 
 async def ready(call: Call) -> Reply:
     """Requests are answered now."""
-    reason = call.app.ready
+    reason = call.state.ready
     if reason is not None:
         raise Problem(503, "not_ready", reason, retry_after=1.0)
     return _json({"ready": True})
@@ -151,7 +151,7 @@ async def model_config(call: Call) -> Reply:
 async def model_statistics(call: Call) -> Reply:
     """Triton's counters of a model."""
     model = _model(call)
-    counts = call.app.metrics.of(model).counts
+    counts = call.state.metrics.of(model).counts
     nothing = {"count": 0, "ns": 0}
     statistics = {
         "name": model.name,
@@ -173,7 +173,7 @@ async def model_statistics(call: Call) -> Reply:
 
 async def index(call: Call) -> Reply:
     """Loaded models, failing ones too, and those that are being loaded."""
-    models = call.app.models
+    models = call.state.models
     found = []
     for name, served in models.table.items():
         reason = served.vitals.reason
@@ -188,13 +188,13 @@ async def index(call: Call) -> Reply:
 
 async def load(call: Call) -> Reply:
     """Load or swap a model."""
-    await load_model(call, call.path_value("model"), None, None)
+    await load_model(call.state, call.path_value("model"))
     return Reply(body=b"{}")
 
 
 async def unload(call: Call) -> Reply:
     """Unload a model."""
-    call.app.models.remove(call.path_value("model"))
+    call.state.unload(call.path_value("model"))
     return Reply(body=b"{}")
 
 
@@ -202,7 +202,7 @@ def _model(call: Call) -> Served:
     version = call.scope["path_params"].get("version", VERSION)
     if version != VERSION:
         raise Problem(404, "model_not_found", f"version {version[:20]!r}; there is only {VERSION}")
-    return call.app.models.find(call.path_value("model"))
+    return call.state.find(call.path_value("model"))
 
 
 def _shape(shape: Sequence[int | str], model: Served) -> list[int]:
@@ -217,7 +217,9 @@ def _json(value: dict[str, Any]) -> Reply:
 Handler = Callable[[Call], Awaitable[Reply]]
 
 
-def _kserve(method: str, path: str, handler: Handler, name: str, summary: str, **more: Any) -> Any:
+def _kserve(
+    method: str, path: str, handler: Handler, name: str, summary: str, **more: Any
+) -> Operation[Call]:
     return Operation(
         method=method, path=path, handler=handler, name=name, summary=summary, group="KServe v2",
         dialect="kserve", **{"response": dict, **more},
@@ -226,7 +228,7 @@ def _kserve(method: str, path: str, handler: Handler, name: str, summary: str, *
 
 def _with_version(
     method: str, path: str, handler: Handler, name: str, summary: str, **more: Any
-) -> list[Any]:
+) -> list[Operation[Call]]:
     """An operation of a model, with and without a version in the path."""
     base, versioned = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
     return [
@@ -235,7 +237,7 @@ def _with_version(
     ]
 
 
-OPERATIONS: list[Operation] = [
+OPERATIONS: list[Operation[Call]] = [
     *_with_version("POST", "/infer", infer, "infer", "Predict, tensors in and out.",
                    request=Head, response=InferResponse, example=EXAMPLE),
     _kserve("GET", "/v2", server_metadata, "server_metadata", "Name, version, extensions."),
@@ -250,7 +252,7 @@ OPERATIONS: list[Operation] = [
     _kserve("POST", "/v2/repository/index", index, "repository_index", "Loaded models.",
             response=list[dict[str, str]]),
 ]  # fmt: skip
-ADMIN: list[Operation] = [
+ADMIN: list[Operation[Call]] = [
     _kserve("POST", "/v2/repository/models/{model}/load", load, "repository_load",
             "Load or swap a model.", access="admin"),
     _kserve("POST", "/v2/repository/models/{model}/unload", unload, "repository_unload",

@@ -1,4 +1,4 @@
 """Our own routes: classify, choose, tag, answer, similarity, rerank, bitext.
 
-May import `serve.request`.
+May import `request` and what is below it, no other protocol.
 """

@@ -16,12 +16,13 @@ from xlt.core.retrieval import mining
 from xlt.core.tasks.examples import Choice, Pair, Question, Tagged
 from xlt.serve.compute.vitals import RowFault
 from xlt.serve.http.bodies import Reply
-from xlt.serve.request.call import Call, Result, fault_fields
+from xlt.serve.request.call import Call
 from xlt.serve.request.entities import entities_of
+from xlt.serve.request.operation import Operation
+from xlt.serve.request.result import Result, fault_fields
 from xlt.serve.request.schemas import decode, decoder
 from xlt.serve.request.vectors import check_count, cosines, fragment, stacked
 from xlt.serve.routes.native import types as schemas
-from xlt.serve.routes.table import Operation
 
 __all__ = ["OPERATIONS"]
 
@@ -37,7 +38,7 @@ BITEXT = decoder(schemas.BitextRequest)
 async def classify(call: Call) -> Reply:
     """Labels of texts or pairs."""
     request = decode(CLASSIFY, await call.body())
-    model = call.app.models.pick(request.model, "pair")
+    model = call.state.pick(request.model, "pair")
     items = [
         Pair(id="", text_a=value)
         if isinstance(value, str)
@@ -64,7 +65,7 @@ async def classify(call: Call) -> Reply:
 async def choose(call: Call) -> Reply:
     """The likeliest choice for each prompt."""
     request = decode(CHOOSE, await call.body())
-    model = call.app.models.pick(request.model, "choice")
+    model = call.state.pick(request.model, "choice")
     items = [Choice(id="", prompt=q.prompt, choices=tuple(q.choices)) for q in request.inputs]
     result = await call.compute(model, items, truncate=request.truncate)
 
@@ -86,7 +87,7 @@ async def choose(call: Call) -> Reply:
 async def tag(call: Call) -> Reply:
     """A tag for each word, and entities."""
     request = decode(TAG, await call.body())
-    model = call.app.models.pick(request.model, "tag")
+    model = call.state.pick(request.model, "tag")
     words = await call.prepare(
         lambda: [
             split_words(value) if isinstance(value, str) else [(word, None, None) for word in value]
@@ -117,7 +118,7 @@ async def tag(call: Call) -> Reply:
 async def answer(call: Call) -> Reply:
     """Answers to questions, as slices of their contexts."""
     request = decode(ANSWER, await call.body())
-    model = call.app.models.pick(request.model, "span")
+    model = call.state.pick(request.model, "span")
     items = [Question(id="", question=q.question, context=q.context) for q in request.inputs]
     result = await call.compute(model, items)
 
@@ -148,7 +149,7 @@ async def similarity(call: Call) -> Reply:
     """Cosines of two lists of texts."""
     request = decode(SIMILARITY, await call.body())
     check_count(len(request.sources) + len(request.targets or []))
-    model = call.app.models.pick(request.model, "embed")
+    model = call.state.pick(request.model, "embed")
     n_sources = len(request.sources)
     texts = request.sources + (request.targets or [])
     result = await call.compute(model, texts, truncate=request.truncate)
@@ -166,7 +167,7 @@ async def rerank(call: Call) -> Reply:
     """Documents by their cosine with a query."""
     request = decode(RERANK, await call.body())
     check_count(1 + len(request.documents))
-    model = call.app.models.pick(request.model, "embed")
+    model = call.state.pick(request.model, "embed")
     texts = [request.query, *request.documents]
     result = await call.compute(model, texts, truncate=request.truncate)
     vectors = stacked(result)
@@ -184,7 +185,7 @@ async def bitext(call: Call) -> Reply:
     """Sentences of two lists that are each other's translation."""
     request = decode(BITEXT, await call.body())
     check_count(len(request.sources) + len(request.targets))
-    model = call.app.models.pick(request.model, "embed")
+    model = call.state.pick(request.model, "embed")
     n_sources = len(request.sources)
     texts = request.sources + request.targets
     result = await call.compute(model, texts, truncate=request.truncate)
@@ -239,7 +240,7 @@ def _json(kind: str, result: Result, **parts: Any) -> bytes:
     return orjson.dumps({**head, **parts, "usage": result.usage}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-OPERATIONS = [
+OPERATIONS: list[Operation[Call]] = [
     Operation(
         method="POST", path="/v1/classify", handler=classify, name="classify", group="tasks",
         summary="Classify texts or pairs of texts.", kinds=("pair",),

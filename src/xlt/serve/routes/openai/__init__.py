@@ -1,4 +1,4 @@
-"""OpenAI's routes.
+"""OpenAI's routes: embeddings and models.
 
-May import `serve.request`.
+May import `request` and what is below it, no other protocol.
 """

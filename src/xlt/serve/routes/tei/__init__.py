@@ -1,4 +1,4 @@
 """The routes of Hugging Face's text-embeddings-inference.
 
-May import `serve.request`.
+May import `request` and what is below it, no other protocol.
 """

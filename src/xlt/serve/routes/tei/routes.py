@@ -11,15 +11,16 @@ import orjson
 from xlt._version import __version__
 from xlt.core.encode.encoder import Row
 from xlt.core.tasks.examples import Pair
-from xlt.serve.compute.models import Served
+from xlt.serve.compute.served import Served
 from xlt.serve.errors import Problem
 from xlt.serve.http.bodies import Reply
 from xlt.serve.limits import MAX_ITEMS
-from xlt.serve.request.call import Call, Result
+from xlt.serve.request.call import Call
+from xlt.serve.request.ids import check_ids, inputs_of, rows_of_ids
+from xlt.serve.request.operation import Operation
+from xlt.serve.request.result import Result
 from xlt.serve.request.schemas import decode, decoder
-from xlt.serve.request.vectors import check_count, cosines, fragment, stacked
-from xlt.serve.routes.openai.routes import check_ids, cut, inputs_of, rows_of_ids, width_of
-from xlt.serve.routes.table import Operation
+from xlt.serve.request.vectors import check_count, cosines, cut, fragment, stacked, width_of
 from xlt.serve.routes.tei import types as schemas
 from xlt.serve.routes.tei.tokens import ALL_KINDS, any_model, detokenize, tokenize
 
@@ -43,7 +44,7 @@ async def embed(call: Call) -> Reply:
             "they are",
             "normalize",
         )
-    model = call.app.models.pick(request.model, "embed")
+    model = call.state.pick(request.model, "embed")
     width = width_of(model, request.dimensions)
     truncate = _truncate(request.truncate, request.truncation_direction)
     items, rows = _rows_of(request.inputs, model, truncate)
@@ -60,7 +61,7 @@ async def embed_all(call: Call) -> Reply:
     """For each input the vectors of its tokens, special ones too: the last hidden state."""
     request = decode(EMBED_ALL, await call.body())
     _no_prompt(request.prompt_name)
-    model = call.app.models.pick(request.model, "embed")
+    model = call.state.pick(request.model, "embed")
     if model.by_token is None:
         raise Problem(
             400,
@@ -91,7 +92,7 @@ async def embed_all(call: Call) -> Reply:
 async def predict(call: Call) -> Reply:
     """Class scores. A list of two strings is one pair, not two texts."""
     request = decode(PREDICT, await call.body())
-    model = call.app.models.pick(request.model, "pair")
+    model = call.state.pick(request.model, "pair")
     pairs, single = _pairs_of(request.inputs)
     truncate = _truncate(request.truncate, request.truncation_direction)
     result = await call.compute(model, pairs, truncate=truncate)
@@ -114,7 +115,7 @@ async def rerank(call: Call) -> Reply:
     """Texts by their cosine with a query."""
     request = decode(RERANK, await call.body())
     check_count(1 + len(request.texts))
-    model = call.app.models.pick(request.model, "embed")
+    model = call.state.pick(request.model, "embed")
     truncate = _truncate(request.truncate, request.truncation_direction)
     result = await call.compute(model, [request.query, *request.texts], truncate=truncate)
     vectors = stacked(result)
@@ -131,7 +132,7 @@ async def similarity(call: Call) -> Reply:
     """Cosines of one sentence with others."""
     request = decode(SIMILARITY, await call.body())
     check_count(1 + len(request.inputs.sentences))
-    model = call.app.models.pick(request.model, "embed")
+    model = call.state.pick(request.model, "embed")
     texts = [request.inputs.source_sentence, *request.inputs.sentences]
     parameters = request.parameters or schemas.TeiSimilarityParameters()
     truncate = _truncate(parameters.truncate, parameters.truncation_direction)
@@ -144,7 +145,7 @@ async def similarity(call: Call) -> Reply:
 async def info(call: Call) -> Reply:
     """What is served, in TEI's words."""
     model = any_model(call, call.query("model"))
-    limits = call.app.settings.limits
+    limits = call.state.settings.limits
     answer = {
         "model_id": model.name,
         "model_sha": model.bundle.key,
@@ -159,7 +160,7 @@ async def info(call: Call) -> Reply:
         "max_batch_requests": None,
         "max_client_batch_size": MAX_ITEMS,
         "auto_truncate": True,
-        "tokenization_workers": call.app.settings.tokenizer_threads,
+        "tokenization_workers": call.state.settings.tokenizer_threads,
         "version": __version__,
         "sha": None,
         "docker_label": None,
@@ -253,7 +254,7 @@ def _logits(result: Result, index: int) -> list[float]:
     return logits
 
 
-def _tei(path: str, handler: Any, name: str, summary: str, **more: Any) -> Operation:
+def _tei(path: str, handler: Any, name: str, summary: str, **more: Any) -> Operation[Call]:
     method = "GET" if path == "/info" else "POST"
     return Operation(
         method=method, path=path, handler=handler, name=name, summary=summary, group="TEI",
@@ -261,7 +262,7 @@ def _tei(path: str, handler: Any, name: str, summary: str, **more: Any) -> Opera
     )  # fmt: skip
 
 
-OPERATIONS = [
+OPERATIONS: list[Operation[Call]] = [
     _tei("/embed", embed, "tei_embed", "Embeddings as plain lists.", kinds=("embed",),
          request=schemas.TeiEmbedRequest, response=list[list[float]],
          example={"inputs": ["Good morning."]}),

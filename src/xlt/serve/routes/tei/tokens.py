@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 
-from xlt.serve.compute.models import Served
+from xlt.serve.compute.served import Served
 from xlt.serve.errors import Problem
 from xlt.serve.http.bodies import Reply
 from xlt.serve.limits import too_many_tokens
 from xlt.serve.request.call import Call
+from xlt.serve.request.ids import check_ids
 from xlt.serve.request.schemas import decode, decoder
-from xlt.serve.routes.openai.routes import check_ids
 from xlt.serve.routes.tei import types as schemas
 
 __all__ = ["ALL_KINDS", "any_model", "detokenize", "tokenize"]
@@ -27,7 +27,7 @@ async def tokenize(call: Call) -> Reply:
     request = decode(TOKENIZE, await call.body())
     tokenizer = any_model(call, request.model).engine.encoder.tokenizer
     texts = [request.inputs] if isinstance(request.inputs, str) else request.inputs
-    most = call.app.settings.limits.queue_tokens
+    most = call.state.settings.limits.queue_tokens
 
     def body() -> bytes:
         encodings = []
@@ -66,10 +66,10 @@ async def detokenize(call: Call) -> Reply:
 
 def any_model(call: Call, name: str | None) -> Served:
     """The model of a name; without one the embedder, or the only model."""
-    models = call.app.models
-    if name is None and sum(m.kind == "embed" for m in models.table.values()) == 1:
-        return models.pick(None, "embed")
-    return models.pick(name, *ALL_KINDS)
+    state = call.state
+    if name is None and sum(m.kind == "embed" for m in state.models.table.values()) == 1:
+        return state.pick(None, "embed")
+    return state.pick(name, *ALL_KINDS)
 
 
 def _tokens(encoding: Any, text: str) -> list[dict[str, Any]]:

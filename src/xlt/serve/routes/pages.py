@@ -10,10 +10,10 @@ from importlib import resources
 
 import orjson
 
-from xlt.serve.app.openapi import document
 from xlt.serve.http.bodies import Reply
 from xlt.serve.request.call import Call
-from xlt.serve.routes.table import Operation
+from xlt.serve.request.operation import Operation
+from xlt.serve.routes.openapi import document
 
 __all__ = ["OPERATIONS"]
 
@@ -23,13 +23,12 @@ INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 async def openapi(call: Call) -> Reply:
     """The OpenAPI document of this server."""
-    app = call.app
-    prefix = app.settings.root_path or "/"
+    state = call.state
     value = document(
-        app.operations,
-        models=list(app.models.table),
-        keys=bool(app.settings.keys),
-        server=prefix,
+        state.operations,
+        models=list(state.models.table),
+        keys=bool(state.settings.keys),
+        server=state.settings.root_path or "/",
     )
     return Reply(body=orjson.dumps(value))
 
@@ -56,7 +55,7 @@ def _page(name: str) -> Reply:
 @cache
 def _file(name: str) -> tuple[bytes, str]:
     """A page, and the policy that lets nothing but its own script and style run."""
-    text = resources.files("xlt.serve.app").joinpath(name).read_text("utf-8")
+    text = resources.files("xlt.serve.routes").joinpath(name).read_text("utf-8")
     own = {tag: _hash(source) for tag, source in INLINE.findall(text)}
     policy = (
         f"default-src 'none'; script-src {own['script']}; style-src {own['style']}; "
@@ -71,7 +70,7 @@ def _hash(source: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
-OPERATIONS = [
+OPERATIONS: list[Operation[Call]] = [
     Operation(
         method="GET", path="/", handler=playground, name="playground", group="pages",
         summary="A page to try the models.", access="open", media=HTML,

@@ -10,7 +10,7 @@ import msgspec
 
 from xlt._version import __version__
 from xlt.serve.request import schemas
-from xlt.serve.routes.table import Operation
+from xlt.serve.request.operation import Operation
 
 __all__ = ["document"]
 
@@ -36,7 +36,7 @@ COMPUTING = ("404", "429", "500", "503", "504")
 
 
 def document(
-    operations: Sequence[Operation],
+    operations: Sequence[Operation[Any]],
     *,
     models: Sequence[str],
     keys: bool,
@@ -74,7 +74,7 @@ def document(
 
 
 def _entry(
-    operation: Operation, schema_of: dict[str, Any], models: Sequence[str], *, keys: bool
+    operation: Operation[Any], schema_of: dict[str, Any], models: Sequence[str], *, keys: bool
 ) -> dict[str, Any]:
     """One operation."""
     answer: dict[str, Any] = {"description": "Done."}
@@ -115,7 +115,7 @@ def _entry(
 
 
 def _errors(
-    operation: Operation, schema_of: dict[str, Any], *, locked: bool
+    operation: Operation[Any], schema_of: dict[str, Any], *, locked: bool
 ) -> dict[str, dict[str, Any]]:
     """The error answers an operation can give, in its dialect."""
     schema = schema_of[repr(ERRORS[operation.dialect])]

@@ -145,7 +145,7 @@ def test_the_series_of_the_page_are_there(text, documented):
 
 
 def test_the_error_codes_of_the_page_are_in_the_server(text, project):
-    source = "".join(path.read_text() for path in (project / "serve").glob("*.py"))
+    source = "".join(path.read_text() for path in (project / "src/xlt/serve").rglob("*.py"))
     table = text[text.index("| status |") : text.index("## Batching")]
     codes = [code for row in re.findall(r"^\| \d+ \| (.*?) \|", table, re.MULTILINE)
              for code in re.findall(r"`(\w+)`", row)]  # fmt: skip
