@@ -1,6 +1,7 @@
 """Shared fixtures: the real data and the oracle beside the checkout, a command-line runner."""
 
 import contextlib
+import importlib.util
 import os
 import signal
 import subprocess
@@ -46,10 +47,21 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_oracle() -> Path:
-    """Outputs of the official scorers; absent in a bare clone."""
+    """The oracle as it was delivered; absent in a bare clone, where `oracle` is the same."""
     if not (SHARED / "oracle" / "expected.json").is_file():
         pytest.skip("../shared/oracle is not there")
     return SHARED / "oracle"
+
+
+@pytest.fixture(scope="session")
+def oracle(tmp_path_factory) -> Path:
+    """Outputs of the official scorers, in every clone (tests/core/oracle/README.md)."""
+    spec = importlib.util.spec_from_file_location("pack", ROOT / "tests/core/oracle/pack.py")
+    packing = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(packing)
+    folder = tmp_path_factory.mktemp("oracle")
+    packing.unpack(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

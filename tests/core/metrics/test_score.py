@@ -15,13 +15,20 @@ TOLERANCE = 1e-9
 
 
 @pytest.fixture(scope="module")
-def expected(shared_oracle):
-    return json.loads((shared_oracle / "expected.json").read_text())
+def expected(oracle):
+    return json.loads((oracle / "expected.json").read_text())
 
 
 @pytest.fixture(scope="module")
-def scored(shared_oracle):
-    return score_folders(shared_oracle / "predictions", shared_oracle / "labels")
+def scored(oracle):
+    return score_folders(oracle / "predictions", oracle / "labels")
+
+
+def test_the_committed_oracle_is_the_delivered_one(oracle, shared_oracle):
+    files = sorted(path.relative_to(oracle) for path in oracle.rglob("*") if path.is_file())
+    assert len(files) == 373
+    for name in files:
+        assert (oracle / name).read_bytes() == (shared_oracle / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("task", TARGETS)
@@ -39,9 +46,9 @@ def test_groups_and_overall(expected, scored):
     assert found == pytest.approx(expected["overall"], abs=TOLERANCE, rel=0)
 
 
-def test_the_command_prints_the_same_numbers_as_json(run_xlt, shared_oracle, scored):
-    done = run_xlt("score", "--predictions", shared_oracle / "predictions",
-                   "--labels", shared_oracle / "labels", "--json")  # fmt: skip
+def test_the_command_prints_the_same_numbers_as_json(run_xlt, oracle, scored):
+    done = run_xlt("score", "--predictions", oracle / "predictions",
+                   "--labels", oracle / "labels", "--json")  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == scored
 

@@ -36,8 +36,8 @@ ARBITRARY = {"cosine_ratio_max_k1"}  # exact ties at score 1, in no particular o
 
 
 @pytest.fixture(scope="module")
-def folder(shared_oracle):
-    return shared_oracle / "retrieval"
+def folder(oracle):
+    return oracle / "retrieval"
 
 
 @pytest.fixture(scope="module")
