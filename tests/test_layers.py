@@ -4,6 +4,7 @@ Every import is read: at the top of a module, inside functions, and under TYPE_C
 """
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -126,6 +127,12 @@ def import_graph(source):
     return graph
 
 
+@functools.cache
+def package_graph():
+    """The graph of the package, read once."""
+    return import_graph(SOURCE)
+
+
 def find_circle(graph):
     """A circle as a list of modules that starts and ends with the same one; None without one."""
     try:
@@ -149,7 +156,7 @@ def test_every_room_is_in_the_list():
 
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_a_room_imports_only_the_rooms_it_may(room):
-    known, graph = modules(), import_graph(SOURCE)
+    known, graph = modules(), package_graph()
     for name, path in known.items():
         if room_of(path, SOURCE) != room:
             continue
@@ -184,14 +191,14 @@ def test_third_parties_stay_in_their_room(name):
 
 
 def test_no_import_circles():
-    assert find_circle(import_graph(SOURCE)) is None
+    assert find_circle(package_graph()) is None
 
 
 def entry_graph(folder):
     """The arrows between the entries of a folder; a room counts as one entry."""
     inside = "xlt." + ".".join(folder.relative_to(PACKAGE).parts) + "."
     graph = {}
-    for name, others in import_graph(SOURCE).items():
+    for name, others in package_graph().items():
         if name.startswith(inside):
             entry = name.removeprefix(inside).partition(".")[0]
             found = {o.removeprefix(inside).partition(".")[0] for o in others if inside in f"{o}."}

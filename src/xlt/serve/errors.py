@@ -1,4 +1,4 @@
-"""What goes wrong with a request, and how each protocol says it.
+"""Errors that clients see, and the form each protocol gives them.
 
 A handler raises `Problem`; the dialect of the route (OpenAI, TEI, KServe) shapes the JSON body and
 the status. Our own routes speak OpenAI's dialect.
@@ -33,7 +33,7 @@ TEI_TYPES = {
 
 @dataclass(eq=False)
 class Problem(Exception):
-    """An answer that is not the one the client hoped for.
+    """An error that is an answer to a client.
 
     Attributes:
         status: HTTP status (of the OpenAI dialect; `status_of` maps it for the others).

@@ -1,4 +1,4 @@
-"""How much the server takes on: sizes of one request, and of all requests together.
+"""How much the server accepts: sizes of one request, and of all requests together.
 
 A request is admitted whole or refused whole, and the same rule holds for one item or 2,048.
 """
@@ -58,7 +58,7 @@ class Limits:
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """What one admitted request holds; given back with `Admission.leave`."""
+    """What one admitted request occupies; released with `Admission.leave`."""
 
     n_bytes: int
     left: int = 0  # tokens that are not computed yet
@@ -143,7 +143,7 @@ class Admission:
         self._set(ticket, max(0, ticket.left - tokens))
 
     def leave(self, ticket: Ticket) -> None:
-        """Take a request off the books, whatever became of it. Safe to call twice."""
+        """Release what a request occupies, whatever became of it. Safe to call twice."""
         if ticket in self.tickets:
             self.tickets.remove(ticket)
             self.n_bytes -= ticket.n_bytes

@@ -16,7 +16,7 @@ class Settings:
     """What a user can set, besides the models.
 
     Attributes:
-        keys: that clients need; none means everybody may ask.
+        keys: that clients need; with none, no key is needed.
         admin_keys: for loading and unloading models; none switches those routes off.
         repository: folder of bundles that may be loaded by name.
         cors: origins whose pages may call the server.

@@ -40,7 +40,7 @@ log = logging.getLogger("xlt.serve")
 
 
 class App:
-    """Everything a running server holds."""
+    """The server as an ASGI application."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class App:
         self.fatal: XltError | None = None
         self.check_seconds = CHECK_SECONDS
         self.loading: asyncio.Task[None] | None = None
-        self.asking: asyncio.Task[None] | None = None
+        self.checking: asyncio.Task[None] | None = None
         endpoints = [Endpoint(self.state, self.answers, op) for op in self.operations]
         self.inner = self._stack(endpoints)
         self.direct = {  # most requests need no search through all routes
@@ -99,11 +99,11 @@ class App:
         state.metrics.worker_alive.set_function(lambda: float(state.scheduler.worker.alive))
         state.models.awaited = {source.name: source for source in sources}
         self.loading = asyncio.create_task(self._load(sources))
-        self.asking = asyncio.create_task(self._ask_failing())
+        self.checking = asyncio.create_task(self._check_failing())
 
     async def stop(self) -> None:
         """Stop the threads; what is in flight has been answered or its time is over."""
-        for task in (self.loading, self.asking):
+        for task in (self.loading, self.checking):
             if task is not None:
                 task.cancel()
         self.state.loader.shutdown(wait=False, cancel_futures=True)
@@ -121,8 +121,8 @@ class App:
                 log.error("loading failed", exc_info=error)
             self.on_fatal()
 
-    async def _ask_failing(self) -> None:
-        """Find out when failing models answer again: no requests come to one that is not ready."""
+    async def _check_failing(self) -> None:
+        """Check failing models at intervals: a server that is not ready gets no requests."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self.check_seconds)

@@ -133,6 +133,10 @@ class Lanes(Generic[W]):
         """
         if not sizes:
             raise ValueError("a request without rows has nothing to wait for")
+        # As if all waiting requests shared the machine: a row's due time grows with the tokens
+        # before it in its own request only, so a later short request overtakes the rest of a long
+        # one. At least LEAST_SHARE, or a long request that comes first would be due before
+        # whatever follows it.
         share = work.pace.seconds_per_token * max(LEAST_SHARE, len(self.waiting) + 1)
         due = now
         new: dict[tuple[Hashable, int], list[Piece[W]]] = {}
@@ -207,6 +211,8 @@ class Lanes(Generic[W]):
     def _stand_in(self, piece: Piece[W]) -> None:
         """Queue a row in its class; a class that was empty begins at the clock."""
         kind = _class_of(piece)
+        # A class that was away keeps what it has had, but saves up no turns meanwhile: with less
+        # than the clock it would hold the machine until it had caught up.
         if kind not in self.classes:
             self.classes[kind] = []
             self.had[kind] = max(self.clock, self.had.get(kind, 0.0))
@@ -214,6 +220,8 @@ class Lanes(Generic[W]):
 
     def _anchor(self) -> Piece[W] | None:
         """The row that is due first in the class that has had least."""
+        # Rows leave by batch and by `drop`, from the middle of a heap: they are only marked as gone
+        # and fall out here, which is cheaper than searching the heap each time.
         for kind, heap in list(self.classes.items()):
             while heap and heap[0][2].gone:
                 heapq.heappop(heap)
@@ -229,6 +237,10 @@ class Lanes(Generic[W]):
 
     def _similar(self, queue: list[Piece[W]], at: int) -> tuple[int, int]:
         """The slice around the anchor that is cheapest for its tokens, within the budget."""
+        # The queue of a lane is sorted by length, so every batch is a slice of it, and all padding
+        # is (longest - length). The slice grows by one length class at a time at its upper end;
+        # for each upper end the lower end goes down as long as the cost per token falls. Equally
+        # cheap slices are taken as late as possible: more rows for the same price.
         anchor = queue[at]
         shape, fixed = anchor.shape, anchor.work.pace.fixed_tokens
         found, least = (at, at + 1), math.inf

@@ -136,6 +136,8 @@ class Scheduler:
         loop = asyncio.get_running_loop()
         work = Work(model, encode, deadline, loop.create_future(), ticket)
         work.arrived = time.monotonic()
+        # Tokenising is in order of arrival, unlike computing: a megabyte before a short text would
+        # hold it up for seconds, so long bodies queue apart.
         threads = self.threads if ticket.n_bytes <= LONG_BYTES else self.long_threads
         threads.submit(partial(self._prepare, work))
         overdue = loop.call_later(max(0.0, deadline - work.arrived), self._overdue, work)
@@ -159,13 +161,14 @@ class Scheduler:
             rows = ordinary(work.encode)
             sizes = [_size(row.ids) for row in rows]
             tokens = sum(length * shape for length, shape in sizes)
+            # All before the push: from then on the worker may take the rows at any moment.
             work.rows, work.outputs, work.left = rows, [None] * len(rows), len(rows)
             least = tokens * work.model.pace.seconds_per_token
             if least > self.limits.request_seconds:
                 raise too_slow(tokens, least, self.limits.request_seconds)
             work.encoded = time.monotonic()
             with self.lock:
-                if work.over or self.closed:
+                if work.over or self.closed:  # given up while it was tokenised
                     return
                 self.admission.weigh(work.ticket, tokens)
                 if rows:
@@ -182,6 +185,8 @@ class Scheduler:
         """Wait for work; None when the server closes."""
         with self.lock:
             while not self.closed:
+                # Requests past their deadline go first, so that no batch is spent on them when
+                # the server is behind: the moment when it matters most.
                 for late in self.lanes.expired(time.monotonic()):
                     late.over = True
                     self._settle(late, _late(late.arrived))
@@ -206,6 +211,8 @@ class Scheduler:
         with self.lock:
             for piece, output in zip(batch.pieces, outputs, strict=True):
                 work = piece.work
+                # Given back row by row, not at the end of the request: a long request that is
+                # half done makes room for half its tokens.
                 self.admission.computed(work.ticket, piece.cost)
                 work.outputs[piece.index] = output
                 work.left -= 1
@@ -215,14 +222,14 @@ class Scheduler:
                 rate = batch.tokens / seconds
                 old = self.admission.rate
                 self.admission.rate = RATE_MEMORY * old + (1 - RATE_MEMORY) * rate if old else rate
-        self._call(_resolve, finished)
+        self._call(_resolve, finished)  # one wake-up of the event loop for the whole batch
 
     # event loop
 
     def _failed(self, batch: Batch[Work] | None) -> None:
         """The worker died: what it was computing fails, the rest waits for its successor."""
         self.busy_since = 0.0
-        if batch is None:
+        if batch is None:  # it died between two batches
             return
         for work in {piece.work for piece in batch.pieces}:
             self._abandon(work)

@@ -75,7 +75,7 @@ class Served:
         return lambda: encoder.encode(self.kind, items)
 
     def check(self) -> None:
-        """Find out whether it answers; for one that has failed."""
+        """Find out whether it answers again; for a model that has failed."""
         self.vitals.check(self.run)
 
     def run(self, rows: Sequence[Any]) -> Sequence[Any]:

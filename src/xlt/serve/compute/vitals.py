@@ -1,9 +1,9 @@
 """Health of the loaded models: whether each still answers.
 
-Failed rows alone do not say: anybody can send inputs that a model fails on. After a number of them
-without a success between, the model is asked about a text of our own; only when it fails on that
-too does it count as failing, until its first success. A failing model is asked again now and then,
-since a server that is not ready gets no requests to succeed on.
+Failed rows alone do not tell: any client can send inputs that a model fails on. After a number of
+failures without a success between them the model computes a row of our own; it counts as failing
+only when that fails too, until its first success. A failing model is checked again at intervals,
+since a server that is not ready gets no requests that could succeed.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import numpy as np
 
 __all__ = ["CHECK_SECONDS", "FAILURES", "NOT_FINITE", "RowFault", "Vitals", "is_finite"]
 
-# Failed rows in a row before the model is asked: seconds of light traffic when a model is broken,
-# and at most one row more in 20 when somebody sends nothing but bad inputs.
+# Failures without a success between before the model is checked: seconds of light traffic when a
+# model is broken, and at most one row more in 20 when a client sends nothing but bad inputs.
 FAILURES = 20
-CHECK_SECONDS = 5.0  # between questions to a failing model
+CHECK_SECONDS = 5.0  # between checks of a failing model
 NOT_FINITE = "NaN or infinite numbers"
 
 log = logging.getLogger("xlt.serve")
@@ -51,7 +51,7 @@ class Vitals:
         self.reason: str | None = None
 
     def note(self, outputs: Sequence[Any], run: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
-        """Count a computed batch, and ask the model when too many rows have failed.
+        """Count a computed batch, and check the model when too many rows have failed.
 
         Args:
             outputs: of the batch; a `RowFault` where a row has none.

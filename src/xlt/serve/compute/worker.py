@@ -1,4 +1,4 @@
-"""The thread that computes batches, and what happens when a row or the thread goes wrong.
+"""The thread that computes batches, and what happens when a row or the thread fails.
 
 A batch that raises is computed again row by row, so that a poison row costs only itself; a row
 with NaN or infinite outputs gets a fault instead of numbers; a thread that dies is reported, its
@@ -71,7 +71,7 @@ class Worker:
         self.watch = loop.create_task(self._watch(on_death))
 
     def close(self, seconds: float) -> None:
-        """Stop watching, and give the thread some time; it ends when `next_batch` gives None."""
+        """Stop watching, and wait a while for the thread; it ends when `next_batch` gives None."""
         self.closed = True
         if self.thread is not None:
             self.thread.join(seconds)
@@ -86,9 +86,9 @@ class Worker:
     def _run(self) -> None:
         try:
             while (batch := self.next_batch()) is not None:
-                self.since = time.monotonic()
+                self.since = time.monotonic()  # before the batch, which says that it counts
                 self.batch = batch
-                model = batch.pieces[0].work.model
+                model = batch.pieces[0].work.model  # one lane a batch, so one model
                 rows = [piece.work.rows[piece.index] for piece in batch.pieces]
                 outputs = run_rows(model, rows, self.metrics)
                 seconds = time.monotonic() - self.since
@@ -100,6 +100,8 @@ class Worker:
                     seconds=seconds,
                 )
                 self.done(batch, outputs)
+                # After the answers: checking a failing model computes a row of its own, for which
+                # no client should wait.
                 model.vitals.note(outputs, model.run)
                 self.batch = None
         except BaseException as error:
@@ -119,6 +121,7 @@ class Worker:
                 log.critical("the worker died %d times in a minute: giving up", len(self.deaths))
                 self.on_fatal()
                 return
+            # Doubled: what kills the worker is mostly a request that its client sends again.
             await asyncio.sleep(self.rest_seconds * 2 ** (len(self.deaths) - 1))
             self._spawn()
 

@@ -37,7 +37,7 @@ JSON = "application/json"
 
 
 class Disconnected(Exception):
-    """The client has gone; nobody waits for an answer."""
+    """The client has left; nobody waits for an answer."""
 
 
 class Connection:
