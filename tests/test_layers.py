@@ -80,7 +80,6 @@ FILES = {
     "onnxruntime": {"core/inference/session.py"},
     "datasets": {"data/hub/fetch.py"},
     "yaml": {"data/taskfile.py"},
-    "rich": {"core/show/terminal.py"},
     "jinja2": {"core/show/page.py"},
     "faiss": {"evalsuite/compute/ann.py"},
     "matplotlib": {"core/show/figures.py"},

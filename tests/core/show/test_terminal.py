@@ -116,7 +116,7 @@ def lines_of(said):
     return [CONTROL.sub("", piece) for piece in re.split(r"[\r\n]", said)]
 
 
-def test_a_bar_fits_80_columns_with_long_names_and_details():
+def test_a_live_line_fits_80_columns_with_long_names_and_details():
     said = on_a_terminal(
         "from xlt.core.show.terminal import progress\n"
         "import time\n"
@@ -129,6 +129,32 @@ def test_a_bar_fits_80_columns_with_long_names_and_details():
     assert any("0-pretrain" in line and "/24000 steps" in line for line in lines)
     assert any("loss 0.123" in line for line in lines)
     assert not any("…" in line for line in lines)
+    assert screen_of(said) == [""]
+
+
+def test_what_is_said_stays_above_the_live_line():
+    said = on_a_terminal(
+        "from xlt.core.show.terminal import note, progress\n"
+        "import sys, time\n"
+        "with progress('fetch', 9, 'sets') as tick:\n"
+        "    for n in range(4):\n"
+        "        time.sleep(0.15); tick(1); note(f'failed: set {n}')\n"
+        "    print('a warning of another package', file=sys.stderr)\n"
+        "print('the result')\n"
+    )
+    assert "fetch: 4/9 sets" in said
+    kept = [line for line in screen_of(said) if line]
+    assert kept[:4] == [f"failed: set {n}" for n in range(4)]
+    assert kept[-1] == "the result"
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(clock, capsys, monkeypatch):
+    monkeypatch.setattr(show.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    with show.progress("check", 10) as tick:
+        clock.now += 10
+        tick(5)
+    assert capsys.readouterr().err == "check: 5/10 items, 0.5/s, 10 s left\n"
 
 
 LANES = """
@@ -166,7 +192,7 @@ def test_lanes_have_one_live_line_each_and_nothing_wraps_at_80_columns():
 
 
 def screen_of(said):
-    """The lines that are left, on a terminal that knows CR, LF, cursor up and erase line."""
+    """The lines that are left, on a terminal that knows CR, LF, cursor up and erase below."""
     rows, row, column = [""], 0, 0
     for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", said):
         if piece == "\n":
@@ -177,8 +203,8 @@ def screen_of(said):
         elif piece.startswith("\x1b["):
             if piece.endswith("A"):
                 row -= int(piece[2:-1] or 1)
-            elif piece.endswith("K"):
-                rows[row] = ""
+            elif piece.endswith("J"):
+                rows[row:] = [rows[row][:column]]
         else:
             rows[row] = rows[row][:column].ljust(column) + piece
             column += len(piece)

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import click
 
@@ -24,7 +23,8 @@ __all__ = ["Lanes", "Tick", "lanes", "note", "progress", "say", "table", "width"
 QUIET = False
 LINE_SECONDS = 10.0
 LIVE_SECONDS = 0.5
-BAR = 16
+BAR_SECONDS = 0.1
+ERASE_BELOW = "\x1b[J"
 # Set for a child whose talk is shown in one line of its parent's: what ends with a carriage
 # return there is overwritten by what comes next, as on a terminal.
 LIVE = "XLT_LIVE_LINES"
@@ -39,8 +39,8 @@ def note(text: str) -> None:
 
 def say(text: str) -> None:
     """Say something on stderr, above the live lines where there are some."""
-    if _open_lanes:
-        _open_lanes[-1].above(text)
+    if _open_lines:
+        _open_lines[-1].above(text)
     else:
         click.echo(text, err=True)
 
@@ -96,7 +96,7 @@ def progress(
     state = _Progress(what, total, unit, detail, done)
     if QUIET:
         yield lambda n: None
-    elif sys.stderr.isatty():
+    elif _is_terminal():
         with _bar(state) as advance:
             yield advance
     elif os.environ.get(LIVE):
@@ -122,12 +122,8 @@ class _Progress:
         parts = [f"{self.what}: {self.done}/{self.total} {self.unit}"]
         if rate > 0:
             parts += [f"{rate:.1f}/s", f"{_clock((self.total - self.done) / rate)} left"]
-        parts += self.details()
+        parts += self.detail().split(", ") if self.detail else []
         return _fitted(parts, columns)
-
-    def details(self) -> list[str]:
-        """The parts of the details."""
-        return self.detail().split(", ") if self.detail else []
 
     def ticker(self, seconds: float, write: Callable[[str], None], end: str = "") -> Tick:
         """A tick that writes a line at most once in so many seconds."""
@@ -165,46 +161,62 @@ def _fitted(parts: Sequence[str], columns: int) -> str:
 
 @contextmanager
 def _bar(state: _Progress) -> Iterator[Tick]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    """Progress as the one live line of the terminal."""
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=BAR),
-        TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
-    )
-    console = Console(stderr=True)
-    counts = 2 * len(str(state.total)) + 1 + len(state.unit)
-    room = console.width - len(state.what) - BAR - counts - len("-:--:--") - len(columns)
+    def draw(line: str) -> None:
+        live.show("", line)
 
-    def detail() -> str:
-        parts = state.details()
-        return _fitted(parts, room) if parts and len(parts[0]) <= room else ""
+    with _live_lines() as live:
+        yield state.ticker(BAR_SECONDS, draw)
 
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(
-            state.what, total=state.total, completed=state.done, unit=state.unit, detail=""
-        )
-        yield lambda n: bar.update(task, advance=n, detail=detail())
+
+class Lines:
+    """Live lines at the bottom of a terminal; what is worth keeping scrolls by above them.
+
+    The cursor rests where the first of them begins, so that a line which other code prints takes
+    its place, and the live lines come again below.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._texts: dict[str, str] = {}
+
+    def show(self, name: str, text: str) -> None:
+        """Draw a line anew; an empty text takes it away."""
+        with self._lock:
+            self._texts[name] = text
+            self._draw("")
+
+    def above(self, text: str) -> None:
+        """Print something to keep."""
+        with self._lock:
+            self._draw(f"{text}\n")
+
+    def close(self) -> None:
+        """Take all live lines away."""
+        with self._lock:
+            self._texts.clear()
+            self._draw("")
+
+    def _draw(self, kept: str) -> None:
+        lines = [_fitted([text], width() - 1) for text in self._texts.values() if text]
+        up = f"\x1b[{len(lines)}A" if lines else ""
+        drawn = "".join(f"{line}\n" for line in lines)
+        click.echo(f"\r{ERASE_BELOW}{kept}{drawn}{up}\r", nl=False, err=True, color=True)
 
 
 class Lanes:
     """Several programs side by side: what they say, with their names in front.
 
-    On a terminal each has one live line at the bottom, and what is worth keeping scrolls by above;
-    elsewhere the live lines are left out.
+    On a terminal each has one live line at the bottom; elsewhere those are left out.
     """
 
-    def __init__(self, live: Any = None) -> None:
+    def __init__(self, live: Lines | None = None) -> None:
         self._live = live
-        self._lock = threading.Lock()
-        self._lines: dict[str, str] = {}
 
     def environment(self, lane: str) -> Mapping[str, str]:
         """What a program of this lane needs to know about its line."""
-        columns = {"COLUMNS": str(max(20, width() - len(f"[{lane}] ")))}
+        columns = {"COLUMNS": str(max(20, width() - 1 - len(f"[{lane}] ")))}
         return {**columns, LIVE: "1"} if self._live else columns
 
     def say(self, lane: str, text: str) -> None:
@@ -215,51 +227,41 @@ class Lanes:
 
     def show(self, lane: str, text: str) -> None:
         """The lane's live line; an empty text takes it away."""
-        with self._lock:
-            self._lines[lane] = text
-            self._draw()
-
-    def above(self, text: str) -> None:
-        """Print above the live lines."""
-        with self._lock:
-            from rich.text import Text
-
-            self._live.console.print(Text(text), soft_wrap=True, highlight=False)
-
-    def _draw(self) -> None:
-        if self._live is None:
-            return
-        from rich.text import Text
-
-        shown = [f"[{lane}] {text}" for lane, text in self._lines.items() if text]
-        self._live.update(Text("\n".join(shown), no_wrap=True, overflow="ellipsis"))
+        if self._live:
+            self._live.show(lane, f"[{lane}] {text}" if text else "")
 
 
-_open_lanes: list[Lanes] = []
+_open_lines: list[Lines] = []
 
 
 @contextmanager
 def lanes() -> Iterator[Lanes]:
     """Show several programs side by side while the block runs."""
-    if QUIET or not sys.stderr.isatty():
+    if QUIET or not _is_terminal():
         yield Lanes()
         return
-    from rich.console import Console
-    from rich.live import Live
+    with _live_lines() as live:
+        yield Lanes(live)
 
-    with Live(console=Console(stderr=True), transient=True, redirect_stdout=False) as live:
-        found = Lanes(live)
-        _open_lanes.append(found)
-        try:
-            yield found
-        finally:
-            _open_lanes.remove(found)
+
+@contextmanager
+def _live_lines() -> Iterator[Lines]:
+    found = Lines()
+    _open_lines.append(found)
+    try:
+        yield found
+    finally:
+        _open_lines.remove(found)
+        found.close()
+
+
+def _is_terminal() -> bool:
+    """Whether stderr is a terminal that can move its cursor."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
 
 
 def _folded(text: str, columns: int) -> list[str]:
     """A line in pieces that fit, the later ones indented."""
     if len(text) <= columns:
         return [text]
-    return textwrap.wrap(
-        text, columns, subsequent_indent="  ", break_on_hyphens=False, drop_whitespace=True
-    )
+    return textwrap.wrap(text, columns, subsequent_indent="  ", break_on_hyphens=False)
