@@ -275,7 +275,7 @@ def test_results_open_again(whole, tmp_path):
     with pytest.raises(DataError, match=r"no results\.json"):
         Results.open(tmp_path)
     (tmp_path / "results.json").write_text('{"schema": 7}')
-    with pytest.raises(DataError, match="schema 1"):
+    with pytest.raises(DataError, match="schema 2"):
         Results.open(tmp_path)
 
 

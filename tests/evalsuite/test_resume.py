@@ -1,5 +1,6 @@
 """A killed evaluation goes on where it was and ends with the same bytes."""
 
+import json
 import os
 import random
 import signal
@@ -8,7 +9,10 @@ import sys
 
 import pytest
 
+from xlt.core.artifacts.bundle import write_manifest
+from xlt.core.errors import CheckFailed, UsageError
 from xlt.evalsuite import evaluate
+from xlt.evalsuite.report.submission import write_submission
 
 # Runs an evaluation and kills the process at the k-th file that is put in place, just before
 # (half = 0) or just after (half = 1).
@@ -166,3 +170,114 @@ def test_a_full_disk_stops_with_what_is_finished_kept(bundles, root, tmp_path):
     assert not (tmp_path / "r/results.json").exists()
     results = evaluate(bundles, root, "xnli", out=tmp_path / "r")
     assert results.score("xnli", "en") == 100
+
+
+def rewrite(model, name, change):
+    """Change one JSON file of a bundle and write its manifest again."""
+    path = model / name
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    manifest = json.loads((model / "xlt.json").read_text())
+    write_manifest(model, {k: v for k, v in manifest.items() if k not in {"schema", "files"}})
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("tokenizer_config.json", lambda value: {**value, "model_max_length": 8}),
+        ("config.json", lambda value: {**value, "max_position_embeddings": 8}),
+        ("special_tokens_map.json", lambda value: {**value, "mask_token": "[UNK]"}),
+    ],
+)
+def test_no_cell_is_kept_when_a_file_beside_the_tokenizer_has_changed(
+    make, root, tmp_path, name, change
+):
+    model = make.bundle(tmp_path / "m", "xnli")
+    long = "x x x x x x x x yes\tx\tentailment\n"
+    (root / "xnli/test-sw.tsv").write_text(long + "x no\tx\tneutral\n")
+    evaluate(model, root, langs="sw", out=tmp_path / "r")
+    rewrite(model, name, change)
+    again = evaluate(model, root, langs="sw", out=tmp_path / "r")
+    assert again.status == {"xnli/sw": "redone: model changed"}
+    fresh = evaluate(model, root, langs="sw", out=tmp_path / "fresh")
+    assert again.record == fresh.record
+
+
+def test_no_cell_is_kept_when_the_labels_of_a_task_file_have_changed(bundles, make, tmp_path):
+    """The order of a task file's labels decides what a numbered gold label means."""
+    text = (
+        "name: mine\nkind: pair\nlabels: [{}]\nlanguages: [sw]\n"
+        'files: {{test: "mine/{{lang}}.jsonl"}}\n'
+        "columns: {{text_a: one, text_b: two, label: gold}}\n"
+    )
+    rows = [{"one": "x yes", "two": "x", "gold": 0}, {"one": "x no", "two": "x", "gold": 2}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    first = text.format("entailment, neutral, contradiction")
+    root = make.root(tmp_path / "root", {"mine/sw.jsonl": lines, "tasks/mine.yaml": first})
+    one = evaluate(bundles, root, "mine", use={"mine": "xnli"}, out=tmp_path / "r")
+    assert one.score("mine", "sw") == 100
+    second = text.format("neutral, entailment, contradiction")
+    (root / "tasks/mine.yaml").write_text(second)
+    again = evaluate(bundles, root, "mine", use={"mine": "xnli"}, out=tmp_path / "r")
+    assert again.status == {"mine/sw": "redone: task changed"}
+    fresh = evaluate(bundles, root, "mine", use={"mine": "xnli"}, out=tmp_path / "fresh")
+    assert again.record == fresh.record
+    assert again.score("mine", "sw") == 50
+
+
+def test_what_only_averages_look_at_redoes_nothing(bundles, make, tmp_path):
+    text = (
+        "name: mine\nkind: pair\nlabels: [entailment, neutral, contradiction]\n"
+        'languages: [{}]\nfiles: {{test: "mine/{{lang}}.jsonl"}}\n'
+        "columns: {{text_a: one, text_b: two, label: gold}}\n"
+    )
+    row = json.dumps({"one": "x yes", "two": "x", "gold": "entailment"}) + "\n"
+    files = {"mine/sw.jsonl": row, "tasks/mine.yaml": text.format("sw")}
+    root = make.root(tmp_path / "root", files)
+    evaluate(bundles, root, "mine", use={"mine": "xnli"}, out=tmp_path / "r")
+    (root / "tasks/mine.yaml").write_text(text.format("sw, de"))
+    again = evaluate(bundles, root, "mine", use={"mine": "xnli"}, out=tmp_path / "r")
+    assert again.status == {"mine/sw": "kept"}
+
+
+HOLDER = """
+import pathlib, sys, time
+from xlt.core.artifacts.lock import take_lock
+take_lock(pathlib.Path(sys.argv[1]) / "results.lock")
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that works in tmp_path/r."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "r")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_evaluation_in_one_folder_is_refused_and_names_the_first(
+    bundles, root, tmp_path, holder
+):
+    with pytest.raises(UsageError, match=f"in use by pid {holder.pid} on ") as caught:
+        evaluate(bundles, root, "xnli", out=tmp_path / "r")
+    assert caught.value.exit_code == 2
+    assert [path.name for path in (tmp_path / "r").iterdir()] == ["results.lock"]
+
+
+def test_the_folder_of_a_dead_evaluation_is_taken_over(bundles, root, tmp_path, holder):
+    holder.kill()
+    holder.wait()
+    assert (tmp_path / "r/results.lock").is_file()
+    assert evaluate(bundles, root, "xnli", out=tmp_path / "r").score("xnli", "en") == 100
+    assert not (tmp_path / "r/results.lock").exists()
+
+
+def test_predictions_that_changed_behind_the_results_are_no_submission(bundles, root, tmp_path):
+    results = evaluate(bundles, root, "xnli", out=tmp_path / "r")
+    (tmp_path / "r/predictions/xnli/test-sw.tsv").write_text("neutral\nneutral\n")
+    with pytest.raises(CheckFailed, match=r"test-sw\.tsv: not the file whose scores"):
+        write_submission(results, tmp_path / "sub")
+    assert not (tmp_path / "sub").exists()

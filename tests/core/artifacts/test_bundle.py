@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -141,6 +144,56 @@ def test_the_key_follows_graph_tokenizer_task_and_nothing_else(make_bundle):
     keys = {name: Bundle.open(folder).key for name, folder in other.items()}
     assert key not in keys.values()
     assert len(set(keys.values())) == 4
+
+
+READ = ["config.json", "onnx/model.onnx", "special_tokens_map.json", "tokenizer.json",
+        "tokenizer_config.json"]  # fmt: skip
+
+
+def rewritten(folder, **changes):
+    """The bundle's manifest written again over the files as they are now."""
+    fields = {k: v for k, v in manifest_of(folder).items() if k not in {"schema", "files"}}
+    write_manifest(folder, fields | changes)
+    return Bundle.open(folder)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_every_file_that_is_read_belongs_to_the_key(make_bundle, name):
+    folder = make_bundle("pair")
+    before = Bundle.open(folder).key
+    path = folder / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert rewritten(folder).key != before
+
+
+def test_files_that_are_not_in_the_key_are_never_read(make_bundle):
+    """Whatever is opened in a bundle is in its key: all but the manifest and documents."""
+    folder = make_bundle("pair")
+    (folder / "README.md").write_text("a card")
+    before = rewritten(folder).key
+    code = (
+        "import sys\nopened = set()\n"
+        "sys.addaudithook(lambda event, args: opened.add(str(args[0])) if event == 'open' else 0)\n"
+        "from xlt.core.artifacts.bundle import Bundle\n"
+        "from xlt.core.inference.engine import Engine\n"
+        f"engine = Engine.open(Bundle.open({str(folder)!r}, verify=False), device='cpu')\n"
+        "engine.predict(['the cat'])\n"
+        f"print('\\n'.join(p for p in opened if p.startswith({str(folder)!r})))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    opened = {Path(line).relative_to(folder).as_posix() for line in done.stdout.splitlines()}
+    assert {"xlt.json", "config.json", "tokenizer_config.json"} <= opened
+    assert opened <= {"xlt.json", *READ}
+    (folder / "README.md").write_text("another card")
+    assert rewritten(folder).key == before
+
+
+def test_fields_that_a_later_version_adds_are_in_the_key_at_once(make_bundle):
+    folder = make_bundle("pair")
+    before = Bundle.open(folder).key
+    assert rewritten(folder, parity={"fp32": {"largest": 1e-6}}, name="x").key == before
+    assert rewritten(folder, post="center").key != before
 
 
 def test_external_data_belong_to_the_key(make_bundle):

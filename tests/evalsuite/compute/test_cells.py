@@ -10,8 +10,8 @@ from xlt.core.tasks.table import TASKS
 from xlt.evalsuite.compute.cells import CellStore, Identity, Outcome
 
 ASKED = Identity(
-    bundle="b1", data="d1", task="xnli", lang="sw", split="test", scorer=1, encoder=1,
-    precision="fp32", settings={"majority": "neutral"},
+    bundle="b1", data="d1", task="xnli", lang="sw", split="test", record={}, scorer="1",
+    encoder="1",    precision="fp32", settings={"majority": "neutral"},
 )  # fmt: skip
 FOUND = Outcome(n=2, metrics={"accuracy": 50.0}, predictions=["neutral", "entailment"])
 NAME = "predictions/xnli/test-sw.tsv"
@@ -41,8 +41,9 @@ def test_an_empty_folder_knows_no_cell(tmp_path):
         ({"data": "d2"}, "data changed"),
         ({"bundle": "b2"}, "model changed"),
         ({"precision": "int8"}, "precision changed"),
-        ({"scorer": 2}, "scorer changed"),
-        ({"encoder": 2}, "encoder changed"),
+        ({"scorer": "2"}, "scorer changed"),
+        ({"encoder": "2"}, "encoder changed"),
+        ({"record": {"labels": ["a"]}}, "task changed"),
         ({"settings": {}}, "settings changed"),
         ({"data": "d2", "bundle": "b2"}, "model changed, data changed"),
     ],

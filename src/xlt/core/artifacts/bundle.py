@@ -28,6 +28,14 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "files": dict,
 }
 
+# What no output depends on. All else is in the key, so that a file or a field that a later
+# version reads is in it from the start.
+INERT_FIELDS = frozenset(
+    "schema name answers variants files trained_on lineage dev baseline parity export "
+    "examples".split()
+)
+DOCUMENTS = ".md"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Bundle:
@@ -41,7 +49,8 @@ class Bundle:
         max_length: tokens of one input, special tokens included.
         precision: the chosen variant: fp32, fp16 or int8.
         onnx_path: the variant's graph.
-        key: SHA-256 of what determines its outputs: graph, tokenizer, task, input length.
+        key: SHA-256 of all that may decide its outputs: the variant's graph, every other file but
+            documents, and the manifest but for what only tells where the model comes from.
         manifest: all of `xlt.json`.
     """
 
@@ -74,14 +83,6 @@ class Bundle:
             _check_file(folder, name, expected, verify=verify)
         variant = _variant(folder, manifest, precision)
         max_length = int(manifest["max_length"])
-        graph = sorted(manifest["files"][name] for name in variant["files"])
-        identity = {
-            "graph": graph,
-            "tokenizer": manifest["files"]["tokenizer.json"],
-            "task": task.to_json(),
-            "max_length": max_length,
-            "pooling": manifest.get("pooling"),
-        }
         return cls(
             path=folder,
             name=manifest["name"],
@@ -90,7 +91,7 @@ class Bundle:
             max_length=max_length,
             precision=precision,
             onnx_path=folder / variant["file"],
-            key=sha256_json(identity),
+            key=sha256_json(_identity(manifest, task, precision)),
             manifest=manifest,
         )
 
@@ -218,6 +219,23 @@ def _faults(manifest: dict[str, Any]) -> list[str]:
     if not isinstance(widths, list) or not all(type(w) is int and w > 0 for w in widths):
         faults.append(f"dimensions {widths!r} are not a list of widths")
     return faults
+
+
+def _identity(manifest: dict[str, Any], task: Task, precision: str) -> dict[str, Any]:
+    """What the key of a variant is made of; file names and hashes as the manifest lists them."""
+    variants = manifest["variants"]
+    graph = variants[precision]["files"]
+    others = {name for variant in variants.values() for name in variant["files"]} - set(graph)
+    return {
+        "graph": variants[precision]["file"],
+        "files": {
+            name: digest
+            for name, digest in manifest["files"].items()
+            if name not in others and not name.endswith(DOCUMENTS)
+        },
+        **{name: value for name, value in manifest.items() if name not in INERT_FIELDS},
+        "task": task.to_json(),
+    }
 
 
 def _is_inside(name: str) -> bool:

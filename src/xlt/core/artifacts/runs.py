@@ -7,16 +7,15 @@ that ends.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from xlt.core.artifacts.lock import take_lock
 from xlt.core.errors import ModelError, UsageError
 from xlt.core.files import read_json, refuse_non_empty, write_error, write_json
 
@@ -69,9 +68,9 @@ class Run:
         if not resume and not force:
             refuse_non_empty(path, force=False, other=CONTINUE)
         if force and path.is_dir():
-            os.close(_take_lock(path))
+            os.close(take_lock(path / LOCK))
             refuse_non_empty(path, force=True)
-        lock = _take_lock(path)
+        lock = take_lock(path / LOCK)
         run = cls(path, {"schema": SCHEMA, "status": "running", "config": wanted}, lock)
         run.save(lineage={}, encoder=None, targets={})
         return run
@@ -87,7 +86,7 @@ class Run:
             )
         if run.status == "done":
             return run
-        run._lock = _take_lock(path)
+        run._lock = take_lock(path / LOCK)
         run.record = cls.open(path).record  # what the former owner wrote last
         return run
 
@@ -218,34 +217,3 @@ def _is_fresh(path: Path) -> bool:
     if not path.is_dir():
         return not path.exists()
     return all(entry.name == LOCK or entry.name.endswith(".part") for entry in path.iterdir())
-
-
-def _take_lock(path: Path) -> int:
-    """Lock the folder; the kernel frees the lock when the process ends, so none goes stale.
-
-    Returns:
-        The open file descriptor that holds the lock.
-
-    Raises:
-        UsageError: another process holds it, or the folder cannot be written.
-    """
-    lock = path / LOCK
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        while True:
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if lock.exists() and os.fstat(handle).st_ino == lock.stat().st_ino:
-                break
-            os.close(handle)  # the former owner removed the file while we opened it
-    except BlockingIOError as error:
-        os.close(handle)
-        owner = lock.read_text(errors="replace").strip() or "another process"
-        raise UsageError(
-            f"{path} is in use by {owner}", "wait for it, stop it, or choose another --out"
-        ) from error
-    except OSError as error:
-        raise write_error(lock, error) from error
-    os.truncate(handle, 0)
-    os.pwrite(handle, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-    return handle

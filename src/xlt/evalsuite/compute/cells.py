@@ -6,6 +6,7 @@ bytes that were written; otherwise it is redone, and the reason is told.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ FIELDS = {"schema", "key", "parts", "n", "metrics", "baseline", "flags", "predic
 REASONS = {
     "bundle": "model changed",
     "data": "data changed",
+    "record": "task changed",
     "scorer": "scorer changed",
     "encoder": "encoder changed",
     "precision": "precision changed",
@@ -36,9 +38,11 @@ class Identity:
 
     Attributes:
         bundle: the bundle's key (model, tokenizer, task record).
-        data: sha256 over the cell's data, gold included.
-        scorer: version of the scorer.
-        encoder: version of encoding and decoding.
+        data: sha256 over the cell's files, gold included, and how they are read.
+        record: the record of the task that is asked: labels, metric, whether there may be no
+            answer; not what only averages look at.
+        scorer: hash of the code from predictions to scores.
+        encoder: hash of the code from files to predictions.
         settings: options that change scores (margin, neighbours ...).
     """
 
@@ -47,14 +51,16 @@ class Identity:
     task: str
     lang: str
     split: str
-    scorer: int
-    encoder: int
+    record: Mapping[str, Any]
+    scorer: str
+    encoder: str
     precision: str
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """A plain dict; the key is its hash."""
-        return {**vars(self), "settings": dict(self.settings)}
+        """Plain JSON values; the key is their hash."""
+        value: dict[str, Any] = json.loads(json.dumps(vars(self)))
+        return value
 
     @property
     def key(self) -> str:

@@ -29,11 +29,9 @@ class Inputs:
 
     @property
     def sha256(self) -> str:
-        """Hash of all that the cell's items depend on, gold included."""
-        digest = self.files.digest()
-        if self.tuning is None and self.mapping is None:
-            return digest
-        return sha256_json([digest, self.tuning and self.tuning.digest(), self.mapping])
+        """Hash of all that the cell's items depend on, gold included, and how it is read."""
+        sets = [_content(files) for files in (self.files, self.tuning) if files is not None]
+        return sha256_json([sets, self.mapping])
 
 
 def find_inputs(root: DataRoot, cell: Planned) -> Inputs:
@@ -56,3 +54,9 @@ def find_inputs(root: DataRoot, cell: Planned) -> Inputs:
         tuning=root.find(task, cell.lang, "dev") if tuned else None,
         mapping={"columns": dict(user.columns), "values": dict(user.values)} if user else None,
     )
+
+
+def _content(files: FileSet) -> list[Any]:
+    """The bytes of a set and what decides how they are read: suffixes, parts, one file for many."""
+    suffixes = [path.name.partition(".")[2] for path in files.paths]
+    return [files.digest(), suffixes, files.mixed, files.mapped, list(files.parts)]

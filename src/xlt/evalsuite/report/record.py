@@ -77,8 +77,10 @@ def _cell(cell: Planned, stored: Mapping[str, Any], bundle: str) -> dict[str, An
         "metrics": stored["metrics"],
         "baseline": stored["baseline"],
         "key": stored["key"],
+        "parts": stored["parts"],
         "flags": [*stored["flags"], *overridden, *training_flags(assignment, cell.lang)],
         "predictions": predictions["path"] if predictions else None,
+        "predictions_sha256": predictions["sha256"] if predictions else None,
     }
 
 

@@ -14,7 +14,7 @@ from xlt.evalsuite.compute.failures import Failure
 
 __all__ = ["SCHEMA", "Results", "cell_score", "task_scores"]
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

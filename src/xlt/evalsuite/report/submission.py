@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from xlt.core.errors import CheckFailed, UsageError
-from xlt.core.files import atomic_folder
+from xlt.core.files import atomic_folder, sha256_bytes
 from xlt.core.metrics.official import official_path, read_predictions
 from xlt.core.tasks.table import TARGETS, TASKS
 from xlt.evalsuite.report.results import Results
@@ -40,7 +40,8 @@ def write_submission(results: Results, folder: Path) -> dict[str, list[str]]:
         Task -> official languages that a complete submission still needs.
 
     Raises:
-        CheckFailed: a file does not read back with as many items as were predicted.
+        CheckFailed: a file is not the one that was scored, or does not read back with as many
+            items as were predicted.
     """
     cells = [c for c in results.cells if c["task"] in TARGETS and c["predictions"] is not None]
     with atomic_folder(folder) as new:
@@ -48,7 +49,9 @@ def write_submission(results: Results, folder: Path) -> dict[str, list[str]]:
             task = TASKS[cell["task"]]
             target = official_path(new, task, cell["lang"])
             target.parent.mkdir(exist_ok=True)
-            target.write_bytes((results.path / cell["predictions"]).read_bytes())
+            source = results.path / cell["predictions"]
+            payload = _unchanged(source, cell["predictions_sha256"])
+            target.write_bytes(payload)
             _check_count(cell["n"], target, cell["task"])
     there = {(cell["task"], cell["lang"]) for cell in cells}
     lacking = {
@@ -56,6 +59,17 @@ def write_submission(results: Results, folder: Path) -> dict[str, list[str]]:
         for name in TARGETS
     }
     return {name: langs for name, langs in lacking.items() if langs}
+
+
+def _unchanged(path: Path, sha256: str) -> bytes:
+    """The bytes of a predictions file, as they were when it was scored."""
+    payload = path.read_bytes() if path.is_file() else b""
+    if sha256_bytes(payload) != sha256:
+        raise CheckFailed(
+            f"{path}: not the file whose scores are in results.json (SHA-256 differs)",
+            "run the same command again; changed predictions are redone",
+        )
+    return payload
 
 
 def _check_count(n: int, path: Path, name: str) -> None:
