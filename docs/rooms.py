@@ -1,0 +1,94 @@
+"""Print the rooms of `xlt` in layers, from the imports that grimp finds.
+
+`python docs/rooms.py` prints the block that stands in docs/design.md; `--write` puts it there.
+A room stands one layer above the highest that it imports; a module that lies directly in a
+top room (`train.run`) is drawn by itself. A test holds the page to this.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import grimp
+
+PAGE = Path(__file__).with_name("design.md")
+BEGIN, END = "<!-- rooms: begin -->\n", "<!-- rooms: end -->\n"
+
+
+def room_of(module: str, packages: set[str]) -> str:
+    """The folder that a module lies in; modules that lie directly in a stage stand for themselves."""
+    parent = module.rpartition(".")[0]
+    return module if module in packages or parent.count(".") < 2 else parent
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Module -> modules that it imports, everywhere in their files."""
+    graph = grimp.build_graph("xlt")
+    return {name: set(graph.find_modules_directly_imported_by(name)) for name in graph.modules}
+
+
+def room_graph(modules: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Room or single module -> the ones that it imports."""
+    packages = {name.rpartition(".")[0] for name in modules if "." in name}
+    rooms: dict[str, set[str]] = {}
+    for name, others in modules.items():
+        room = room_of(name, packages)
+        rooms.setdefault(room, set()).update(room_of(other, packages) for other in others)
+    return {room: others - {room} for room, others in rooms.items()}
+
+
+def levels(graph: Mapping[str, set[str]]) -> dict[str, int]:
+    """Name -> 1 when it imports nothing, else one more than the highest that it imports.
+
+    Raises:
+        graphlib.CycleError: the graph has a circle.
+    """
+    found: dict[str, int] = {}
+    for name in TopologicalSorter(graph).static_order():
+        found[name] = 1 + max((found[other] for other in graph[name]), default=0)
+    return found
+
+
+def drawing() -> str:
+    """The block for docs/design.md."""
+    modules = import_graph()
+    of_module = levels(modules)
+    lines = [f"{len(modules)} modules, {sum(map(len, modules.values()))} imports, no circle.", ""]
+    lines += ["| room | modules | levels inside |", "|---|---:|---:|"]
+    tops = sorted({name.split(".")[1] for name in modules if "." in name})
+    for top in tops:
+        inside = {
+            name: {other for other in others if other.startswith(f"xlt.{top}")}
+            for name, others in modules.items()
+            if name == f"xlt.{top}" or name.startswith(f"xlt.{top}.")
+        }
+        if len(inside) > 1:
+            lines.append(f"| {top} | {len(inside)} | {max(levels(inside).values())} |")
+    rooms = levels(room_graph(modules))
+    lines += ["", f"The longest chain has {max(of_module.values())} modules. Rooms, top first:", ""]
+    lines += ["```"]
+    for level in sorted(set(rooms.values()), reverse=True):
+        names = sorted(room for room, found in rooms.items() if found == level)
+        lines.append(f"{level:>2}  " + "  ".join(name.removeprefix("xlt.") for name in names))
+    lines.append("```")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Print the block, or write it into the page."""
+    text = drawing()
+    if "--write" not in sys.argv:
+        sys.stdout.write(text)
+        return
+    page = PAGE.read_text("utf-8")
+    PAGE.write_text(
+        re.sub(f"{BEGIN}.*?{END}", lambda _: BEGIN + text + END, page, flags=re.S), "utf-8"
+    )
+
+
+if __name__ == "__main__":
+    main()
