@@ -20,7 +20,7 @@ BEGIN, END = "<!-- rooms: begin -->\n", "<!-- rooms: end -->\n"
 
 
 def room_of(module: str, packages: set[str]) -> str:
-    """The folder that a module lies in; modules that lie directly in a stage stand for themselves."""
+    """The folder of a module; one that lies directly in a top room stands for itself."""
     parent = module.rpartition(".")[0]
     return module if module in packages or parent.count(".") < 2 else parent
 
