@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xlt.core.tasks.languages import Language
-from xlt.data.readers.columns import UserTask
+from xlt.data.usertask import UserTask
 
 __all__ = ["LAYOUTS", "PARTS", "Layout", "expand", "layouts_of", "matches", "user_layouts"]
 

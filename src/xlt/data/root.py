@@ -11,11 +11,11 @@ from xlt.core.errors import DataError, UsageError, did_you_mean
 from xlt.core.tasks.languages import Language, load_languages
 from xlt.core.tasks.table import TASKS, Task
 from xlt.data.layouts import PARTS, Layout, fill, layouts_of, matches, user_layouts
-from xlt.data.readers.columns import UserTask
 from xlt.data.readers.labels import find_labels
 from xlt.data.readers.reading import READERS, languages_inside, read_files
 from xlt.data.readers.rows import bad_row, lines
 from xlt.data.records import DataSet, FileSet
+from xlt.data.usertask import UserTask
 
 __all__ = ["SPLITS", "DataRoot"]
 

@@ -14,7 +14,8 @@ from xlt.core.errors import DataError, UsageError, did_you_mean
 from xlt.core.extras import needs
 from xlt.core.files import read_text
 from xlt.core.tasks.table import TASKS, Task
-from xlt.data.readers.columns import COLUMNS, REQUIRED, HubSource, UserTask
+from xlt.data.readers.columns import COLUMNS, REQUIRED
+from xlt.data.usertask import HubSource, UserTask
 
 __all__ = ["load_task_file", "load_task_files", "load_tasks"]
 

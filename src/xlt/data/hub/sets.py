@@ -10,10 +10,11 @@ from xlt.core.tasks.languages import Language
 from xlt.core.tasks.table import UPOS, Task
 from xlt.data.hub.english import english_units
 from xlt.data.hub.unit import SPLITS, XTREME, Record, Unit, clean, dump, question, unit_of_rows
-from xlt.data.readers.columns import UserTask, map_row
+from xlt.data.readers.columns import map_row
 from xlt.data.readers.rows import Row
 from xlt.data.readers.spans import TYDIQA_NAMES
 from xlt.data.root import DataRoot
+from xlt.data.usertask import UserTask
 
 __all__ = ["units_of"]
 

@@ -7,16 +7,15 @@ ones are read by the same code.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from xlt.core.files import UNICODE_RULE, BadJson, parse_json
-from xlt.core.tasks.table import Task
 from xlt.data.readers.rows import Row, bad_row, csv_rows, json_rows, shown, suffix, tsv_rows
+from xlt.data.usertask import UserTask
 
-__all__ = ["COLUMNS", "REQUIRED", "HubSource", "UserTask", "map_row", "mapped_rows"]
+__all__ = ["COLUMNS", "REQUIRED", "map_row", "mapped_rows"]
 
 # What a task of each kind can name, and what it must name when it names any column.
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -34,38 +33,6 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "embed": ("foreign", "english"),
 }
 OFFSET = re.compile(r"-?[0-9]{1,18}")
-Columns = Mapping[str, str | tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubSource:
-    """A hub data set: its name, the pattern of its config names, and what its splits are called."""
-
-    name: str
-    config: str = "default"
-    splits: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserTask:
-    """A task from a task file.
-
-    Attributes:
-        task: its record, as for official tasks.
-        folder: of the task file; relative file patterns are looked up in the data root first,
-            then here.
-        files: split -> file pattern with `{lang}`, `{split}`, `*`.
-        hub: a hub data set that `xlt data fetch` turns into files; None without one.
-        columns: our name -> the file's column, or several columns (prompt, choices).
-        values: a value in a label or tag column, as text -> its name in `task.labels`.
-    """
-
-    task: Task
-    folder: Path
-    files: Mapping[str, str] = field(default_factory=dict)
-    hub: HubSource | None = None
-    columns: Columns = field(default_factory=dict)
-    values: Mapping[str, str] = field(default_factory=dict)
 
 
 def mapped_rows(path: Path, user: UserTask) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from xlt.core.tasks.examples import Example
 from xlt.core.tasks.table import Task
 from xlt.data.layouts import PARTS
 from xlt.data.readers.choices import read_choices
-from xlt.data.readers.columns import UserTask, mapped_rows
+from xlt.data.readers.columns import mapped_rows
 from xlt.data.readers.labels import with_labels
 from xlt.data.readers.pairs import read_pairs, row_languages
 from xlt.data.readers.retrieval import read_aligned, read_bucc, read_tatoeba
@@ -26,6 +26,7 @@ from xlt.data.records import (
     placeholder,
     without_gold,
 )
+from xlt.data.usertask import UserTask
 
 __all__ = ["READERS", "languages_inside", "read_files"]
 

@@ -1,0 +1,44 @@
+"""What a task file says: the task's record, where its files are, and what their columns mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from xlt.core.tasks.table import Task
+
+__all__ = ["Columns", "HubSource", "UserTask"]
+
+Columns = Mapping[str, str | tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSource:
+    """A hub data set: its name, the pattern of its config names, and what its splits are called."""
+
+    name: str
+    config: str = "default"
+    splits: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTask:
+    """A task from a task file.
+
+    Attributes:
+        task: its record, as for official tasks.
+        folder: of the task file; relative file patterns are looked up in the data root first,
+            then here.
+        files: split -> file pattern with `{lang}`, `{split}`, `*`.
+        hub: a hub data set that `xlt data fetch` turns into files; None without one.
+        columns: our name -> the file's column, or several columns (prompt, choices).
+        values: a value in a label or tag column, as text -> its name in `task.labels`.
+    """
+
+    task: Task
+    folder: Path
+    files: Mapping[str, str] = field(default_factory=dict)
+    hub: HubSource | None = None
+    columns: Columns = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
