@@ -313,6 +313,38 @@ def test_a_model_that_does_not_load_leaves_no_run_behind(
     assert fit(config(root, models_of("bert"), out, target=("udpos",))).status == "done"
 
 
+def headless_config(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert-generation"}))
+
+
+@pytest.mark.parametrize("broken", [break_weights, break_config, break_tokenizer, headless_config])
+def test_force_keeps_the_old_run_when_the_new_model_does_not_load(
+    root, models_of, tmp_path, broken
+):
+    import shutil
+
+    model, out = tmp_path / "model", tmp_path / "run"
+    fit(config(root, models_of("bert"), out, target=("udpos",), steps=1))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    shutil.copytree(models_of("bert"), model)
+    broken(model)
+    with pytest.raises(ModelError):
+        fit(config(root, model, out, target=("udpos",), force=True))
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "run"]
+
+
+def test_force_may_start_from_the_run_that_it_replaces(root, models_of, tmp_path):
+    out = tmp_path / "run"
+    fit(config(root, models_of("bert"), out, intermediate=("mnli",), steps=2))
+    old = tensors(out / "encoder")
+    run = fit(config(root, out, out, target=(), force=True))
+    assert all(torch.equal(old[name], value) for name, value in tensors(run.encoder).items())
+    assert [phase["name"] for phase in run.record["lineage"]["phases"]] == ["1-mnli"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
 def test_an_id_that_is_not_there_leaves_no_run_behind(root, tmp_path):
     with pytest.raises(ModelError, match="no-such/model"):
         fit(config(root, "no-such/model", tmp_path / "run", target=("udpos",)))
@@ -431,3 +463,16 @@ def test_tokenizer_larger_than_the_model_is_refused(root, models_of, tmp_path):
     path.write_text(json.dumps(tokenizer))
     with pytest.raises(ModelError, match="the tokenizer has"):
         fit(config(root, tmp_path / "model", tmp_path / "run", target=("udpos",)))
+
+
+def test_a_missing_head_is_found_before_the_first_phase(root, models_of, tmp_path, monkeypatch):
+    import transformers
+
+    def no_head(config):
+        raise ValueError("Unrecognized configuration class")
+
+    monkeypatch.setattr(transformers.AutoModelForQuestionAnswering, "from_config", no_head)
+    wanted = config(root, models_of("bert"), tmp_path / "run", target=("udpos", "xquad"))
+    with pytest.raises(ModelError, match="bert models have no head for xquad"):
+        fit(wanted)
+    assert not (tmp_path / "run").exists()

@@ -12,7 +12,6 @@ from xlt._version import __version__
 from xlt.core.artifacts.runs import Run
 from xlt.core.files import sha256_json
 from xlt.data import DataSet
-from xlt.train.plan.config import TrainConfig
 from xlt.train.plan.plan import Plan
 from xlt.train.pretrain.compact import Corpus
 
@@ -21,13 +20,12 @@ __all__ = ["add_phase", "has_phase", "lineage_of"]
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 
 
-def lineage_of(config: TrainConfig, plan: Plan, corpus: Corpus | None) -> dict[str, Any]:
+def lineage_of(plan: Plan, corpus: Corpus | None) -> dict[str, Any]:
     """The `lineage` of run.json before the first phase; that of a base run is carried on."""
-    phases = (*plan.intermediate, *plan.targets)
-    sets = [part for phase in phases for part in (phase.train, phase.dev) if part]
+    sets = [part for phase in plan.phases for part in (phase.train, phase.dev) if part]
     inherited = plan.base.lineage
     overlaps = [hit.to_json() for hit in plan.overlaps]
-    notes = {phase.name: [*phase.notes, *phase.train.notes] for phase in phases}
+    notes = {phase.name: [*phase.notes, *phase.train.notes] for phase in plan.phases}
     if corpus and corpus.notes:
         notes["text"] = list(corpus.notes)
     return {
@@ -43,10 +41,10 @@ def lineage_of(config: TrainConfig, plan: Plan, corpus: Corpus | None) -> dict[s
         "overlaps": _once([*inherited.get("overlaps", []), *overlaps]),
         "non_standard": {
             **inherited.get("non_standard", {}),
-            **{task: str(file) for task, file in config.train_split},
+            **{task: str(file) for task, file in plan.non_standard.items()},
         },
         "notes": {name: list(dict.fromkeys(lines)) for name, lines in notes.items() if lines},
-        "seed": config.seed,
+        "seed": plan.seed,
         "versions": {
             "python": platform.python_version(),
             "xlt": __version__,

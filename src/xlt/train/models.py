@@ -23,7 +23,7 @@ from xlt.core.errors import ModelError
 from xlt.core.files import atomic_folder
 from xlt.core.tasks.table import KINDS, Task
 
-__all__ = ["fresh_head", "load_encoder", "save_folder", "tokenizer_files", "weights"]
+__all__ = ["check_head", "fresh_head", "load_encoder", "save_folder", "tokenizer_files", "weights"]
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -80,6 +80,33 @@ def load_encoder(source: str | Path) -> Any:
     return encoder.float()
 
 
+def check_head(folder: Path, task: Task) -> None:
+    """Whether the architecture in a folder has a head of the task's kind; no weight is made.
+
+    Raises:
+        ModelError: it has none.
+    """
+    with torch.device("meta"):
+        _from_config(AutoConfig.from_pretrained(folder), task)
+
+
+def _from_config(config: Any, task: Task) -> Any:
+    """A random model of the task's kind.
+
+    Raises:
+        ModelError: the architecture has no head of this kind.
+    """
+    auto = getattr(transformers, str(KINDS[task.kind].auto_model))
+    try:
+        with quiet():
+            return auto.from_config(config)
+    except ValueError as error:
+        raise ModelError(
+            f"{config.model_type} models have no head for {task.name} (kind {task.kind})",
+            "choose another --model for this task",
+        ) from error
+
+
 def fresh_head(folder: Path, task: Task, seed: int, dropout: float | None = None) -> Any:
     """A model of the task's kind: the folder's encoder under a newly drawn head.
 
@@ -92,7 +119,6 @@ def fresh_head(folder: Path, task: Task, seed: int, dropout: float | None = None
     Raises:
         ModelError: the architecture has no head of this kind.
     """
-    auto = getattr(transformers, str(KINDS[task.kind].auto_model))
     config = AutoConfig.from_pretrained(folder)
     if task.labels:
         config.id2label = dict(enumerate(task.labels))
@@ -104,14 +130,7 @@ def fresh_head(folder: Path, task: Task, seed: int, dropout: float | None = None
         for name in family.dropout:
             setattr(config, name, dropout)
     torch.manual_seed(seed)
-    try:
-        with quiet():
-            model = auto.from_config(config)
-    except ValueError as error:
-        raise ModelError(
-            f"{config.model_type} models have no head for {task.name} (kind {task.kind})",
-            "choose another --model for this task",
-        ) from error
+    model = _from_config(config, task)
     encoder = load_encoder(folder)
     own = model.base_model.state_dict()
     given = encoder.state_dict()

@@ -1,7 +1,21 @@
-"""From a configuration to a finished run: start, phases, encoder, targets.
+"""A run from top to bottom.
 
-Every part reads its start from disk and is written whole, so a run that was killed goes on
-from the last complete part or checkpoint.
+1. Look at the output folder: a finished run is returned, an unfinished one continued.
+2. Resolve the device, set threads and determinism.
+3. Plan (plan/): base model, tasks, data, hyper-parameters, overlaps with test files. From here on
+   everything takes the plan; the configuration is read no more.
+4. Begin the run: run.json, the lock, lineage (lineage.py). With --force the base model is loaded
+   first, and only then the old run is replaced.
+5. Write the folder that training starts from: a copy of the base encoder, or a new compact one
+   and its phase 0 (finetune/start.py, pretrain/).
+6. Train each intermediate phase on the encoder of the one before (finetune/phase.py): a fresh
+   head, batches and steps (loop/), the best weights on English dev.
+7. Write the encoder of the last phase.
+8. Train each target from that encoder, in the same way.
+9. Drop the checkpoints and say `done`.
+
+Every part reads its start from disk and is written whole, so a run that was killed goes on from
+the last complete part or checkpoint.
 """
 
 from __future__ import annotations
@@ -9,20 +23,22 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
+from pathlib import Path
 
 import torch
 
 from xlt.core.artifacts.runs import CONTINUE, LOCK, Run
 from xlt.core.errors import DataError, ModelError
-from xlt.core.files import refuse_non_empty
+from xlt.core.files import refuse_non_empty, write_error
 from xlt.core.inference.device import choose_device
 from xlt.core.show.terminal import note
 from xlt.train.finetune.phase import train_phase
-from xlt.train.finetune.start import start_folder
+from xlt.train.finetune.start import PRETRAINING, pretrain, write_start
 from xlt.train.lineage import add_phase, has_phase, lineage_of
 from xlt.train.models import load_encoder, save_folder
 from xlt.train.plan.config import TrainConfig
-from xlt.train.plan.plan import Plan, make_plan, say_overlap
+from xlt.train.plan.plan import Plan, format_overlap, make_plan
 from xlt.train.pretrain.compact import Corpus, read_corpus
 
 __all__ = ["fit"]
@@ -41,27 +57,25 @@ def fit(config: TrainConfig) -> Run:
         CheckFailed: the loss is not finite.
     """
     config.check()
-    run, made_here, folder_was_there = None, False, config.out.is_dir()
-    if config.resume and (config.out / "run.json").is_file():
-        run = Run.create(config.out, config.to_json(), force=False, resume=True)
-        if run.status == "done":
-            return run
-    elif not (config.force or config.resume):
-        refuse_non_empty(config.out, force=False, other=CONTINUE)
+    run, folder_was_there = _find(config), config.out.is_dir()  # 1
+    if run is not None and run.status == "done":
+        return run
+    begun_here = False
     try:
-        device = prepare_torch(config)
-        plan = make_plan(config)
-        tell(plan)
+        device = prepare_torch(config.threads, config.device)  # 2
+        plan = make_plan(config)  # 3
+        show_plan(plan)
         corpus = None
-        if config.is_compact:
-            corpus = read_corpus(plan.root, parallel="tlm" in plan.pretrain)
+        if plan.base.source is None:
+            corpus = read_corpus(plan.root, parallel="tlm" in plan.pretraining.parts)
         if run is None:
-            run = Run.create(config.out, config.to_json(), force=config.force, resume=config.resume)
-            made_here = True
-        _work(config, plan, corpus, run, device)
+            run = _begin(plan, corpus)  # 4
+            begun_here = True
+        _check_data(plan, corpus, run)
+        _train(plan, corpus, run, device)
     except ModelError:
-        if run is not None and made_here and not run.log_size:
-            _unmake(run, keep_folder=folder_was_there)
+        if run is not None and begun_here and not run.log_size:
+            _discard(run, keep_folder=folder_was_there)
         raise
     finally:
         if run is not None:
@@ -69,8 +83,118 @@ def fit(config: TrainConfig) -> Run:
     return run
 
 
-def _unmake(run: Run, *, keep_folder: bool) -> None:
-    """Take back a run whose model does not load or does not fit, before anything was learnt.
+def _train(plan: Plan, corpus: Corpus | None, run: Run, device: torch.device) -> None:
+    """Do the parts that the record does not have yet."""
+    folder = _start(plan, corpus, run, device)  # 5
+    for phase in plan.intermediate:  # 6
+        if not has_phase(run, phase.name):
+            entry = train_phase(plan, phase, folder, run, device)
+            add_phase(run, {"name": phase.name, "tasks": [phase.task.name], **entry})
+        folder = run.path / phase.folder
+    encoder = run.path / "encoder"
+    if run.encoder is None:  # 7
+        save_folder(load_encoder(folder), folder, encoder)
+        run.save(encoder=encoder.name)
+    for phase in plan.targets:  # 8
+        if phase.name not in run.record["targets"]:
+            entry = train_phase(plan, phase, encoder, run, device)
+            entry = {"task": phase.task.to_json(), "serves": list(phase.serves), **entry}
+            run.save(targets={**run.record["targets"], phase.name: entry})
+            shutil.rmtree(run.state / phase.name, ignore_errors=True)
+    run.finish()  # 9
+
+
+def _find(config: TrainConfig) -> Run | None:
+    """The run to continue or to return; None when one is to be begun.
+
+    Raises:
+        UsageError: the folder holds something and neither --resume nor --force is given, or a
+            run of another configuration.
+    """
+    if config.resume and (config.out / "run.json").is_file():
+        return Run.create(config.out, config.to_json(), force=False, resume=True)
+    if not (config.force or config.resume):
+        refuse_non_empty(config.out, force=False, other=CONTINUE)
+    return None
+
+
+def prepare_torch(threads: int | None, device_name: str) -> torch.device:
+    """Set threads and determinism; resolve the device.
+
+    Raises:
+        ModelError: a device that is asked for is not there.
+    """
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    device = torch.device(choose_device(device_name, cuda_devices=found, auto="cuda"))
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return device
+
+
+def show_plan(plan: Plan) -> None:
+    """Show the plan and what is notable about its data."""
+    note(str(plan))
+    for phase in plan.phases:
+        for remark in dict.fromkeys((*phase.notes, *phase.train.notes)):
+            note(f"  {phase.name}: {remark}")
+    for hit in plan.overlaps:
+        note(f"  overlap: {format_overlap(hit)}")
+
+
+def _begin(plan: Plan, corpus: Corpus | None) -> Run:
+    """Make the run's folder; one that is replaced goes only when the base model has loaded."""
+    if not (plan.force and plan.out.is_dir() and any(plan.out.iterdir())):
+        return Run.create(plan.out, plan.recorded, force=plan.force, resume=plan.resume)
+    out = plan.out.resolve()
+    try:
+        beside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+    except OSError as error:
+        raise write_error(plan.out, error) from error
+    try:
+        write_start(plan, corpus, beside / "base")
+        run = Run.create(plan.out, plan.recorded, force=True, resume=False)
+        run.state.mkdir()
+        (beside / "base").replace(run.state / "base")
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return run
+
+
+def _check_data(plan: Plan, corpus: Corpus | None, run: Run) -> None:
+    """Record the lineage of a new run; hold an unfinished one against the data of its start.
+
+    Raises:
+        DataError: the data changed.
+    """
+    lineage = lineage_of(plan, corpus)
+    before = run.record["lineage"]
+    if not before:
+        run.save(lineage=lineage)
+    elif before["data"] != lineage["data"]:
+        raise DataError(
+            f"the data of {run.path} changed since it was started",
+            "put the old files back, or start again with --force",
+        )
+
+
+def _start(plan: Plan, corpus: Corpus | None, run: Run, device: torch.device) -> Path:
+    """The Hugging Face folder that the first phase starts from."""
+    base = run.state / "base"
+    pretrained = run.path / "phases" / PRETRAINING
+    if has_phase(run, PRETRAINING):
+        return pretrained
+    if not base.is_dir():
+        write_start(plan, corpus, base)
+    if corpus is None or not plan.pretraining.parts:
+        return base
+    pretrain(plan, corpus, base, run, device)
+    return pretrained
+
+
+def _discard(run: Run, *, keep_folder: bool) -> None:
+    """Remove a run whose model does not load or does not fit, before anything was learnt.
 
     The next run may then have the same folder, without --force.
     """
@@ -83,60 +207,3 @@ def _unmake(run: Run, *, keep_folder: bool) -> None:
     if not keep_folder:
         with contextlib.suppress(OSError):  # another run has begun there already
             run.path.rmdir()
-
-
-def tell(plan: Plan) -> None:
-    """Show the plan and what is notable about its data."""
-    note(str(plan))
-    for phase in (*plan.intermediate, *plan.targets):
-        for remark in dict.fromkeys((*phase.notes, *phase.train.notes)):
-            note(f"  {phase.name}: {remark}")
-    for hit in plan.overlaps:
-        note(f"  overlap: {say_overlap(hit)}")
-
-
-def prepare_torch(config: TrainConfig) -> torch.device:
-    """Set threads and determinism; resolve the device.
-
-    Raises:
-        ModelError: a device that is asked for is not there.
-    """
-    torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    device = torch.device(choose_device(config.device, cuda_devices=found, auto="cuda"))
-    if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    return device
-
-
-def _work(
-    config: TrainConfig, plan: Plan, corpus: Corpus | None, run: Run, device: torch.device
-) -> None:
-    """Do the parts that the record does not have yet."""
-    lineage = lineage_of(config, plan, corpus)
-    before = run.record["lineage"]
-    if not before:
-        run.save(lineage=lineage)
-    elif before["data"] != lineage["data"]:
-        raise DataError(
-            f"the data of {run.path} changed since it was started",
-            "put the old files back, or start anew with --force",
-        )
-    folder = start_folder(config, plan, corpus, run, device)
-    for phase in plan.intermediate:
-        if not has_phase(run, phase.name):
-            entry = train_phase(phase, folder, run, config, device)
-            add_phase(run, {"name": phase.name, "tasks": [phase.task.name], **entry})
-        folder = run.path / phase.folder
-    encoder = run.path / "encoder"
-    if run.encoder is None:
-        save_folder(load_encoder(folder), folder, encoder)
-        run.save(encoder=encoder.name)
-    for phase in plan.targets:
-        if phase.name not in run.record["targets"]:
-            entry = train_phase(phase, encoder, run, config, device)
-            entry = {"task": phase.task.to_json(), "serves": list(phase.serves), **entry}
-            run.save(targets={**run.record["targets"], phase.name: entry})
-            shutil.rmtree(run.state / phase.name, ignore_errors=True)
-    run.finish()

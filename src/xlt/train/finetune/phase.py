@@ -18,9 +18,8 @@ from xlt.train.finetune.scoring import SELECTION, dev_scores, task_loss
 from xlt.train.loop.batches import Order, micros
 from xlt.train.loop.loop import Job, run_job
 from xlt.train.models import fresh_head, save_folder
-from xlt.train.plan.config import TrainConfig
 from xlt.train.plan.hyper import Hyper
-from xlt.train.plan.plan import Phase
+from xlt.train.plan.plan import Phase, Plan
 from xlt.train.seeds import derive
 
 __all__ = ["train_phase"]
@@ -30,25 +29,26 @@ PART_TOKENS = {"cpu": 1024, "cuda": 16384}
 
 
 def train_phase(
-    phase: Phase, folder: Path, run: Run, config: TrainConfig, device: torch.device
+    plan: Plan, phase: Phase, folder: Path, run: Run, device: torch.device
 ) -> dict[str, Any]:
-    """Train and write `phase.folder`; what is worth knowing goes into run.json.
+    """Train and write `phase.folder`.
 
     Args:
-        phase: what to train.
+        plan: of the whole run.
+        phase: which of its phases.
         folder: Hugging Face folder with the encoder and the tokenizer.
         run: gets the log, the checkpoints and the model.
-        config: seed and precision.
         device: where to compute.
 
     Returns:
-        path, counts of examples, rows and tokens, steps, dev scores, baselines, hyper-parameters.
+        The phase's entry in run.json: path, counts of examples, rows and tokens, steps, dev
+        scores, baselines, hyper-parameters.
     """
     encoder = Encoder.load(folder, max_length=phase.hyper.max_length)
     data = encode_labelled(encoder, phase.task, phase.train.examples)
     tokens = int(data.lengths.sum())
     hyper = _settle(phase.hyper, tokens / len(data.rows))
-    order = Order(data.lengths, hyper.batch_size, derive(config.seed, phase.name))
+    order = Order(data.lengths, hyper.batch_size, derive(plan.seed, phase.name))
     steps = order.steps(hyper.epochs)
     steps = min(steps, hyper.steps or steps)
     cut = sum(row.truncated for row in data.rows)
@@ -57,7 +57,7 @@ def train_phase(
         f"{phase.name}: {len(data.rows):,} rows, {tokens:,} tokens an epoch, {steps:,} steps of "
         f"{hyper.batch_size}{shortened}"
     )
-    seed = derive(config.seed, phase.name, "head")
+    seed = derive(plan.seed, phase.name, "head")
     model = fresh_head(folder, phase.task, seed, hyper.dropout).to(device)
     frozen = _freeze(model, hyper.frozen)
     dev = phase.dev.examples if phase.dev else ()
@@ -80,9 +80,9 @@ def train_phase(
         lr=hyper.lr,
         warmup=hyper.warmup,
         weight_decay=hyper.weight_decay,
-        seed=config.seed,
-        bf16=config.precision == "bf16",
-        save_every=config.save_every,
+        seed=plan.seed,
+        bf16=plan.bf16,
+        save_every=plan.save_every,
     )
     outcome = run_job(job, run)
     save_folder(model.cpu(), folder, run.path / phase.folder)

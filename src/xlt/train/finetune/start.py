@@ -1,4 +1,4 @@
-"""The folder a run starts from: a copy of the base encoder, or a new compact one."""
+"""Where a run starts from: a copy of the base encoder, or a new compact one and its phase 0."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from xlt.core.encode.encoder import Encoder
 from xlt.core.errors import ModelError
 from xlt.core.files import atomic_folder
 from xlt.core.show.terminal import note
-from xlt.train.lineage import add_phase, has_phase
+from xlt.train.lineage import add_phase
 from xlt.train.loop.loop import run_job
-from xlt.train.models import load_encoder, quiet, save_folder, tokenizer_files
-from xlt.train.plan.config import TrainConfig
+from xlt.train.models import check_head, load_encoder, quiet, save_folder, tokenizer_files
 from xlt.train.plan.plan import Plan
 from xlt.train.pretrain.compact import (
     Corpus,
@@ -29,55 +28,53 @@ from xlt.train.pretrain.compact import (
 from xlt.train.pretrain.objectives import pretraining_job, start_bias, start_embeddings, tokenise
 from xlt.train.seeds import derive
 
-__all__ = ["start_folder"]
+__all__ = ["PRETRAINING", "pretrain", "write_start"]
 
-PHASE = "0-pretrain"
+PRETRAINING = "0-pretrain"
 
 
-def start_folder(
-    config: TrainConfig, plan: Plan, corpus: Corpus | None, run: Run, device: torch.device
-) -> Path:
-    """A Hugging Face folder with the encoder that the first phase, or the run, starts from."""
-    target = run.path / "phases" / PHASE
-    if has_phase(run, PHASE):
-        return target
-    base = run.state / "base"
-    if not base.is_dir():
-        with atomic_folder(base) as folder:
-            if corpus is None:
-                _copy(plan, folder)
-            else:
-                _new_compact(config, plan, corpus, folder)
-    if not plan.pretrain or corpus is None:
-        return base
+def write_start(plan: Plan, corpus: Corpus | None, target: Path) -> None:
+    """Write the Hugging Face folder that phase 0, or the first phase, starts from.
+
+    Args:
+        plan: of the run.
+        corpus: text for a new compact encoder; None copies the base encoder.
+        target: the folder, written as a whole.
+
+    Raises:
+        ModelError: the base does not load, its tokenizer does not fit it, or it has no head for
+            one of the phases.
+    """
+    with atomic_folder(target) as folder:
+        if corpus is None:
+            _copy(plan, folder)
+        else:
+            _new_compact(plan, corpus, folder)
+        for phase in plan.phases:
+            check_head(folder, phase.task)
+
+
+def pretrain(plan: Plan, corpus: Corpus, base: Path, run: Run, device: torch.device) -> None:
+    """Phase 0 of a new compact encoder: read `base`, write and record the pretrained folder."""
+    target = run.path / "phases" / PRETRAINING
     outcome = None
-    if plan.pretrain_steps:
+    if plan.pretraining.steps:
         tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
         with quiet():
             model = AutoModelForMaskedLM.from_pretrained(base).float().to(device)
-        job = pretraining_job(
-            model,
-            tokenise(corpus, tokenizer),
-            plan.pretrain,
-            name=PHASE,
-            steps=plan.pretrain_steps,
-            seed=config.seed,
-            bf16=config.precision == "bf16",
-            save_every=config.save_every,
-        )
+        job = pretraining_job(plan, model, tokenise(corpus, tokenizer), name=PRETRAINING)
         outcome = run_job(job, run)
         save_folder(model.cpu(), base, target)
     else:
         shutil.copytree(base, target, dirs_exist_ok=True)
     entry = {
-        "name": PHASE,
-        "tasks": list(plan.pretrain),
-        "path": f"phases/{PHASE}",
+        "name": PRETRAINING,
+        "tasks": list(plan.pretraining.parts),
+        "path": f"phases/{PRETRAINING}",
         "steps": outcome.steps if outcome else 0,
         "loss": outcome.loss if outcome else None,
     }
     add_phase(run, entry)
-    return target
 
 
 def _copy(plan: Plan, folder: Path) -> None:
@@ -101,24 +98,25 @@ def _copy(plan: Plan, folder: Path) -> None:
         )
 
 
-def _new_compact(config: TrainConfig, plan: Plan, corpus: Corpus, folder: Path) -> None:
+def _new_compact(plan: Plan, corpus: Corpus, folder: Path) -> None:
     """A tokenizer learnt from the corpus and a new model, with closed-form embeddings or not."""
     size = Size()
+    parts = plan.pretraining.parts
     texts = [text for lines in corpus.texts.values() for text in lines]
-    wanted = config.vocab_size or vocabulary_size(texts)
+    wanted = plan.pretraining.vocab_size or vocabulary_size(texts)
     note(f"tokenizer: {len(texts):,} texts in {len(corpus.texts)} languages, {wanted:,} tokens")
     tokenizer = train_tokenizer(texts, wanted, folder, size.positions)
     model = new_model(
         int(tokenizer.get_vocab_size()),
         size,
-        derive(config.seed, "compact"),
-        aligned="tlm" in plan.pretrain,
+        derive(plan.seed, "compact"),
+        aligned="tlm" in parts,
     )
-    if plan.pretrain:
+    if parts:
         tokens = tokenise(corpus, tokenizer)
         start_bias(model, tokens)
-        if "svd" in plan.pretrain:
+        if "svd" in parts:
             note("closed-form embeddings")
-            start_embeddings(model, tokens, config.seed)
+            start_embeddings(model, tokens, plan.seed)
     with quiet():
         model.save_pretrained(folder, safe_serialization=True)

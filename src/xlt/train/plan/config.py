@@ -17,8 +17,8 @@ COMPACT = "compact"
 COMPACT_FAMILY = "bert"
 OBJECTIVES = ("svd", "mlm", "tlm")
 PRECISIONS = ("fp32", "bf16")
-# Flags that say how to run, not what comes out; --resume does not compare them.
-HOW = ("out", "resume", "force", "save_every")
+# Fields that decide how a run goes, not its result; run.json leaves them out.
+RUNTIME_FIELDS = ("out", "resume", "force", "save_every")
 AMOUNT = re.compile(r"[1-9]\d*|(100|[1-9]?\d(\.\d+)?)%")
 SMALLEST_VOCABULARY = 300
 
@@ -115,7 +115,8 @@ class TrainConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Everything that decides the result, as JSON values; --resume compares it."""
-        value = {name: field for name, field in asdict(self).items() if name not in HOW}
+        fields = asdict(self).items()
+        value = {name: field for name, field in fields if name not in RUNTIME_FIELDS}
         value["data"] = str(self.data.resolve())
         value["train_split"] = {task: str(file.resolve()) for task, file in self.train_split}
         value["task_file"] = [str(file.resolve()) for file in self.task_file]

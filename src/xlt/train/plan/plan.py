@@ -1,10 +1,14 @@
-"""What a run will do, worked out and checked before anything is trained."""
+"""What a run will do, worked out and checked before anything is trained.
+
+The configuration is read here for the last time: all that comes later takes the plan.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +24,7 @@ from xlt.train.plan.config import OBJECTIVES, TrainConfig
 from xlt.train.plan.hyper import Hyper, resolve
 from xlt.train.seeds import derive
 
-__all__ = ["PRETRAIN_STEPS", "Phase", "Plan", "make_plan"]
+__all__ = ["PRETRAIN_STEPS", "Phase", "Plan", "Pretraining", "format_overlap", "make_plan"]
 
 PRETRAIN_STEPS = 2400
 
@@ -58,29 +62,64 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pretraining:
+    """Phase 0 of a new compact encoder.
+
+    Attributes:
+        parts: of svd, mlm, tlm; () for none.
+        steps: its optimisation steps; 0 when no part has any.
+        vocab_size: tokens to learn; None: by the number of words that recur.
+    """
+
+    parts: tuple[str, ...] = ()
+    steps: int = 0
+    vocab_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything a run will do.
 
     Attributes:
+        out: the run folder.
+        force: replace what is there.
+        resume: continue what is there.
+        recorded: the configuration as run.json keeps it and `--resume` compares it.
         root: the data root.
         base: where it starts.
-        pretrain: parts of phase 0; () for none.
-        pretrain_steps: its optimisation steps.
+        pretraining: phase 0; of other models than `compact` it has no parts.
         intermediate, targets: trainings in order.
         overlaps: training items that occur in test files.
+        non_standard: task -> file that stands in for its train split.
+        seed: decides initial weights, order, masks and dropout.
+        bf16: compute in bfloat16 autocast.
+        save_every: steps between checkpoints; None: about one a minute.
     """
 
+    out: Path
+    force: bool
+    resume: bool
+    recorded: Mapping[str, Any]
     root: DataRoot
     base: Base
-    pretrain: tuple[str, ...]
-    pretrain_steps: int
+    pretraining: Pretraining
     intermediate: tuple[Phase, ...]
     targets: tuple[Phase, ...]
     overlaps: tuple[Overlap, ...]
+    non_standard: Mapping[str, Path]
+    seed: int
+    bf16: bool
+    save_every: int | None
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Intermediate phases, then targets."""
+        return (*self.intermediate, *self.targets)
 
     def to_json(self) -> dict[str, Any]:
         """The plan for `--dry-run --json`."""
-        steps = {"pretrain": list(self.pretrain), "pretrain_steps": self.pretrain_steps}
+        parts, count = list(self.pretraining.parts), self.pretraining.steps
+        steps = {"pretrain": parts, "pretrain_steps": count} if parts else {}
         phases = [
             {
                 "name": phase.name,
@@ -90,10 +129,10 @@ class Plan:
                 "dev": len(phase.dev.examples) if phase.dev else 0,
                 "hyper": phase.hyper.to_json(),
             }
-            for phase in (*self.intermediate, *self.targets)
+            for phase in self.phases
         ]
         base = {"model": self.base.name, "data": str(self.root.path)}
-        return {**base, **(steps if self.pretrain else {}), "phases": phases}
+        return {**base, **steps, "phases": phases}
 
     def __str__(self) -> str:
         rows = [
@@ -106,11 +145,11 @@ class Plan:
                 f"{phase.hyper.lr:g}",
                 f"{phase.steps:,}" if phase.hyper.batch_size else "-",
             ]
-            for phase in (*self.intermediate, *self.targets)
+            for phase in self.phases
         ]
-        if self.pretrain:
-            name = f"0-pretrain ({', '.join(self.pretrain)})"
-            rows.insert(0, [name, "text", "-", "-", "-", "-", f"{self.pretrain_steps:,}"])
+        if self.pretraining.parts:
+            name = f"0-pretrain ({', '.join(self.pretraining.parts)})"
+            rows.insert(0, [name, "text", "-", "-", "-", "-", f"{self.pretraining.steps:,}"])
         header = ["phase", "train", "dev", "epochs", "batch", "lr", "steps"]
         return table(header, rows, title=f"plan: start from {self.base.name}")
 
@@ -128,8 +167,8 @@ def make_plan(config: TrainConfig) -> Plan:
     base = find_base(config)
     root = DataRoot(config.data, task_files=config.task_file)
     chosen = choose(config, root)
-    pretrain = _pretraining(config, root)
-    base = replace(base, aligned=base.aligned or "tlm" in pretrain)
+    pretraining = _pretraining(config, root)
+    base = replace(base, aligned=base.aligned or "tlm" in pretraining.parts)
     phases = [
         _phase(config, root, base, task, name=f"{number}-{task.name}")
         for number, task in enumerate(chosen.intermediate, start=1)
@@ -139,13 +178,20 @@ def make_plan(config: TrainConfig) -> Plan:
         for tasks in chosen.targets
     ]
     return Plan(
+        out=config.out,
+        force=config.force,
+        resume=config.resume,
+        recorded=config.to_json(),
         root=root,
         base=base,
-        pretrain=pretrain,
-        pretrain_steps=_pretraining_steps(config, pretrain),
+        pretraining=pretraining,
         intermediate=tuple(phases),
         targets=tuple(targets),
-        overlaps=_overlaps(root, [*phases, *targets], config),
+        overlaps=_overlaps(root, [*phases, *targets], allowed=config.allow_overlap),
+        non_standard=dict(config.train_split),
+        seed=config.seed,
+        bf16=config.precision == "bf16",
+        save_every=config.save_every,
     )
 
 
@@ -210,19 +256,19 @@ def _labels(examples: Sequence[Example]) -> list[str]:
     return sorted(found)
 
 
-def _overlaps(root: DataRoot, phases: Sequence[Phase], config: TrainConfig) -> tuple[Overlap, ...]:
+def _overlaps(root: DataRoot, phases: Sequence[Phase], *, allowed: bool) -> tuple[Overlap, ...]:
     """Training items that occur in test files; refused unless allowed."""
     hits = tuple(dict.fromkeys(hit for phase in phases for hit in overlaps(root, phase.train)))
-    if hits and not config.allow_overlap:
+    if hits and not allowed:
         raise DataError(
             f"training data occur in {len(hits)} test sets: "
-            + "; ".join(map(say_overlap, hits[:3])),
+            + "; ".join(map(format_overlap, hits[:3])),
             "train on other files, or give --allow-overlap (it is named in run.json)",
         )
     return hits
 
 
-def say_overlap(hit: Overlap) -> str:
+def format_overlap(hit: Overlap) -> str:
     """One overlap in words."""
     return (
         f"{hit.items} items of {hit.task} {hit.split} in {hit.test_task} {hit.test_lang} test "
@@ -230,17 +276,16 @@ def say_overlap(hit: Overlap) -> str:
     )
 
 
-def _pretraining(config: TrainConfig, root: DataRoot) -> tuple[str, ...]:
-    """Parts of phase 0; by default all that the root has text for."""
+def _pretraining(config: TrainConfig, root: DataRoot) -> Pretraining:
+    """Phase 0: by default all parts that the root has text for."""
     if not config.is_compact:
-        return ()
+        return Pretraining()
     if config.pretrain is None:
-        return ("svd", "mlm", "tlm") if root.parallel_langs() else ("svd", "mlm")
-    return tuple(part for part in OBJECTIVES if part in config.pretrain)
-
-
-def _pretraining_steps(config: TrainConfig, parts: tuple[str, ...]) -> int:
-    if not {"mlm", "tlm"} & set(parts):
-        return 0
-    steps = config.pretrain_steps or PRETRAIN_STEPS
-    return min(steps, config.steps or steps)
+        parts: tuple[str, ...] = ("svd", "mlm", "tlm") if root.parallel_langs() else ("svd", "mlm")
+    else:
+        parts = tuple(part for part in OBJECTIVES if part in config.pretrain)
+    steps = 0
+    if {"mlm", "tlm"} & set(parts):
+        steps = config.pretrain_steps or PRETRAIN_STEPS
+        steps = min(steps, config.steps or steps)
+    return Pretraining(parts=parts, steps=steps, vocab_size=config.vocab_size)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from xlt.core.encode.families import family_of
 from xlt.train.loop.batches import IGNORE
 from xlt.train.loop.loop import Job, Micro
+from xlt.train.plan.plan import Plan
 from xlt.train.pretrain.compact import SPECIAL, Corpus
 from xlt.train.pretrain.embeddings import closed_form
 from xlt.train.seeds import derive
@@ -151,29 +152,16 @@ class Stream:
         return [filled[b] for b in rng.permutation(POOL)]
 
 
-def pretraining_job(
-    model: Any,
-    tokens: Tokens,
-    parts: Sequence[str],
-    *,
-    name: str,
-    steps: int,
-    seed: int,
-    bf16: bool,
-    save_every: int | None,
-) -> Job:
-    """The job of phase 0.
+def pretraining_job(plan: Plan, model: Any, tokens: Tokens, *, name: str) -> Job:
+    """The job of phase 0; with masked and translation LM, steps take turns.
 
     Args:
+        plan: of the run.
         model: a masked-LM model of `xlt.train.pretrain.compact`.
         tokens: what to read.
-        parts: of svd, mlm, tlm; with mlm and tlm, steps take turns.
         name: of the phase.
-        steps: optimisation steps.
-        seed: of the run.
-        bf16: autocast.
-        save_every: steps between checkpoints.
     """
+    parts, seed = plan.pretraining.parts, plan.seed
     family = family_of(model.config.model_type)
     streams: list[tuple[Stream, Callable[[Stream, int, int], Micro]]] = []
     if "mlm" in parts:
@@ -189,7 +177,7 @@ def pretraining_job(
     return Job(
         name=name,
         model=model,
-        steps=steps,
+        steps=plan.pretraining.steps,
         batch=batch,
         loss=masked_loss,
         lr=LEARNING_RATE,
@@ -198,8 +186,8 @@ def pretraining_job(
         betas=BETAS,
         slow={family.embeddings: EMBEDDING_RATE} if "svd" in parts else {},
         seed=seed,
-        bf16=bf16,
-        save_every=save_every,
+        bf16=plan.bf16,
+        save_every=plan.save_every,
     )
 
 
