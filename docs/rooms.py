@@ -41,6 +41,18 @@ def room_graph(modules: Mapping[str, set[str]]) -> dict[str, set[str]]:
     return {room: others - {room} for room, others in rooms.items()}
 
 
+def entries(modules: Mapping[str, set[str]], top: str) -> dict[str, set[str]]:
+    """File or folder directly inside a room -> the others in it that it imports."""
+
+    def entry(name: str) -> str:
+        return ".".join(name.split(".")[:3]) if name.startswith(f"{top}.") else ""
+
+    found: dict[str, set[str]] = {}
+    for name, others in modules.items():
+        found.setdefault(entry(name), set()).update(map(entry, others))
+    return {name: others - {name, ""} for name, others in found.items() if name}
+
+
 def levels(graph: Mapping[str, set[str]]) -> dict[str, int]:
     """Name -> 1 when it imports nothing, else one more than the highest that it imports.
 
@@ -56,20 +68,16 @@ def levels(graph: Mapping[str, set[str]]) -> dict[str, int]:
 def drawing() -> str:
     """The block for docs/design.md."""
     modules = import_graph()
-    of_module = levels(modules)
-    lines = [f"{len(modules)} modules, {sum(map(len, modules.values()))} imports, no circle.", ""]
-    lines += ["| room | modules | levels inside |", "|---|---:|---:|"]
-    tops = sorted({name.split(".")[1] for name in modules if "." in name})
-    for top in tops:
-        inside = {
-            name: {other for other in others if other.startswith(f"xlt.{top}")}
-            for name, others in modules.items()
-            if name == f"xlt.{top}" or name.startswith(f"xlt.{top}.")
-        }
-        if len(inside) > 1:
-            lines.append(f"| {top} | {len(inside)} | {max(levels(inside).values())} |")
+    lines = ["| room | files and folders | levels |", "|---|---:|---:|"]
+    for top in sorted({".".join(name.split(".")[:2]) for name in modules if "." in name}):
+        inside = entries(modules, top)
+        count = sum(name == top or name.startswith(f"{top}.") for name in modules)
+        if count > 1:
+            row = f"{top.removeprefix('xlt.')} | {len(inside)}"
+            lines.append(f"| {row} | {max(levels(inside).values())} |")
+    levels(modules)  # raises where modules import each other
     rooms = levels(room_graph(modules))
-    lines += ["", f"The longest chain has {max(of_module.values())} modules. Rooms, top first:", ""]
+    lines += ["", "No module is part of a circle. Rooms, top first:", ""]
     lines += ["```"]
     for level in sorted(set(rooms.values()), reverse=True):
         names = sorted(room for room, found in rooms.items() if found == level)
