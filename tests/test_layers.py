@@ -32,6 +32,7 @@ ROOMS = {
     "core.metrics": {"core", "core.tasks"},
     "core.retrieval": {"core"},
     "core.show": {"core"},
+    "core.stats": {"core"},
     "core.inference": {"core", "core.tasks", "core.encode", "core.artifacts", "core.show"},
     "data": {*GROUND, "data.readers"},
     "data.readers": {*GROUND, "data"},
