@@ -1,6 +1,7 @@
 """Whole bundles: what is in them, that they are proven, kept, refused, and never half there."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 
 import xlt
 from xlt.core.artifacts.bundle import Bundle, find_bundles
+from xlt.core.artifacts.runs import Run
 from xlt.core.encode.encoder import Encoder, pad
 from xlt.core.errors import CheckFailed, ModelError, UsageError
 from xlt.core.inference.session import Session
@@ -72,6 +74,49 @@ def test_card_is_front_matter_and_facts(exported_run):
     assert "| mnli | en | train | 9 |" in text
     assert "| mnli | en | dev |" not in text
     assert "model-index" not in (run / "bundles/encoder/README.md").read_text()
+
+
+@pytest.mark.parametrize("named", ["/mnt/models/my-encoder", "./my-encoder", "a/b/my-encoder/",
+                                   "~/my-encoder", "../my-encoder", "here/my-encoder"])  # fmt: skip
+def test_the_card_never_names_a_path_of_this_machine(run_folder, monkeypatch, tmp_path, named):
+    (tmp_path / "here" / "my-encoder").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    run = Run.open(run_folder)
+    run.save(lineage={**run.record["lineage"], "base_model": named})
+    (done,) = export(run_folder, task="udpos", out=tmp_path / "out")
+    text = (done.path / "README.md").read_text()
+    assert yaml.safe_load(text.split("---")[1])["base_model"] == "my-encoder"
+    assert "`my-encoder`" in text
+    assert not any(f"{part}/my-encoder" in text for part in ("mnt/models", ".", "b", "~", "here"))
+
+
+def test_a_folder_that_looks_like_a_hub_id_is_known_by_the_runs_configuration(run_folder, tmp_path):
+    record = json.loads((run_folder / "run.json").read_text())
+    record["lineage"]["base_model"] = "models/my-encoder"
+    record["config"]["model"] = "/srv/models/my-encoder"
+    (run_folder / "run.json").write_text(json.dumps(record))
+    (done,) = export(run_folder, task="udpos", out=tmp_path / "out")
+    assert 'base_model: "my-encoder"' in (done.path / "README.md").read_text()
+
+
+def test_the_card_names_the_hub_id(run_folder, tmp_path):
+    run = Run.open(run_folder)
+    run.save(lineage={**run.record["lineage"], "base_model": "FacebookAI/xlm-roberta-base"})
+    (done,) = export(run_folder, task="udpos", out=tmp_path / "out")
+    assert 'base_model: "FacebookAI/xlm-roberta-base"' in (done.path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("kind", ["pair", "choice", "tag", "span", "embed"])
+def test_the_cards_own_snippet_runs(checkpoints, tmp_path, monkeypatch, capsys, kind):
+    """The encoder's snippet asked for predictions; it embeds."""
+    name = {"choice": "csqa", "span": "xquad"}.get(kind)
+    export(checkpoints(kind=kind), out=tmp_path / "model", task=name)
+    text = (tmp_path / "model" / "README.md").read_text()
+    snippet = next(b for b in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "xlt" in b)
+    monkeypatch.chdir(tmp_path)
+    exec(snippet, {})
+    out = capsys.readouterr().out
+    assert out.strip() == "(2, 32)" if kind == "embed" else len(out) > 10
 
 
 def test_encoder_bundle_is_the_pooled_hidden_state(exported_run):

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from xlt.export.checkpoint.reading import HUB_ID
 from xlt.export.plan import Job
 
 __all__ = ["model_card"]
@@ -27,13 +29,14 @@ ORT_CLASSES = {
     "span": "ORTModelForQuestionAnswering",
     "embed": "ORTModelForFeatureExtraction",
 }
+# What the snippet asks, in the plain forms of `Engine.predict`.
 PREDICT = {
-    "pair": 'Pair(id="1", text_a="...", text_b="...")',
-    "choice": 'Choice(id="1", prompt="...", choices=("...", "..."))',
-    "tag": 'Tagged(id="1", words=("...", "..."))',
-    "span": 'Question(id="1", question="...", context="...")',
-    "embed": 'Sentence(id="1", text="...")',
+    "pair": '("The shop is closed on Sundays.", "You can buy bread there today.")',
+    "choice": '("The street is wet, because", ["it has rained", "it is Monday"])',
+    "tag": '"The ferry leaves Hamburg at noon."',
+    "span": '("Where does the ferry start?", "The ferry leaves Hamburg at noon.")',
 }
+EMBED = '["The ferry is late.", "Die Fähre hat Verspätung."]'
 
 
 def model_card(job: Job, parity: Mapping[str, Any], *, max_length: int) -> str:
@@ -80,7 +83,13 @@ def _front_matter(job: Job) -> str:
 
 
 def _base_model(job: Job) -> str:
-    return str(job.lineage.get("base_model") or job.checkpoint.public_name)
+    """The hub id, or the name of the folder that the model started from: no path of a machine."""
+    named = str(job.lineage.get("base_model") or job.checkpoint.public_name)
+    folder = Path(named).expanduser()
+    recorded = Path(job.base).is_absolute() and Path(job.base).name == folder.name
+    if recorded or named[0] in "./~" or not HUB_ID.fullmatch(named) or folder.exists():
+        return folder.resolve().name
+    return named
 
 
 def _what(job: Job, max_length: int) -> str:
@@ -153,16 +162,15 @@ def _parity(parity: Mapping[str, Any]) -> str:
 
 def _use(job: Job) -> str:
     kind = job.task.kind
-    record = PREDICT[kind].partition("(")[0]
-    blocks = [
-        f"import xlt\nfrom xlt.core.tasks.examples import {record}\n\n"
-        f'engine = xlt.open("{job.name}")\nprint(engine.predict([{PREDICT[kind]}]))'
-    ]
+    asked = f"engine.encode({EMBED}).shape" if kind == "embed" else (
+        f"engine.predict([{PREDICT[kind]}])"
+    )  # fmt: skip
+    blocks = [f'import xlt\n\nengine = xlt.open("{job.name}")\nprint({asked})']
     if kind == "embed":
         blocks.append(
             "from sentence_transformers import SentenceTransformer\n\n"
             f'model = SentenceTransformer("{job.name}", backend="onnx")\n'
-            'print(model.encode(["..."]).shape)'
+            f"print(model.encode({EMBED}).shape)"
         )
     else:
         name = ORT_CLASSES[kind]

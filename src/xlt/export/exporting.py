@@ -21,7 +21,7 @@ from xlt.export.probe import dev_items, probes_sha256
 __all__ = ["Exported", "export"]
 
 # Raise it when the same inputs would give another bundle: kept bundles are then written again.
-RECIPE = 1
+RECIPE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,6 +91,7 @@ class Job:
         dev: scores on English dev, from the run.
         baseline: facts of the training data, such as the most frequent tag of each word.
         lineage: base model, phases, seed ... from the run.
+        base: what the run started from, as its configuration resolved it.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Job:
     max_length: int | None = None
     trained_on: Mapping[str, Any] = field(default_factory=dict)
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    base: str = ""
     dev: Mapping[str, Any] = field(default_factory=dict)
     baseline: Mapping[str, Any] = field(default_factory=dict)
 
@@ -191,6 +193,7 @@ def _target_job(run: Run, name: str, target: Path, settings: Settings) -> Job:
             **_lineage(run),
             "training": {k: v for k, v in entry.items() if k not in NAMED_ELSEWHERE},
         },
+        base=_base(run),
         dev=entry.get("dev") or {},
         baseline=entry.get("baseline") or {},
     )
@@ -205,6 +208,7 @@ def _encoder_job(run: Run, target: Path, settings: Settings) -> Job:
         settings,
         trained_on=_trained_on(run, None),
         lineage=_lineage(run),
+        base=_base(run),
     )
 
 
@@ -318,3 +322,7 @@ def _trained_on(run: Run, source: str | None) -> dict[str, Any]:
 def _lineage(run: Run) -> dict[str, Any]:
     """What the run says about where its models come from; file lists are in `trained_on`."""
     return {key: value for key, value in run.record["lineage"].items() if key != "data"}
+
+
+def _base(run: Run) -> str:
+    return str(run.record["config"].get("model", ""))
