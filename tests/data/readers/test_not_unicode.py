@@ -112,13 +112,15 @@ def test_the_languages_of_a_root_hold_no_half_pair(tmp_path):
     refused(lambda: DataRoot(tmp_path), path, "line 1 column 27")
 
 
-def test_every_verb_exits_3_at_half_a_pair(run_xlt, tmp_path):
+def test_check_train_and_score_exit_3_at_half_a_pair(run_xlt, tmp_path):
     put(tmp_path, "root/xquad/xquad.en.json", SQUAD % ("\\ud83d", "", "", ""))
+    put(tmp_path, "root/squad/train-v1.1.json", SQUAD % ("", "", "\\ud83d", ""))
     for lang in TASKS["xquad"].languages:
         put(tmp_path, f"labels/xquad/test-{lang}.json", SQUAD % ("", "", "", ""))
         put(tmp_path, f"answers/xquad/test-{lang}.json", '{"i": "b\\ud83d"}')
     for verb in (
         ["data", "check", "--data", tmp_path / "root"],
+        ["train", "--model", "compact", "--data", tmp_path / "root", "--target", "xquad"],
         ["score", "--predictions", tmp_path / "answers", "--labels", tmp_path / "labels"],
     ):
         done = run_xlt(*verb)
