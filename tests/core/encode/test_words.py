@@ -30,3 +30,17 @@ def test_scripts_punctuation_and_marks():
     assert words("北京 is 大") == ["北", "京", "is", "大"]
     assert words("cafe\u0301 ") == ["cafe\u0301"]
     assert words("ab。") == ["ab", "。"]
+
+
+def test_no_grapheme_is_cut_into_words():
+    def words(text):
+        return [word for word, _, _ in split_words(text)]
+
+    assert words("ok 👍🏽👩\u200d👩\u200d👧 ❤\ufe0f!") == [
+        "ok", "👍🏽", "👩\u200d👩\u200d👧", "❤\ufe0f", "!",
+    ]  # fmt: skip
+    assert words("in 🇩🇪🇫🇷 now") == ["in", "🇩🇪", "🇫🇷", "now"]
+    assert words("か\u3099き ka\u0301") == ["か\u3099", "き", "ka\u0301"]
+    assert words("\u1112\u1161\u11ab\u1100\u1173\u11af") == ["\u1112\u1161\u11ab\u1100\u1173\u11af"]
+    assert words("می\u200cرود؟") == ["می\u200cرود", "؟"]
+    assert words("«\u0301x\u0600١") == ["«\u0301", "x\u0600١"]

@@ -60,6 +60,15 @@ def test_tag_of_words_equals_the_engine_and_a_text_is_split_with_places(server, 
     assert "start" not in answer["data"][0]["words"][0]
 
 
+def test_tagged_words_and_entities_cut_no_grapheme(server):
+    text = "Ada 👩\u200d👩\u200d👧 🇩🇪🇫🇷 cafe\u0301 か\u3099き"
+    words = server.post("/v1/tag", {"inputs": [text]})["data"][0]["words"]
+    assert [word["word"] for word in words] == [
+        "Ada", "👩\u200d👩\u200d👧", "🇩🇪", "🇫🇷", "cafe\u0301", "か\u3099", "き",
+    ]  # fmt: skip
+    assert all(text[word["start"] : word["end"]] == word["word"] for word in words)
+
+
 def test_tag_keeps_every_word_of_a_sentence_longer_than_the_model(server, engines):
     words = LONG.split()
     answer = server.post("/v1/tag", {"inputs": [words]})

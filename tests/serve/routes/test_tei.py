@@ -1,5 +1,7 @@
 """The routes of text-embeddings-inference, in its shapes, and with Hugging Face's own client."""
 
+from itertools import accumulate
+
 import numpy as np
 import pytest
 
@@ -205,6 +207,17 @@ def test_tokenize_and_decode_are_each_other_s_inverse(server):
     assert plain == [tokens[1:-1]]
     kept = server.post("/decode", {"ids": [[0, 2]], "skip_special_tokens": False})
     assert kept == ["<s></s>"]
+
+
+FAMILY = "👩\u200d👩\u200d👧"
+
+
+def test_tokens_of_tokenize_cut_no_grapheme(server):
+    text = f"cafe\u0301 {FAMILY}🇩🇪 น้ำ"
+    edges = {0, *accumulate(map(len, ["c", "a", "f", "e\u0301", " ", FAMILY, "🇩🇪", " ", "น้ำ"]))}
+    (tokens,) = server.post("/tokenize", {"inputs": text, "add_special_tokens": False})
+    assert {place for token in tokens for place in (token["start"], token["stop"])} <= edges
+    assert all(text[token["start"] : token["stop"]] == token["text"] for token in tokens)
 
 
 def test_truncation_follows_tei_s_two_fields(server):

@@ -22,12 +22,12 @@ from xlt.core.encode.model import (
     usable_length,
     uses_types,
 )
+from xlt.core.encode.offsets import spans_of
 from xlt.core.encode.rows import IntArray, Layout, Row, item_name, keep_longest_first, pad
 from xlt.core.encode.windows import (
     answer_positions,
     best_window,
     split_pieces,
-    trim_offsets,
     windows,
 )
 from xlt.core.errors import DataError, ModelError, UsageError
@@ -240,15 +240,13 @@ class Encoder:
         return found
 
     def _tokenise_with_offsets(self, texts: Iterable[str]) -> dict[str, tuple[IntArray, IntArray]]:
-        """Ids and trimmed offsets of each distinct text, without special tokens."""
+        """Ids and spans of each distinct text, without special tokens."""
         unique = list(dict.fromkeys(texts))
         found: dict[str, tuple[IntArray, IntArray]] = {}
         for start in range(0, len(unique), BULK):
             bulk = unique[start : start + BULK]
             encodings = self.tokenizer.encode_batch(bulk, add_special_tokens=False)
-            for text, encoding in zip(bulk, encodings, strict=True):
-                offsets = np.array(encoding.offsets, np.int32).reshape(-1, 2)
-                found[text] = np.array(encoding.ids, np.int32), trim_offsets(offsets, text)
+            found.update(zip(bulk, spans_of(self.tokenizer, encodings, bulk), strict=True))
         return found
 
 

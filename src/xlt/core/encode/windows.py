@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from xlt.core.encode.offsets import strip_invisible
 from xlt.core.encode.rows import IntArray, Row
 from xlt.core.tasks.examples import Answer
 
-__all__ = ["answer_positions", "best_window", "split_pieces", "trim_offsets", "windows"]
+__all__ = ["answer_positions", "best_window", "split_pieces", "windows"]
 
 
 def windows(n_tokens: int, size: int, stride: int) -> list[tuple[int, int]]:
@@ -45,23 +46,6 @@ def best_window(spans: Sequence[tuple[int, int]], n_tokens: int) -> IntArray:
     return best
 
 
-def trim_offsets(offsets: IntArray, text: str) -> IntArray:
-    """Take white space off both ends of each token's offsets (T, 2).
-
-    Some tokenizers count the blank before a word to the word. A token of nothing but white space
-    becomes empty and stands before the next visible character.
-    """
-    blank = np.fromiter((char.isspace() for char in text), np.bool_, len(text))
-    places = np.arange(len(text) + 1, dtype=np.int32)
-    visible = np.append(~blank, True)
-    # the next visible character at or after each place, and the end of the last one before it
-    following = np.minimum.accumulate(np.where(visible, places, len(text))[::-1])[::-1]
-    preceding = np.maximum.accumulate(np.append(0, np.where(blank, 0, places[1:])))
-    start = np.minimum(following[offsets[:, 0]], offsets[:, 1])
-    stop = np.maximum(preceding[offsets[:, 1]], start)
-    return np.stack((start, stop), axis=1).astype(np.int32)
-
-
 def answer_positions(row: Row, answer: Answer | None) -> tuple[int, int]:
     """First and last token of an answer in a window; (0, 0), the CLS token, when it has none.
 
@@ -73,19 +57,18 @@ def answer_positions(row: Row, answer: Answer | None) -> tuple[int, int]:
     """
     if answer is None or row.offsets is None:
         return 0, 0
-    text = answer.text.strip()
-    start = answer.start + answer.text.find(text)
-    stop = start + len(text)
     offsets = row.offsets
     tokens = np.flatnonzero((offsets[:, 0] >= 0) & (offsets[:, 0] < offsets[:, 1]))
-    if not text or not len(tokens):
+    if not len(tokens):
         return 0, 0
-    if start < offsets[tokens[0], 0] or stop > offsets[tokens[-1], 1]:
-        return 0, 0
-    touching = tokens[(offsets[tokens, 1] > start) & (offsets[tokens, 0] < stop)]
-    if not len(touching):
-        return 0, 0
-    return int(touching[0]), int(touching[-1])
+    # no token has to hold the format characters at the ends, so a window may lack them
+    for text in (answer.text.strip(), strip_invisible(answer.text)):
+        start = answer.start + answer.text.find(text)
+        stop = start + len(text)
+        if text and offsets[tokens[0], 0] <= start and stop <= offsets[tokens[-1], 1]:
+            touching = tokens[(offsets[tokens, 1] > start) & (offsets[tokens, 0] < stop)]
+            return (int(touching[0]), int(touching[-1])) if len(touching) else (0, 0)
+    return 0, 0
 
 
 def split_pieces(counts: Sequence[int], limit: int) -> list[tuple[int, int]]:

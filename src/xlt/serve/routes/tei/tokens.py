@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from xlt.core.encode.offsets import spans_of
+from xlt.core.encode.rows import IntArray
 from xlt.serve.compute.served import Served
 from xlt.serve.errors import Problem
 from xlt.serve.http.bodies import Reply
@@ -37,7 +39,8 @@ async def tokenize(call: Call) -> Reply:
             n_tokens += len(encodings[-1])
             if n_tokens > most:
                 raise too_many_tokens(n_tokens, most)
-        return orjson.dumps([_tokens(e, t) for e, t in zip(encodings, texts, strict=True)])
+        places = [spans for _, spans in spans_of(tokenizer, encodings, texts, trim=False)]
+        return orjson.dumps(list(map(_tokens, encodings, texts, places)))
 
     return Reply(body=await call.in_thread(body))
 
@@ -72,10 +75,10 @@ def any_model(call: Call, name: str | None) -> Served:
     return state.pick(name, *ALL_KINDS)
 
 
-def _tokens(encoding: Any, text: str) -> list[dict[str, Any]]:
+def _tokens(encoding: Any, text: str, places: IntArray) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for token, name, (start, stop), special in zip(
-        encoding.ids, encoding.tokens, encoding.offsets, encoding.special_tokens_mask, strict=True
+        encoding.ids, encoding.tokens, places.tolist(), encoding.special_tokens_mask, strict=True
     ):
         if special:
             found.append({"id": token, "text": name, "special": True, "start": None, "stop": None})
