@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from xlt.export.command import export as command
+from xlt.export.config import ExportConfig, ExportFlags
 
 
 def test_default_run_is_exported_and_printed(run_xlt, run_folder, tmp_path):
@@ -80,6 +81,12 @@ def test_nothing_to_export_is_exit_4_with_two_lines(run_xlt):
     assert done.returncode == 4
     assert done.stderr.splitlines()[0].startswith("error: no model named")
     assert done.stderr.splitlines()[1].startswith("hint: ")
+
+
+def test_every_option_is_a_field_of_the_configuration_and_a_keyword():
+    fields = set(ExportConfig.__dataclass_fields__)
+    assert {parameter.name for parameter in command.params} - {"as_json"} == fields
+    assert set(ExportFlags.__annotations__) == fields - {"model"}
 
 
 def test_help_ends_with_examples():

@@ -21,8 +21,8 @@ from xlt.core.errors import CheckFailed, ModelError, UsageError
 from xlt.core.inference.session import Session
 from xlt.core.tasks.examples import Choice, Pair, Question, Sentence, Tagged
 from xlt.core.tasks.table import TASKS
+from xlt.export import ExportConfig, export
 from xlt.export import build as building
-from xlt.export import export
 
 
 def names(folder):
@@ -184,6 +184,16 @@ def test_dimensions_are_in_the_manifest_and_make_another_bundle(run_folder):
     assert Bundle.open(plain.path).manifest["dimensions"] == [8, 16]
     assert "cut to 8, 16 numbers" in (plain.path / "README.md").read_text()
     assert export(run_folder, task="tatoeba", dimensions="8,16")[0].status == "kept"
+
+
+def test_configuration_and_keywords_are_the_same_export(run_folder):
+    config = ExportConfig(model=run_folder, task="udpos", dry_run=True)
+    [by_config], [by_flags] = export(config), export(run_folder, task="udpos", dry_run=True)
+    assert by_config.to_json() == by_flags.to_json()
+    with pytest.raises(TypeError, match=r"not both \(task\)"):
+        export(config, task="xquad")
+    with pytest.raises(TypeError, match="tsak"):
+        export(run_folder, tsak="udpos")
 
 
 def test_damaged_bundle_of_a_run_is_made_again(run_folder):

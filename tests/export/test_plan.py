@@ -7,13 +7,12 @@ import pytest
 from xlt.core.artifacts.runs import Run
 from xlt.core.errors import ModelError, UsageError
 from xlt.core.tasks.table import TASKS
-from xlt.export.plan import Settings, find_model, plan
+from xlt.export.config import ExportConfig
+from xlt.export.plan import find_model, plan
 
 
 def job_of(folder, tmp_path, task=None, **flags):
-    jobs = plan(
-        find_model(folder), out=tmp_path / "out", task=task, settings=Settings.parse(**flags)
-    )
+    jobs = plan(find_model(folder), ExportConfig(out=tmp_path / "out", task=task, **flags))
     assert len(jobs) == 1
     return jobs[0]
 
@@ -87,9 +86,21 @@ def test_block_can_be_chosen_within_the_depth(checkpoints, tmp_path):
 
 
 def test_all_flag_mistakes_come_at_once():
-    with pytest.raises(UsageError, match="6 mistakes") as caught:
-        Settings.parse(precision="fp32,int8", layer="half", pooling="max", dimensions="8,0,wide,8")
-    for said in ("int8", "half", "max", "dimensions '0'", "wide", "8 is given twice"):
+    with pytest.raises(UsageError, match="8 mistakes") as caught:
+        ExportConfig(
+            precision="fp32,int8", layer="half", pooling="max", dimensions="8,0,wide,8",
+            device="gpu", threads=0,
+        ).check()  # fmt: skip
+    for said in (
+        "int8",
+        "half",
+        "max",
+        "dimensions '0'",
+        "wide",
+        "8 is given twice",
+        "gpu",
+        "--threads 0",
+    ):
         assert said in caught.value.message
 
 
@@ -116,22 +127,21 @@ def test_dimensions_are_below_the_encoders_width(checkpoints, tmp_path, model_ty
 @pytest.mark.parametrize("given", ["", "0", "-4", "8,", "4.5", "٤", "9" * 12, [True], [8, 8]])
 def test_what_is_no_list_of_widths_is_refused(given):
     with pytest.raises(UsageError, match="--dimensions"):
-        Settings.parse(dimensions=given)
+        ExportConfig(dimensions=given).check()
 
 
 def test_dimensions_of_a_run_are_the_encoders(run_folder):
-    settings = Settings.parse(dimensions="8")
-    jobs = plan(find_model(run_folder), out=None, task=None, settings=settings)
+    jobs = plan(find_model(run_folder), ExportConfig(dimensions="8"))
     assert [job.dimensions for job in jobs] == [(), (), (8,)]
 
 
 def test_checkpoint_needs_out(checkpoints):
     with pytest.raises(UsageError, match="needs --out"):
-        plan(find_model(checkpoints()), out=None, task=None, settings=Settings.parse())
+        plan(find_model(checkpoints()), ExportConfig())
 
 
 def test_run_gives_every_target_and_the_encoder(run_folder):
-    jobs = plan(find_model(run_folder), out=None, task=None, settings=Settings.parse())
+    jobs = plan(find_model(run_folder), ExportConfig())
     assert [job.name for job in jobs] == ["xquad", "udpos", "encoder"]
     assert jobs[0].target == run_folder / "bundles" / "xquad"
     assert jobs[0].answers == ("xquad", "mlqa")
@@ -147,10 +157,10 @@ def test_run_gives_every_target_and_the_encoder(run_folder):
 def test_task_of_a_run_chooses_the_bundle_that_answers_it(run_folder):
     run = find_model(run_folder)
     for task, name in (("mlqa", "xquad"), ("bucc2018", "encoder")):
-        jobs = plan(run, out=None, task=task, settings=Settings.parse())
+        jobs = plan(run, ExportConfig(task=task))
         assert [job.name for job in jobs] == [name]
     with pytest.raises(UsageError, match="has no model for it; did you mean 'udpos'"):
-        plan(run, out=None, task="upos", settings=Settings.parse())
+        plan(run, ExportConfig(task="upos"))
 
 
 def test_checkpoint_inside_a_run_keeps_what_the_run_knows(run_folder, tmp_path):
@@ -164,7 +174,7 @@ def test_empty_run_and_no_model(tmp_path, monkeypatch):
     run = Run.create(tmp_path / "r", {}, force=False, resume=False)
     run.close()
     with pytest.raises(ModelError, match="holds no trained model"):
-        plan(find_model(tmp_path / "r"), out=None, task=None, settings=Settings.parse())
+        plan(find_model(tmp_path / "r"), ExportConfig())
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="no model named"):
         find_model(None)
@@ -182,4 +192,4 @@ def test_labels_of_a_run_must_be_the_heads(run_folder):
     record["targets"]["udpos"]["task"]["labels"] = ["A", "B"]
     path.write_text(json.dumps(record))
     with pytest.raises(ModelError, match=r"17 labels .* 2 labels \(A, B\)"):
-        plan(find_model(run_folder), out=None, task=None, settings=Settings.parse())
+        plan(find_model(run_folder), ExportConfig())

@@ -18,7 +18,9 @@ from xlt.cli.options import (
     threads_option,
 )
 from xlt.core.show.terminal import table
+from xlt.export.config import ExportConfig
 from xlt.export.exporting import Exported
+from xlt.export.exporting import export as run_export
 
 __all__ = ["export"]
 
@@ -59,9 +61,7 @@ def export(model: str | None, as_json: bool, **flags: Any) -> None:
     No model named: ./xlt-run. A bundle is made only when ONNX Runtime gives PyTorch's answers on
     text in 14 scripts (and on dev text of --data): otherwise exit 5, and NAME.failed is kept.
     """
-    from xlt.export.exporting import export as run_export
-
-    done = run_export(model, **flags)
+    done = run_export(ExportConfig(model=model, **flags))
     if as_json:
         click.echo(json.dumps([item.to_json() for item in done], indent=1, ensure_ascii=False))
     else:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from xlt.core.artifacts.bundle import MANIFEST, Bundle
 from xlt.core.artifacts.runs import Run, recorded_root
@@ -15,7 +15,8 @@ from xlt.core.files import read_json, refuse_non_empty, sha256_json
 from xlt.core.show.terminal import note
 from xlt.data import DataRoot
 from xlt.export.checkpoint.reading import Checkpoint
-from xlt.export.plan import Job, Settings, find_model, plan
+from xlt.export.config import ExportConfig, ExportFlags
+from xlt.export.plan import Job, find_model, plan
 from xlt.export.probe import dev_items, probes_sha256
 
 __all__ = ["Exported", "export"]
@@ -54,19 +55,7 @@ class Exported:
 
 
 def export(
-    model: str | Path | None = None,
-    *,
-    out: Path | None = None,
-    task: str | None = None,
-    precision: str = "fp32",
-    layer: str | int | None = None,
-    pooling: str | None = None,
-    dimensions: str | Sequence[int] | None = None,
-    data: Path | None = None,
-    force: bool = False,
-    dry_run: bool = False,
-    device: str = "auto",
-    threads: int | None = None,
+    model: ExportConfig | str | Path | None = None, **flags: Unpack[ExportFlags]
 ) -> list[Exported]:
     """Turn a run, a checkpoint folder or a hub model into ONNX bundles.
 
@@ -76,20 +65,8 @@ def export(
     with `data`, only those that were held against its dev text.
 
     Args:
-        model: run, folder or hub id; None for `./xlt-run`.
-        out: output folder; a checkpoint needs one.
-        task: what a checkpoint answers, where it does not say; of a run, the one to export.
-        precision: comma list of variants; `fp32`.
-        layer: encoders: the K of hidden_states[K], 1..depth, or `last`. Default: 14 of 24 blocks,
-            8 of 12 (XTREME), else the last; sentence-embedding models: the last.
-        pooling: encoders: mean (default), cls or last; sentence-embedding models: their own.
-        dimensions: encoders trained so (Matryoshka): widths that their vectors may be cut to,
-            numbers or a comma list; recorded for `xlt serve`, the graph is the same.
-        data: data root whose dev text joins the parity gate; default, the run's.
-        force: write again, and replace what is there.
-        dry_run: say what would be done and do nothing.
-        device: where the gate computes: auto and cpu are the CPU, whose fp32 is exact; cuda[:i].
-        threads: CPU threads.
+        model: a whole configuration; or a run, folder or hub id, None for `./xlt-run`.
+        **flags: the other fields of `ExportConfig`, when `model` is not one.
 
     Raises:
         UsageError: flags that do not fit, or output folders that hold something else.
@@ -98,24 +75,34 @@ def export(
         CheckFailed: the graph and PyTorch differ; the folder is kept as `NAME.failed`.
         MissingExtra: a package of the extra `export` is not installed.
     """
-    settings = Settings.parse(
-        precision=precision, layer=layer, pooling=pooling, dimensions=dimensions
-    )
-    out = Path.cwd() / out if out is not None and not out.name else out  # `--out .`
-    found = find_model(model)
-    jobs = plan(found, out=out, task=task, settings=settings)
+    if not isinstance(model, ExportConfig):
+        model = ExportConfig(model=model, **flags)
+    elif flags:
+        raise TypeError(f"export() takes an ExportConfig or flags, not both ({', '.join(flags)})")
+    return _export(model)
+
+
+def _export(config: ExportConfig) -> list[Exported]:
+    """Plan, look at what is there, write what is new."""
+    config.check()
+    if config.out is not None and not config.out.name:  # `--out .`
+        config = replace(config, out=Path.cwd() / config.out)
+    found = find_model(config.model)
+    jobs = plan(found, config)
     if isinstance(found, Run) and found.status != "done":
         note(f"{found.path} is not finished; exporting the models that are")
     with needs("export", "conversion to ONNX"):
         from xlt.export.build import Where, build, gate_device
         from xlt.export.graph.convert import exporter_versions
-    where = Where(device=gate_device(device), threads=threads)
+    where = Where(device=gate_device(config.device), threads=config.threads)
     versions = exporter_versions()
-    keys = [_key(job, settings, versions) for job in jobs]
-    same = [not force and _is_same(job.target, key) for job, key in zip(jobs, keys, strict=True)]
-    _check_places(found, jobs, same, out=out, force=force)
-    root = _data_root(found, data)
-    asked = root if data is not None else None
+    keys = [_key(job, config.precision, versions) for job in jobs]
+    same = [
+        not config.force and _is_same(job.target, key) for job, key in zip(jobs, keys, strict=True)
+    ]
+    _check_places(found, jobs, same, out=config.out, force=config.force)
+    root = _data_root(found, config.data)
+    asked = root if config.data is not None else None
     kept = [ours and _is_gated(job, asked) for job, ours in zip(jobs, same, strict=True)]
     done: list[Exported] = []
     failed: list[CheckFailed] = []
@@ -124,7 +111,7 @@ def export(
         if keep:
             status, parity = "kept", read_json(job.target / MANIFEST, ModelError)["parity"]
             note(f"{job.target}: kept, nothing it is made of has changed")
-        elif dry_run:
+        elif config.dry_run:
             status = "planned"
         else:
             status, facts = "exported", {"key": key, "versions": versions}
@@ -140,7 +127,7 @@ def export(
     return done
 
 
-def _key(job: Job, settings: Settings, versions: Mapping[str, str]) -> str:
+def _key(job: Job, precision: str, versions: Mapping[str, str]) -> str:
     """Hash over everything that decides the bundle's content."""
     return sha256_json(
         {
@@ -152,7 +139,7 @@ def _key(job: Job, settings: Settings, versions: Mapping[str, str]) -> str:
             "layer": job.layer,
             "pooling": job.pooling,
             "max_length": job.max_length,
-            "precision": settings.precision,
+            "precision": precision,
             "facts": [dict(f) for f in (job.trained_on, job.lineage, job.dev, job.baseline)],
             "versions": dict(versions),
             # only where there are some: bundles from before the flag stay what they are

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,67 +13,14 @@ from xlt.core.errors import ModelError, UsageError, did_you_mean
 from xlt.core.tasks.table import TASKS, Task, get_task
 from xlt.export.checkpoint.labels import answers_of, resolve_task
 from xlt.export.checkpoint.reading import Checkpoint, fetch, read_checkpoint
+from xlt.export.config import ExportConfig
 
-__all__ = ["PRECISIONS", "Job", "Settings", "find_model", "plan"]
+__all__ = ["Job", "find_model", "plan"]
 
-PRECISIONS = ("fp32",)
-POOLINGS = ("mean", "cls", "last")
 # What run.json calls the collections that tokenizers and pretraining read.
 PLAIN_TEXT = {"text", "parallel"}
 # Fields of a run's target that the bundle names elsewhere; the rest is how it was trained.
 NAMED_ELSEWHERE = {"path", "task", "serves", "dev", "baseline"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The flags that shape bundles, checked. `layer` and `pooling` None: the model's default.
-
-    `dimensions`: widths that an encoder's vectors may be cut to, ascending.
-    """
-
-    precision: str = "fp32"
-    layer: str | None = None
-    pooling: str | None = None
-    dimensions: tuple[int, ...] = ()
-
-    @classmethod
-    def parse(
-        cls,
-        *,
-        precision: str = "fp32",
-        layer: str | int | None = None,
-        pooling: str | None = None,
-        dimensions: str | Sequence[int] | None = None,
-    ) -> Settings:
-        """Check the flags; `dimensions` may be a comma list.
-
-        Raises:
-            UsageError: all that is wrong, at once.
-        """
-        mistakes = [
-            f"--precision {name}: this version writes {', '.join(PRECISIONS)}"
-            for name in (part.strip() for part in precision.split(","))
-            if name not in PRECISIONS
-        ]
-        layer = None if layer is None else str(layer)
-        if layer is not None and layer != "last" and not re.fullmatch(r"-?\d+", layer):
-            mistakes.append(f"--layer {layer}: a block number or `last`")
-        if pooling is not None and pooling not in POOLINGS:
-            mistakes.append(f"--pooling {pooling}: one of {', '.join(POOLINGS)}")
-        if dimensions is None:
-            dimensions = ()
-        listed = dimensions.split(",") if isinstance(dimensions, str) else map(str, dimensions)
-        widths, wrong = _widths(listed)
-        mistakes += wrong
-        if mistakes:
-            raise UsageError.all_of(mistakes, "xlt export --help")
-        return cls(precision=precision, layer=layer, pooling=pooling, dimensions=widths)
-
-    @property
-    def encoder_only(self) -> list[str]:
-        """The given flags that act on encoders and on nothing else."""
-        names = ("layer", "pooling", "dimensions")
-        return [f"--{name}" for name in names if getattr(self, name) not in (None, ())]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,44 +75,42 @@ def find_model(model: str | Path | None) -> Run | Checkpoint:
     return read_checkpoint(fetch(model), source=model)
 
 
-def plan(
-    found: Run | Checkpoint, *, out: Path | None, task: str | None, settings: Settings
-) -> list[Job]:
+def plan(found: Run | Checkpoint, config: ExportConfig) -> list[Job]:
     """The bundles to write.
 
     Args:
         found: from `find_model`.
-        out: where to; None for a run's own `bundles/`.
-        task: `--task`: what a checkpoint answers, or the one task of a run to export.
-        settings: layer, pooling, precision.
+        config: checked.
 
     Raises:
         UsageError: flags that do not fit what is exported.
         ModelError: a checkpoint of the wrong kind.
     """
+    out = config.out
     if isinstance(found, Run):
-        jobs = _run_jobs(found, out or found.path / "bundles", task, settings)
+        jobs = _run_jobs(found, out or found.path / "bundles", config)
     elif out is None:
         raise UsageError("exporting a checkpoint needs --out", "add --out DIR")
     else:
-        jobs = [_checkpoint_job(found, out, task, settings)]
-    if settings.encoder_only and not any(job.task.kind == "embed" for job in jobs):
+        jobs = [_checkpoint_job(found, out, config)]
+    if config.encoder_only and not any(job.task.kind == "embed" for job in jobs):
         raise UsageError(
-            f"{', '.join(settings.encoder_only)}: for encoders alone, and none is exported",
+            f"{', '.join(config.encoder_only)}: for encoders alone, and none is exported",
             "leave the flag out, or export an encoder",
         )
     return jobs
 
 
-def _run_jobs(run: Run, out: Path, task: str | None, settings: Settings) -> list[Job]:
-    jobs = [_target_job(run, name, out / name, settings) for name in run.targets]
+def _run_jobs(run: Run, out: Path, config: ExportConfig) -> list[Job]:
+    jobs = [_target_job(run, name, out / name, config) for name in run.targets]
     if run.encoder is not None:
-        jobs.append(_encoder_job(run, out / "encoder", settings))
+        jobs.append(_encoder_job(run, out / "encoder", config))
     if not jobs:
         raise ModelError(
             f"{run.path} holds no trained model yet",
             f"finish it with `xlt train --resume --out {run.path} ...`",
         )
+    task = config.task
     if task is None:
         return jobs
     wanted = [job for job in jobs if task in job.answers]
@@ -179,14 +123,14 @@ def _run_jobs(run: Run, out: Path, task: str | None, settings: Settings) -> list
     return wanted
 
 
-def _target_job(run: Run, name: str, target: Path, settings: Settings) -> Job:
+def _target_job(run: Run, name: str, target: Path, config: ExportConfig) -> Job:
     entry = run.record["targets"][name]
     task = Task.from_json(entry["task"])
     return _job(
         read_checkpoint(run.targets[name]),
         target,
         task,
-        settings,
+        config,
         answers=tuple(entry["serves"]),
         trained_on=_trained_on(run, task.source or name),
         lineage={
@@ -199,54 +143,52 @@ def _target_job(run: Run, name: str, target: Path, settings: Settings) -> Job:
     )
 
 
-def _encoder_job(run: Run, target: Path, settings: Settings) -> Job:
+def _encoder_job(run: Run, target: Path, config: ExportConfig) -> Job:
     assert run.encoder is not None
     return _job(
         read_checkpoint(run.encoder),
         target,
         None,
-        settings,
+        config,
         trained_on=_trained_on(run, None),
         lineage=_lineage(run),
         base=_base(run),
     )
 
 
-def _checkpoint_job(
-    checkpoint: Checkpoint, target: Path, task: str | None, settings: Settings
-) -> Job:
+def _checkpoint_job(checkpoint: Checkpoint, target: Path, config: ExportConfig) -> Job:
     """A checkpoint on its own; one that lies in a run keeps what the run knows about it."""
-    given = None if task is None else get_task(task)
+    given = None if config.task is None else get_task(config.task)
     for folder in list(checkpoint.path.resolve().parents)[:2]:
         if given is None and (folder / "run.json").is_file():
             run = Run.open(folder)
             for name, path in run.targets.items():
                 if path.resolve() == checkpoint.path.resolve():
-                    return _target_job(run, name, target, settings)
+                    return _target_job(run, name, target, config)
             if run.encoder and run.encoder.resolve() == checkpoint.path.resolve():
-                return _encoder_job(run, target, settings)
+                return _encoder_job(run, target, config)
     undeclared = {"declared": False, "tasks": [], "languages": [], "data": []}
     lineage: dict[str, Any] = {"base_model": checkpoint.public_name, "phases": []}
     if not checkpoint.is_local:  # the hub's cache names its folders after the commit
         lineage["revision"] = checkpoint.path.name
-    return _job(checkpoint, target, given, settings, trained_on=undeclared, lineage=lineage)
+    return _job(checkpoint, target, given, config, trained_on=undeclared, lineage=lineage)
 
 
 def _job(
     checkpoint: Checkpoint,
     target: Path,
     task: Task | None,
-    settings: Settings,
+    config: ExportConfig,
     *,
     answers: tuple[str, ...] | None = None,
     **facts: Any,
 ) -> Job:
     resolved = resolve_task(checkpoint, task, name=target.name)
     if resolved.kind == "embed":
-        facts["layer"] = _layer(settings.layer, checkpoint)
-        facts["dimensions"] = _dimensions(settings.dimensions, checkpoint)
+        facts["layer"] = _layer(config.layer, checkpoint)
+        facts["dimensions"] = _dimensions(config.widths, checkpoint)
         sentence = checkpoint.sentence
-        facts["pooling"] = settings.pooling or (sentence.pooling if sentence else "mean")
+        facts["pooling"] = config.pooling or (sentence.pooling if sentence else "mean")
         facts["max_length"] = sentence.max_length if sentence else None
     return Job(
         name=target.resolve().name,
@@ -258,7 +200,7 @@ def _job(
     )
 
 
-def _layer(wanted: str | None, checkpoint: Checkpoint) -> int:
+def _layer(wanted: str | int | None, checkpoint: Checkpoint) -> int:
     depth = checkpoint.depth
     if wanted == "last" or (wanted is None and checkpoint.sentence):
         return depth
@@ -275,20 +217,6 @@ def _layer(wanted: str | None, checkpoint: Checkpoint) -> int:
             f"--layer 0: {checkpoint.model_type} cannot run without a block", "take 1 or more"
         )
     return layer
-
-
-def _widths(listed: Iterable[str]) -> tuple[tuple[int, ...], list[str]]:
-    """The widths of `--dimensions`, ascending, and what is wrong with them."""
-    widths: list[int] = []
-    mistakes = []
-    for text in (part.strip() for part in listed):
-        if not re.fullmatch(r"0*[1-9]\d{0,8}", text, re.ASCII):
-            mistakes.append(f"--dimensions {text!r}: a number above 0, or several with commas")
-        elif int(text) in widths:
-            mistakes.append(f"--dimensions: {text} is given twice")
-        else:
-            widths.append(int(text))
-    return tuple(sorted(widths)), mistakes
 
 
 def _dimensions(wanted: tuple[int, ...], checkpoint: Checkpoint) -> tuple[int, ...]:

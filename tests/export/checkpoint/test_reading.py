@@ -7,7 +7,8 @@ import pytest
 
 from xlt.core.errors import ModelError
 from xlt.export.checkpoint.reading import fetch, read_checkpoint
-from xlt.export.plan import Settings, find_model, plan
+from xlt.export.config import ExportConfig
+from xlt.export.plan import find_model, plan
 
 
 def edited(folder, target, **changes):
@@ -145,9 +146,7 @@ def test_hub_model_in_the_cache_is_found_with_its_revision(checkpoints, tmp_path
     (model / "refs").mkdir(parents=True)
     (model / "refs" / "main").write_text(commit)
     shutil.copytree(checkpoints(), model / "snapshots" / commit)
-    job = plan(
-        find_model("somebody/tiny"), out=tmp_path / "o", task=None, settings=Settings.parse()
-    )[0]
+    job = plan(find_model("somebody/tiny"), ExportConfig(out=tmp_path / "o"))[0]
     assert job.checkpoint.path.name == commit
     assert job.lineage["base_model"] == "somebody/tiny"
     assert job.lineage["revision"] == commit
@@ -155,5 +154,5 @@ def test_hub_model_in_the_cache_is_found_with_its_revision(checkpoints, tmp_path
 
 def test_local_checkpoints_do_not_tell_where_they_lay(checkpoints, tmp_path):
     folder = checkpoints()
-    job = plan(find_model(folder), out=tmp_path, task=None, settings=Settings.parse())[0]
+    job = plan(find_model(folder), ExportConfig(out=tmp_path))[0]
     assert job.lineage == {"base_model": folder.name, "phases": []}
