@@ -169,7 +169,7 @@ def test_a_panic_of_the_tokenizer_is_an_error_at_once(server, monkeypatch, path,
     engine = server.app.state.models.table["encoder"].engine
     started = time.monotonic()
     with monkeypatch.context() as patch:
-        patch.setattr(type(engine), "encode", panic)
+        patch.setattr(type(engine), "encode_rows", panic)
         patch.setattr(type(engine.encoder), "tokenizer", property(panic), raising=False)
         status, _, answer = server.call("POST", path, body)
     assert status == 500, answer

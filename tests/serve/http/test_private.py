@@ -8,6 +8,8 @@ import asyncio
 import inspect
 import re
 
+import h11
+import httptools
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.routing import Router
@@ -17,6 +19,7 @@ from xlt.serve.http import protocol
 from xlt.serve.limits import Limits
 
 SEEN = "seen in uvicorn 0.54.0"
+PARSERS = {"httptools": ("parser", "url"), "h11": ("conn",)}
 CLASSES = {
     "httptools": (httptools_impl.HttpToolsProtocol, httptools_impl.RequestResponseCycle),
     "h11": (h11_impl.H11Protocol, h11_impl.RequestResponseCycle),
@@ -28,7 +31,7 @@ def test_the_protocols_of_uvicorn_have_the_parts_we_use(parser):
     base, cycle = CLASSES[parser]
     source = inspect.getsource(base)
     for name in ("cycle", "flow", "config", "app", "transport", "loop", "timeout_keep_alive",
-                 "timeout_keep_alive_task"):  # fmt: skip
+                 "timeout_keep_alive_task", "headers", *PARSERS[parser]):  # fmt: skip
         assert re.search(rf"self\.{name}\b.* = ", source), (name, SEEN)
     for name in ("shutdown", "send_400_response", "timeout_keep_alive_handler", "pause_writing",
                  "resume_writing", "data_received"):  # fmt: skip
@@ -39,8 +42,31 @@ def test_the_protocols_of_uvicorn_have_the_parts_we_use(parser):
         assert re.search(rf"self\.{name}\b", source), (name, SEEN)
 
 
-def test_httptools_tells_of_each_part_of_a_body():
-    assert callable(httptools_impl.HttpToolsProtocol.on_body), SEEN
+def test_httptools_tells_of_each_part_of_a_message():
+    for name in ("on_headers_complete", "on_body", "on_message_complete"):
+        assert callable(getattr(httptools_impl.HttpToolsProtocol, name)), SEEN
+
+
+def test_httptools_ends_a_request_at_a_head_that_asks_for_an_upgrade():
+    """Seen in httptools 0.9.0: the place behind the head comes with the signal."""
+
+    class Sink:
+        pass
+
+    head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
+    parser = httptools.HttpRequestParser(Sink())
+    with pytest.raises(httptools.HttpParserUpgrade) as caught:
+        parser.feed_data(head + b"body")
+    assert caught.value.args == (len(head),) and parser.should_upgrade()
+
+
+def test_h11_says_501_of_a_transfer_coding_it_does_not_know():
+    """Seen in h11 0.16.0."""
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n")
+    with pytest.raises(h11.RemoteProtocolError) as caught:
+        connection.next_event()
+    assert caught.value.error_status_hint == 501
 
 
 def test_reading_is_paused_and_resumed_by_the_flow_control():
@@ -57,8 +83,8 @@ def test_requests_wait_on_a_bound_method_of_their_cycle():
 def test_every_attribute_that_our_protocol_declares_is_in_the_list():
     own = {"limits", "counts_bodies"}
     named = set(protocol.Guarded.__annotations__) - own
-    text = inspect.getsource(test_the_protocols_of_uvicorn_have_the_parts_we_use)
-    assert {name for name in named if f'"{name}"' not in text} == set()
+    text = inspect.getsource(test_the_protocols_of_uvicorn_have_the_parts_we_use) + str(PARSERS)
+    assert {name for name in named if name not in re.findall(r"\w+", text)} == set()
 
 
 @pytest.mark.parametrize("pure_python", [False, True])

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from xlt.serve.http.bodies import Connection
-from xlt.serve.http.protocol import LARGEST_PACKET, OnePacket
+from xlt.serve.http.packets import LARGEST_PACKET, OnePacket
 
 
 class Transport:

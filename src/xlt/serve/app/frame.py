@@ -26,7 +26,9 @@ from xlt.serve.compute.models import Models
 from xlt.serve.compute.scheduler import Scheduler
 from xlt.serve.compute.sources import Source
 from xlt.serve.compute.vitals import CHECK_SECONDS
+from xlt.serve.errors import Problem
 from xlt.serve.http.bodies import Message, Receive, Scope, Send
+from xlt.serve.http.heads import check_head
 from xlt.serve.request.call import Call
 from xlt.serve.request.state import State
 from xlt.serve.routes.table import operations
@@ -154,10 +156,13 @@ class App:
         try:
             with self.spans.request(call):
                 try:
+                    check_head(scope)
                     endpoint = self.direct.get((scope["method"], path_in(scope)))
                     await (endpoint or self.inner)(scope, receive, send)
                 except HTTPException as error:
                     await self.answers.refuse(call, send, http_problem(error))
+                except Problem as problem:
+                    await self.answers.refuse(call, send, problem)
         finally:
             self._close(call)
 

@@ -6,6 +6,7 @@ uvicorn offers no hooks for these, so its protocol class is extended.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -13,15 +14,15 @@ from starlette.types import ASGIApp
 
 from xlt.serve.errors import Problem, body_of, headers_of
 from xlt.serve.http.bodies import Connection, Scope, Send
+from xlt.serve.http.heads import HEAD_BYTES, PlainParser, check_codings, unsupported_coding
+from xlt.serve.http.packets import OnePacket
 from xlt.serve.limits import Limits
 
 __all__ = ["protocol_class"]
 
-HEAD_BYTES = 64 << 10
 CHUNK_HEAD = 8  # bytes that may come with each byte of a chunked body
 ENDING_SECONDS = 0.5
 LINGER_SECONDS = 1.0
-LARGEST_PACKET = 64 << 10  # bytes; what is longer is not worth a copy
 LEAST_TAKEN = 64 << 10  # bytes of an answer that a client takes within the write deadline, or all
 
 
@@ -46,6 +47,9 @@ class Guarded(asyncio.Protocol):
     flow: Any
     config: Any
     app: Any
+    parser: Any
+    conn: Any
+    headers: Any
     transport: Any
     loop: asyncio.AbstractEventLoop
     timeout_keep_alive: float
@@ -56,6 +60,11 @@ class Guarded(asyncio.Protocol):
         self.transport = OnePacket(transport)
         self.connection = Connection(self.transport, self.flow.resume_reading)
         self.app = _introduced(self.config.loaded_app, self.connection)
+        self.mistake: Problem | None = None  # better than "no valid HTTP", where it is known
+        if self.counts_bodies:
+            self.parser = PlainParser(self.parser, self)
+        else:
+            self.conn.next_event = self._noting(self.conn.next_event)
         self.head_bytes = 0  # of the request that comes, and of the chunks of the one in hand
         self.body_bytes = 0
         self.ending = False
@@ -88,6 +97,29 @@ class Guarded(asyncio.Protocol):
         else:
             self.stop_head_timer()
             self.cycle.keep_alive &= not self.ending
+
+    def on_headers_complete(self) -> None:
+        """Wait for the head that counts (httptools)."""
+        if not self.parser.ignores_upgrade:
+            self._uvicorn.on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A head that asks for an upgrade is no message by itself (httptools)."""
+        if not self.parser.ignores_upgrade:
+            self._uvicorn.on_message_complete()
+
+    def _noting(self, next_event: Callable[[], Any]) -> Callable[[], Any]:
+        """The same, which keeps what h11 says of a transfer coding."""
+
+        def noting() -> Any:
+            try:
+                return next_event()
+            except Exception as error:
+                if getattr(error, "error_status_hint", 400) == HTTPStatus.NOT_IMPLEMENTED:
+                    self.mistake = unsupported_coding(b"")
+                raise
+
+        return noting
 
     def on_body(self, body: bytes) -> None:
         """Count it (httptools); what else comes with a chunked body is bounded like a head."""
@@ -137,7 +169,15 @@ class Guarded(asyncio.Protocol):
         if self.head_bytes > HEAD_BYTES:
             self.say(Problem(431, "head_too_large", f"the head has more than {HEAD_BYTES} bytes"))
         else:
-            self.say(Problem(400, "invalid_http", "this is not a valid HTTP request"))
+            self.say(self.mistake or self._mistake())
+
+    def _mistake(self) -> Problem:
+        """Why the parser refuses what has come."""
+        try:
+            check_codings(self.headers if self.counts_bodies and self.headers else ())
+        except Problem as problem:
+            return problem
+        return Problem(400, "invalid_http", "this is not a valid HTTP request")
 
     def say(self, problem: Problem) -> None:
         body = body_of(problem, "openai")
@@ -205,54 +245,6 @@ class Guarded(asyncio.Protocol):
     def _uvicorn(self) -> Any:
         """The methods behind ours, which are not asyncio's."""
         return super()
-
-
-class OnePacket:
-    """A transport; as a block, it gathers what is written, since heads and bodies come one by one.
-
-    Two packets for a short answer cost two system calls here, and wake the client twice.
-    """
-
-    def __init__(self, transport: Any) -> None:
-        self.transport = transport
-        self.gathered: list[bytes] | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Write, or keep for the packet."""
-        if self.gathered is None:
-            self.transport.write(data)
-        else:
-            self.gathered.append(data)
-
-    def write_eof(self) -> None:
-        """End the writing, when all has been written."""
-        self.flush()
-        self.transport.write_eof()
-
-    def close(self) -> None:
-        """Close, when all has been written."""
-        try:
-            self.flush()
-        finally:
-            self.transport.close()
-
-    def flush(self) -> None:
-        """Write what was gathered."""
-        if self.gathered:
-            parts, self.gathered = self.gathered, None
-            small = sum(map(len, parts)) <= LARGEST_PACKET
-            for part in [b"".join(parts)] if small else parts:
-                self.transport.write(part)
-        self.gathered = None
-
-    def __enter__(self) -> None:
-        self.gathered = []
-
-    def __exit__(self, *_: object) -> None:
-        self.flush()
 
 
 def _introduced(app: ASGIApp, connection: Connection) -> ASGIApp:
