@@ -3,6 +3,7 @@
 import gzip
 import json
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -208,6 +209,46 @@ def test_gzip_is_read_and_bombs_are_bounded(server, engines):
     assert status == 400
     status, _, answer = server.call("POST", OPENAI, plain, {"content-encoding": "br"})
     assert (status, answer["error"]["code"]) == (415, "unsupported_encoding")
+
+
+def codings(plain):
+    """Each coding that is taken, with a body in it."""
+    half = len(plain) // 2
+    members = gzip.compress(plain[:half]) + gzip.compress(b"") + gzip.compress(plain[half:])
+    raw = zlib.compressobj(wbits=-15)
+    return [
+        ("gzip", members),
+        ("x-gzip", gzip.compress(plain)),
+        ("X-GZip", members),
+        ("deflate", zlib.compress(plain)),
+        ("deflate", raw.compress(plain) + raw.flush()),
+        ("identity", plain),
+    ]
+
+
+def test_bodies_in_several_gzip_members_x_gzip_and_deflate_are_read(server):
+    plain = json.dumps({"input": "the cat"}).encode()
+    right = server.post(OPENAI, plain)
+    for coding, body in codings(plain):
+        assert server.post(OPENAI, body, **{"content-encoding": coding}) == right, coding
+
+
+def test_bombs_and_broken_bodies_are_bounded_in_every_coding(server):
+    bomb = b" " * (3 << 20)
+    for coding, body in codings(bomb)[:-1]:
+        status, _, answer = server.call("POST", OPENAI, body, {"content-encoding": coding})
+        assert (status, answer["error"]["code"]) == (413, "body_too_large"), coding
+    plain = json.dumps({"input": "the cat"}).encode()
+    for coding, body in codings(plain)[:-1]:
+        for broken in (body[:-3], body + b"x", b"{}"):
+            status, _, answer = server.call("POST", OPENAI, broken, {"content-encoding": coding})
+            code = "invalid_deflate" if coding == "deflate" else "invalid_gzip"
+            assert (status, answer["error"]["code"]) == (400, code), (coding, broken)
+    many = gzip.compress(b"") * 5000
+    status, _, answer = server.call("POST", OPENAI, many, {"content-encoding": "gzip"})
+    assert (status, answer["error"]["code"]) == (400, "invalid_gzip")
+    status, _, answer = server.call("POST", OPENAI, plain, {"content-encoding": "gzip, gzip"})
+    assert status == 415
 
 
 @pytest.mark.parametrize("value", ["0", "-5", "nan", "soon", "", "1e400x"])

@@ -1,16 +1,16 @@
-"""Bodies in, replies out: size limits, read deadline, gzip with a bound, lingering close."""
+"""Bodies in, replies out: size limits, read deadline, content codings, lingering close."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import zlib
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from xlt.serve.errors import Problem
+from xlt.serve.http.codings import CODINGS, TooLarge, decompress
 from xlt.serve.limits import Limits
 
 __all__ = [
@@ -107,16 +107,16 @@ class Reader:
 
         Raises:
             Problem: 413 over the limit (before reading where the length is declared), 408 when
-                it takes too long, 415 for an encoding we do not know, 400 for broken gzip.
+                it takes too long, 415 for an encoding we do not know, 400 for a broken one.
             Disconnected: the client left in the middle.
         """
         limit = self.limits.body_bytes
         encoding = headers.get(b"content-encoding", b"identity").strip().lower()
-        if encoding not in (b"identity", b"gzip"):
+        if encoding not in CODINGS:
             raise Problem(
                 415,
                 "unsupported_encoding",
-                "content-encoding must be gzip or identity",
+                "content-encoding must be gzip, deflate or identity",
                 "content-encoding",
                 close=True,
             )
@@ -145,7 +145,11 @@ class Reader:
             ) from None
         finally:
             self.reserved -= expected
-        return body if encoding == b"identity" else self._gunzip(body)
+        try:
+            return decompress(body, encoding, limit)
+        except TooLarge:
+            size = f"more than {limit} bytes when decompressed"
+            raise self._too_large(size, close=False) from None
 
     async def _collect(self, receive: Receive) -> bytes:
         message = await receive()
@@ -167,19 +171,6 @@ class Reader:
         if len(chunks) > self.limits.body_bytes:
             raise self._too_large(f"{len(chunks)} bytes")
         return bytes(chunks)
-
-    def _gunzip(self, body: bytes) -> bytes:
-        limit = self.limits.body_bytes
-        inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        try:
-            plain = inflater.decompress(body, limit + 1)
-        except zlib.error as error:
-            raise Problem(400, "invalid_gzip", f"the body is not gzip: {error}") from None
-        if len(plain) > limit:
-            raise self._too_large(f"more than {limit} bytes when decompressed", close=False)
-        if not inflater.eof or inflater.unused_data:
-            raise Problem(400, "invalid_gzip", "the gzip body is truncated or followed by more")
-        return plain
 
     def _too_large(self, size: str, *, close: bool = True) -> Problem:
         return Problem(
