@@ -72,7 +72,7 @@ ROOMS = {
 PACKAGES = {
     "train": {"torch", "transformers", "safetensors", "yaml", "datasets", "tokenizers"},
     "export": {"torch", "transformers", "optimum", "onnx", "onnxruntime", "safetensors"},
-    "serve": {"starlette", "uvicorn", "msgspec", "orjson", "prometheus_client"},
+    "serve": {"starlette", "uvicorn", "httptools", "msgspec", "orjson", "prometheus_client"},
     "study": {"yaml"},
 }
 # Packages that are allowed in exactly these files.
