@@ -74,8 +74,10 @@ def test_family_without_a_row_that_needs_one_is_caught_by_the_gate(checkpoint, t
 def test_family_is_added_in_one_row(checkpoint, root, tmp_path, monkeypatch):
     import torch
 
-    from xlt.core.encode.encoder import Encoder, pad
+    from xlt.core.encode.encoder import Encoder
+    from xlt.core.encode.rows import pad
     from xlt.core.inference.session import Session
+    from xlt.core.kinds.table import encode
     from xlt.export import export
     from xlt.train import TrainConfig, fit
 
@@ -92,7 +94,7 @@ def test_family_is_added_in_one_row(checkpoint, root, tmp_path, monkeypatch):
 
     export(run.encoder, out=tmp_path / "cut", layer=2)
     texts = ["la fisa vadi .", "mi tumi"]
-    feeds = pad(encoder.encode("embed", texts), encoder.pad_id)
+    feeds = pad(encode(encoder, "embed", texts), encoder.pad_id)
     session = Session(tmp_path / "cut/onnx/model.onnx", device="cpu", threads=1)
     got_ND = session.run(feeds, ["sentence_embedding"])[0]
     model = transformers.AutoModel.from_pretrained(run.encoder).eval()

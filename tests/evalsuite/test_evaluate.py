@@ -1,10 +1,12 @@
 """Scores of all nine tasks against numbers counted by hand, and what surrounds them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from xlt.core.errors import CheckFailed, DataError, ModelError, UsageError
+from xlt.core.kinds.table import KINDS
 from xlt.evalsuite import EvalConfig, evaluate
 from xlt.evalsuite.report.results import Results
 
@@ -328,8 +330,8 @@ def test_a_users_task_is_evaluated_like_ours(bundles, make, tmp_path):
 def test_how_many_items_are_given_at_once_changes_no_prediction(
     bundles, root, tmp_path, monkeypatch, whole
 ):
-    monkeypatch.setattr("xlt.evalsuite.compute.predict.ITEMS_AT_ONCE", 1)
-    monkeypatch.setattr("xlt.evalsuite.compute.predict.QUESTIONS_AT_ONCE", 1)
+    for name, kind in KINDS.items():
+        monkeypatch.setitem(KINDS, name, replace(kind, items_at_once=1))
     results = evaluate(bundles, root, out=tmp_path / "r")
     assert results.record == whole.record
 

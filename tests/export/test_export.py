@@ -16,9 +16,11 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 import xlt
 from xlt.core.artifacts.bundle import Bundle, find_bundles
 from xlt.core.artifacts.runs import Run
-from xlt.core.encode.encoder import Encoder, pad
+from xlt.core.encode.encoder import Encoder
+from xlt.core.encode.rows import pad
 from xlt.core.errors import CheckFailed, ModelError, UsageError
 from xlt.core.inference.session import Session
+from xlt.core.kinds.table import encode
 from xlt.core.tasks.examples import Choice, Pair, Question, Sentence, Tagged
 from xlt.core.tasks.table import TASKS
 from xlt.export import ExportConfig, export
@@ -134,7 +136,7 @@ def test_cut_encoder_equals_pytorchs_hidden_state_to_1e_5(checkpoints, tmp_path,
     assert json.loads((tmp_path / "e/config.json").read_text())["num_hidden_layers"] == 2
     texts = ["A short text.", "Ещё один текст, подлиннее, с запятыми.", "短い文。"]
     encoder = Encoder.load(tmp_path / "e")
-    feeds = pad(encoder.encode("embed", texts), encoder.pad_id)
+    feeds = pad(encode(encoder, "embed", texts), encoder.pad_id)
     session = Session(tmp_path / "e/onnx/model.onnx", device="cpu", threads=1)
     got = session.run(feeds, ["sentence_embedding"])[0]
 
@@ -340,7 +342,7 @@ def test_slow_tokenizer_is_converted_and_a_missing_one_refused(checkpoints, tmp_
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "##s", "boat", ".", "m", "##o"]
     (folder / "vocab.txt").write_text("\n".join(words))
     export(folder, out=tmp_path / "o")
-    row = Encoder.load(tmp_path / "o").encode("pair", ["the boats."])[0]
+    row = encode(Encoder.load(tmp_path / "o"), "pair", ["the boats."])[0]
     assert row.ids.tolist() == [2, 5, 7, 6, 8, 3]
 
 
@@ -396,7 +398,7 @@ def test_sentence_models_keep_their_pooling_and_length(checkpoints, tmp_path):
     bundle = Bundle.open(tmp_path / "o")
     assert (bundle.manifest["layer"], bundle.pooling, bundle.max_length) == (12, "cls", 40)
     row = Encoder.load(tmp_path / "o", max_length=bundle.max_length)
-    assert row.encode("embed", [Sentence(id="1", text="boat " * 100)])[0].ids.shape == (40,)
+    assert encode(row, "embed", [Sentence(id="1", text="boat " * 100)])[0].ids.shape == (40,)
 
 
 ITEMS = {

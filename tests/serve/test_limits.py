@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xlt.core.errors import ModelError
-from xlt.core.tasks.table import KINDS
+from xlt.core.kinds.table import KINDS
 from xlt.serve.compute.metrics import Metrics
 from xlt.serve.compute.models import Models
 from xlt.serve.compute.sources import Loading, Source, find_sources, split_argument

@@ -13,7 +13,7 @@ from typing import Any
 from xlt.core.errors import DataError, UsageError, did_you_mean
 from xlt.core.extras import needs
 from xlt.core.files import read_text
-from xlt.core.tasks.table import TASKS, Task
+from xlt.core.tasks.table import TASKS, KindName, Task
 from xlt.data.readers.columns import COLUMNS, REQUIRED
 from xlt.data.usertask import HubSource, UserTask
 
@@ -166,7 +166,7 @@ class Checker:
                 self.wrong(f"values.{value}", f"value {value!r} is mapped to {label!r}, no label")
         return user
 
-    def _record(self, name: str, kind: str) -> Task:
+    def _record(self, name: str, kind: KindName) -> Task:
         labels = self._list("labels")
         if kind == "pair" and len(labels) < 2:
             self.wrong("labels", "kind pair needs two or more labels")

@@ -19,8 +19,8 @@ from xlt.core.errors import CheckFailed
 from xlt.core.files import atomic_folder, write_atomic, write_json
 from xlt.core.inference.device import choose_device
 from xlt.core.inference.session import Session
+from xlt.core.kinds.table import KINDS
 from xlt.core.show.terminal import progress
-from xlt.core.tasks.table import KINDS
 from xlt.data import DataRoot
 from xlt.export.card import model_card
 from xlt.export.checkpoint.weights import load_model

@@ -134,7 +134,7 @@ def _key(job: Job, precision: str, versions: Mapping[str, str]) -> str:
             "recipe": RECIPE,
             "checkpoint": job.checkpoint.sha256(),
             "name": job.name,
-            "task": job.task.to_json(),
+            "task": job.task.identity(),
             "answers": list(job.answers),
             "layer": job.layer,
             "pooling": job.pooling,

@@ -17,7 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from xlt.core.encode.encoder import Encoder, Row, pad
+from xlt.core.encode.encoder import Encoder
+from xlt.core.encode.rows import Row, pad
+from xlt.core.kinds.table import encode
+from xlt.core.tasks.table import KindName
 from xlt.export.probe import Probe
 
 __all__ = ["LIMITS", "Batch", "Parity", "compare", "make_batches", "reference"]
@@ -88,14 +91,14 @@ class Parity:
         return found
 
 
-def make_batches(encoder: Encoder, kind: str, probes: Sequence[Probe]) -> list[Batch]:
+def make_batches(encoder: Encoder, kind: KindName, probes: Sequence[Probe]) -> list[Batch]:
     """Encode the probes and stack the rows as they come, so that short ones are padded.
 
     Batch sizes go round 1, 2, 7, 4; long span contexts give their first two windows only.
     """
     rows: list[Row] = []
     seen: dict[int, int] = {}
-    for row in encoder.encode(kind, [probe.item for probe in probes]):
+    for row in encode(encoder, kind, [probe.item for probe in probes]):
         seen[row.item] = seen.get(row.item, 0) + 1
         if seen[row.item] <= ROWS_PER_ITEM:
             rows.append(row)

@@ -21,7 +21,8 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 from xlt.core.encode.families import family_of
 from xlt.core.errors import ModelError
 from xlt.core.files import atomic_folder
-from xlt.core.tasks.table import KINDS, Task
+from xlt.core.kinds.table import KINDS
+from xlt.core.tasks.table import Task
 
 __all__ = ["check_head", "fresh_head", "load_encoder", "save_folder", "tokenizer_files", "weights"]
 

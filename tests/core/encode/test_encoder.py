@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlt.core.encode.encoder import Encoder, pad
-from xlt.core.encode.rows import keep_longest_first
+from xlt.core.encode.encoder import Encoder
+from xlt.core.encode.rows import keep_longest_first, pad
 from xlt.core.errors import DataError, ModelError, UsageError
+from xlt.core.kinds.table import encode
 from xlt.core.tasks.examples import Choice, Pair, Question, Sentence, Tagged
 
 FAMILIES = ["bert", "distilbert", "xlm-roberta", "roberta", "deberta-v2", "modernbert"]
@@ -40,7 +41,7 @@ def test_texts_and_pairs_encode_as_transformers_does(
     reference = references[family]
     items = [*texts, *ODD]
     pairs = [(a, b) for a in items for b in items[::3]]
-    rows = encoder.encode("pair", [Pair(id="", text_a=a, text_b=b) for a, b in pairs])
+    rows = encode(encoder, "pair", [Pair(id="", text_a=a, text_b=b) for a, b in pairs])
     lengths = reference([a for a, _ in pairs], [b for _, b in pairs])["input_ids"]
     expected = reference(
         [a for a, _ in pairs],
@@ -55,7 +56,7 @@ def test_texts_and_pairs_encode_as_transformers_does(
         assert [row.types.tolist() for row in rows] == expected["token_type_ids"]
     single = reference(items, truncation=True, max_length=max_length)["input_ids"]
     for kind in ("pair", "embed", "mlm"):
-        assert [ids(row) for row in encoder.encode(kind, items)] == single
+        assert [ids(row) for row in encode(encoder, kind, items)] == single
     assert [row.item for row in rows] == list(range(len(pairs)))
 
 
@@ -65,9 +66,9 @@ def test_texts_and_pairs_encode_as_transformers_does(
 def test_a_text_alone_encodes_as_it_does_among_others(model_folders, texts, family, others):
     encoder = Encoder.load(model_folders[family], max_length=40)
     items = [*texts, *ODD, *others, " ".join(texts) * 10]
-    together = encoder.encode("embed", items)
+    together = encode(encoder, "embed", items)
     for item, row in zip(items, together, strict=True):
-        (alone,) = encoder.encode("embed", [item])
+        (alone,) = encode(encoder, "embed", [item])
         assert ids(alone) == ids(row)
         assert alone.truncated == row.truncated
 
@@ -84,7 +85,7 @@ def test_truncation_side_of_the_tokenizer_is_kept(model_folder):
     transformers = pytest.importorskip("transformers")
     reference = transformers.AutoTokenizer.from_pretrained(folder)
     text = "where did the river begin? it began in the hills of the north."
-    (row,) = Encoder.load(folder, max_length=9).encode("embed", [text])
+    (row,) = encode(Encoder.load(folder, max_length=9), "embed", [text])
     assert ids(row) == reference(text, truncation=True, max_length=9)["input_ids"]
 
 
@@ -111,10 +112,10 @@ def test_roberta_family_never_passes_512_of_its_514_positions(model_folders, fam
     one = len(encoder.tokenizer.encode("cat " * 100, add_special_tokens=False).ids)
     whole = Encoder.load(model_folders[family], max_length=wanted)
     assert whole.max_length == min(wanted, 512)
-    (row,) = whole.encode("embed", [text])
+    (row,) = encode(whole, "embed", [text])
     assert row.width == min(wanted, 512)
     assert row.truncated
-    (short,) = whole.encode("embed", ["cat " * 50])
+    (short,) = encode(whole, "embed", ["cat " * 50])
     assert not short.truncated
     assert short.width < one + 2
 
@@ -124,7 +125,7 @@ def test_text_of_so_many_tokens_is_cut_at_512(model_folders, tokens):
     encoder = Encoder.load(model_folders["xlm-roberta"])
     text = "猫" * tokens
     plain = len(encoder.tokenizer.encode(text, add_special_tokens=False).ids)
-    (row,) = encoder.encode("embed", [text])
+    (row,) = encode(encoder, "embed", [text])
     assert row.width == min(plain + 2, 512)
     assert row.truncated == (plain + 2 > 512)
 
@@ -177,7 +178,7 @@ def test_damaged_tokenizer_is_a_model_error(model_folder, text):
 
 def test_truncation_and_padding_saved_in_the_tokenizer_do_not_act(model_folder):
     folder = model_folder("bert")
-    plain = Encoder.load(folder).encode("embed", ["the cat sat on the mat"])
+    plain = encode(Encoder.load(folder), "embed", ["the cat sat on the mat"])
     settings = json.loads((folder / "tokenizer.json").read_text())
     settings["truncation"] = {
         "direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0,
@@ -187,14 +188,16 @@ def test_truncation_and_padding_saved_in_the_tokenizer_do_not_act(model_folder):
         "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]",
     }  # fmt: skip
     (folder / "tokenizer.json").write_text(json.dumps(settings))
-    assert ids(Encoder.load(folder).encode("embed", ["the cat sat on the mat"])[0]) == ids(plain[0])
+    assert ids(encode(Encoder.load(folder), "embed", ["the cat sat on the mat"])[0]) == ids(
+        plain[0]
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_choices_are_pairs_padded_to_the_longest(model_folders, references, family):
     item = Choice(id="c", prompt="the dog sat on", choices=("the mat", "a", "the lazy fox, it did"))
     encoder = Encoder.load(model_folders[family])
-    (row,) = encoder.encode("choice", [item])
+    (row,) = encode(encoder, "choice", [item])
     expected = references[family](
         [item.prompt] * 3, list(item.choices), padding=True, return_tensors="np"
     )
@@ -208,7 +211,7 @@ def test_choices_are_pairs_padded_to_the_longest(model_folders, references, fami
 def test_first_sub_words_are_those_of_transformers(model_folders, references, family, texts):
     encoder = Encoder.load(model_folders[family], max_length=128)
     sentences = [tuple(text.split()) for text in texts]
-    rows = encoder.encode("tag", [Tagged(id="", words=words) for words in sentences])
+    rows = encode(encoder, "tag", [Tagged(id="", words=words) for words in sentences])
     assert [row.item for row in rows] == list(range(len(texts)))
     reference = references[family]
     for words, row in zip(sentences, rows, strict=True):
@@ -234,7 +237,7 @@ def test_long_sentences_are_cut_where_xtreme_cuts_them(model_folders, family, fr
             used = 0
         pieces[-1].append(word)
         used += count
-    rows = encoder.encode("tag", [Tagged(id="", words=words)])
+    rows = encode(encoder, "tag", [Tagged(id="", words=words)])
     assert [len(row.words) for row in rows] == [len(piece) for piece in pieces]
     assert max(row.width for row in rows) <= 16
 
@@ -242,7 +245,7 @@ def test_long_sentences_are_cut_where_xtreme_cuts_them(model_folders, family, fr
 def test_words_without_sub_words_or_with_too_many_become_unknown(model_folders):
     encoder = Encoder.load(model_folders["bert"], max_length=12)
     words = ("cat", "\u200b\u200b", "", "unbelievableinternationalisationcounterexamples", "dog")
-    (row,) = encoder.encode("tag", [Tagged(id="", words=words)])
+    (row,) = encode(encoder, "tag", [Tagged(id="", words=words)])
     assert len(row.words) == 5
     picked = row.ids[row.words]
     assert (picked[1:4] == encoder.unk_id).all()
@@ -259,7 +262,7 @@ WORDS = st.lists(st.sampled_from(["cat", "unbelievable", "", "狗睡", "\u200b",
 def test_every_word_has_one_position_over_the_pieces(model_folders, sentences, max_length):
     for family in ("bert", "xlm-roberta", "roberta"):
         encoder = Encoder.load(model_folders[family], max_length=max_length)
-        rows = encoder.encode("tag", [Tagged(id="", words=tuple(words)) for words in sentences])
+        rows = encode(encoder, "tag", [Tagged(id="", words=tuple(words)) for words in sentences])
         found = {index: [] for index in range(len(sentences))}
         for row in rows:
             assert row.width <= max_length
@@ -293,12 +296,12 @@ def test_wrong_item_is_named(model_folders, kind, item, why):
         "choice": Choice(id="", prompt="a", choices=("b", "c")),
     }.get(kind, "fine")
     with pytest.raises(DataError, match=f"item 2.*{why}"):
-        encoder.encode(kind, [good, good, item])
+        encode(encoder, kind, [good, good, item])
 
 
 @pytest.mark.parametrize("kind", ["pair", "choice", "tag", "span", "embed", "mlm"])
 def test_nothing_encodes_to_nothing(model_folders, kind):
-    assert Encoder.load(model_folders["bert"]).encode(kind, []) == []
+    assert encode(Encoder.load(model_folders["bert"]), kind, []) == []
 
 
 def test_special_tokens_are_known(model_folders):
@@ -311,7 +314,7 @@ def test_special_tokens_are_known(model_folders):
 
 def test_padding_fills_on_the_right(model_folders):
     encoder = Encoder.load(model_folders["bert"])
-    rows = encoder.encode("pair", ["the cat", Pair(id="", text_a="a", text_b="the cat sat")])
+    rows = encode(encoder, "pair", ["the cat", Pair(id="", text_a="a", text_b="the cat sat")])
     batch = pad(rows, encoder.pad_id)
     assert set(batch) == {"input_ids", "attention_mask", "token_type_ids"}
     assert all(array.dtype == np.int64 for array in batch.values())

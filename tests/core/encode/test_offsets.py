@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from xlt.core.encode.encoder import Encoder, answer_positions
+from xlt.core.encode.encoder import Encoder
 from xlt.core.encode.graphemes import BLANK, CONTROL, classes_of, grapheme_starts
 from xlt.core.encode.offsets import spans_of, strip_invisible, token_spans
-from xlt.core.inference.decode import decode
+from xlt.core.encode.windows import answer_positions
+from xlt.core.inference.answer import decode_item
+from xlt.core.kinds.table import encode
 from xlt.core.tasks.examples import Answer, Question, Tagged
 from xlt.core.tasks.table import TASKS
 
@@ -171,7 +173,7 @@ def _encoder(folder, donor, name):
 def given_back(encoder, context, text, start=None):
     start = context.rindex(text) if start is None else start
     answer = Answer(text=text, start=start)
-    (row,) = encoder.encode("span", [Question(id="q", question="?", context=context)])
+    (row,) = encode(encoder, "span", [Question(id="q", question="?", context=context)])
     first, last = answer_positions(row, answer)
     assert (first, last) != (0, 0), "trained as no answer"
     return context[row.offsets[first, 0] : row.offsets[last, 1]]
@@ -235,7 +237,7 @@ def test_untrimmed_spans_keep_their_blanks():
 
 def test_a_word_of_nothing_but_marks_is_unknown_and_keeps_its_place(uncased):
     words = ("ก", "\u0301", "\u200b", "ที่")
-    (row,) = uncased.encode("tag", [Tagged(id="t", words=words)])
+    (row,) = encode(uncased, "tag", [Tagged(id="t", words=words)])
     assert len(row.words) == len(words)
     assert (row.ids[row.words[1:3]] == uncased.unk_id).all()
 
@@ -246,11 +248,11 @@ def test_no_predicted_answer_cuts_a_grapheme(uncased, composing, lang):
     question = Question(id="q", question="?", context=context)
     edges = {0, len(context), *np.flatnonzero(grapheme_starts(classes_of(context))).tolist()}
     for encoder in (uncased, composing):
-        (row,) = encoder.encode("span", [question])
+        (row,) = encode(encoder, "span", [question])
         for token in np.flatnonzero(row.best_context):
             logits = -np.abs(np.arange(row.width) - token).astype(np.float32)
             outputs = {"start_logits": logits, "end_logits": logits}
-            best = decode(TASKS["xquad"], 0, question, [row], [outputs])
+            best = decode_item(TASKS["xquad"], 0, question, [row], [outputs])
             for span in best.n_best:
                 assert {span.start, span.end} <= edges
                 assert context[span.start : span.end] == span.text

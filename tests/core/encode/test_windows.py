@@ -5,8 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlt.core.encode.encoder import Encoder, answer_positions
-from xlt.core.encode.windows import best_window, split_pieces, windows
+from xlt.core.encode.encoder import Encoder
+from xlt.core.encode.windows import (
+    answer_positions,
+    best_window,
+    split_pieces,
+    windows,
+)
+from xlt.core.kinds.table import encode
 from xlt.core.tasks.examples import Answer, Question
 
 FAMILIES = ["bert", "xlm-roberta", "roberta", "deberta-v2", "modernbert"]
@@ -63,7 +69,7 @@ def test_pieces_are_full_and_hold_every_word_once(counts, limit):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_tokens_point_at_their_own_text_in_the_original_context(model_folders, family):
     encoder = Encoder.load(model_folders[family])
-    (row,) = encoder.encode("span", [question(CONTEXT)])
+    (row,) = encode(encoder, "span", [question(CONTEXT)])
     inside = row.offsets[row.offsets[:, 0] >= 0]
     assert row.best_context.tolist() == (row.offsets[:, 0] >= 0).tolist()
     assert (np.diff(inside[:, 0]) >= 0).all()
@@ -80,7 +86,7 @@ def test_tokens_point_at_their_own_text_in_the_original_context(model_folders, f
 def test_windows_hold_the_whole_question_and_overlap(model_folders, family):
     encoder = Encoder.load(model_folders[family], max_length=200)
     context = "the cat sat on the mat and the dog sat on the cat. " * 30
-    rows = encoder.encode("span", [question("short"), question(context), question(context)])
+    rows = encode(encoder, "span", [question("short"), question(context), question(context)])
     assert [row.item for row in rows][:2] == [0, 1]
     mine = [row for row in rows if row.item == 1]
     assert len(mine) > 2
@@ -100,22 +106,22 @@ def test_one_window_is_the_pair_that_transformers_makes(model_folders):
     transformers = pytest.importorskip("transformers")
     for family in FAMILIES:
         reference = transformers.AutoTokenizer.from_pretrained(model_folders[family])
-        (row,) = Encoder.load(model_folders[family]).encode("span", [question(CONTEXT)])
+        (row,) = encode(Encoder.load(model_folders[family]), "span", [question(CONTEXT)])
         assert row.ids.tolist() == reference("where did it begin?", CONTEXT)["input_ids"]
 
 
 def test_long_questions_keep_their_first_64_tokens(model_folders):
     encoder = Encoder.load(model_folders["bert"], max_length=384)
-    (row,) = encoder.encode("span", [question("the mat", "cat " * 100)])
+    (row,) = encode(encoder, "span", [question("the mat", "cat " * 100)])
     assert row.truncated
     assert (row.offsets[:, 0] < 0).sum() == 64 + 3
-    (row,) = encoder.encode("span", [question("the mat", "cat " * 10)])
+    (row,) = encode(encoder, "span", [question("the mat", "cat " * 10)])
     assert not row.truncated
 
 
 def test_empty_context_is_one_window_without_positions(model_folders):
     encoder = Encoder.load(model_folders["xlm-roberta"])
-    (row,) = encoder.encode("span", [question("")])
+    (row,) = encode(encoder, "span", [question("")])
     assert (row.offsets == -1).all()
     assert not row.best_context.any()
     assert answer_positions(row, Answer(text="a", start=0)) == (0, 0)
@@ -138,7 +144,7 @@ def test_empty_context_is_one_window_without_positions(model_folders):
     ],
 )
 def test_answer_positions_give_the_answer_back(model_folders, family, text):
-    (row,) = Encoder.load(model_folders[family]).encode("span", [question(CONTEXT)])
+    (row,) = encode(Encoder.load(model_folders[family]), "span", [question(CONTEXT)])
     first, last = answer_positions(row, Answer(text=text, start=CONTEXT.index(text)))
     found = CONTEXT[row.offsets[first, 0] : row.offsets[last, 1]]
     assert found == found.strip()
@@ -153,7 +159,7 @@ def test_answers_outside_the_window_count_as_none(model_folders):
     encoder = Encoder.load(model_folders["bert"], max_length=64)
     context = "the cat sat on the mat. " * 20 + "a fox jumps." + " the dog sat." * 20
     answer = Answer(text="a fox jumps", start=context.index("a fox"))
-    rows = encoder.encode("span", [question(context)])
+    rows = encode(encoder, "span", [question(context)])
     hits = 0
     for row in rows:
         first, last = answer_positions(row, answer)
@@ -174,7 +180,7 @@ def test_any_slice_of_the_context_is_found_again(model_folders, context, data):
     start = data.draw(st.integers(0, len(context)))
     stop = data.draw(st.integers(start, len(context)))
     for family in ("xlm-roberta", "roberta"):
-        (row,) = Encoder.load(model_folders[family]).encode("span", [question(context)])
+        (row,) = encode(Encoder.load(model_folders[family]), "span", [question(context)])
         first, last = answer_positions(row, Answer(text=context[start:stop], start=start))
         if (first, last) != (0, 0):
             found = context[row.offsets[first, 0] : row.offsets[last, 1]]

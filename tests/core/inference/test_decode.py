@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from xlt.core.encode.rows import Row
 from xlt.core.errors import ModelError
-from xlt.core.inference.decode import Span, decode, softmax, unit_vector
+from xlt.core.inference.answer import decode_item
+from xlt.core.kinds.base import softmax
+from xlt.core.kinds.span import Span
+from xlt.core.retrieval.unit import unit_vector
 from xlt.core.tasks.examples import Choice, Pair, Question, Tagged
 from xlt.core.tasks.table import TASKS, Task
 
@@ -36,26 +39,26 @@ def test_softmax_is_a_distribution_whatever_the_size_of_the_logits(values):
 
 def test_label_and_choice_take_the_first_of_equal_logits():
     item = Pair(id="", text_a="")
-    found = decode(PAIR, 0, item, [row()], [logits(1, 3, 3)])
+    found = decode_item(PAIR, 0, item, [row()], [logits(1, 3, 3)])
     assert (found.label, found.index) == ("b", 1)
     assert np.isclose(found.probabilities[1], 1 / (2 + np.exp(-2)))
     item = Choice(id="", prompt="", choices=("x", "y"))
-    assert decode(TASKS["csqa"], 0, item, [row()], [logits(5, 5)]).index == 0
+    assert decode_item(TASKS["csqa"], 0, item, [row()], [logits(5, 5)]).index == 0
 
 
 def test_tags_are_joined_over_pieces():
     item = Tagged(id="", words=("a", "b", "c"))
     outputs = [logits([0, 1], [2, 0]), logits([0, 3])]
-    found = decode(TAG, 0, item, [row(), row()], outputs)
+    found = decode_item(TAG, 0, item, [row(), row()], outputs)
     assert found.tags == ("Y", "X", "Y")
     assert np.allclose(found.scores, 1 / (1 + np.exp([-1, -2, -3])))
     with pytest.raises(ValueError, match="2 positions for 3 words"):
-        decode(TAG, 0, item, [row()], outputs[:1])
+        decode_item(TAG, 0, item, [row()], outputs[:1])
 
 
 def test_a_sentence_without_words_has_no_tags():
     empty = {"logits": np.zeros((0, 2), np.float32)}
-    found = decode(TAG, 0, Tagged(id="", words=()), [row()], [empty])
+    found = decode_item(TAG, 0, Tagged(id="", words=()), [row()], [empty])
     assert found.tags == ()
     assert found.scores.shape == (0,)
 
@@ -63,9 +66,9 @@ def test_a_sentence_without_words_has_no_tags():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_output_that_is_not_finite_names_the_item(bad):
     with pytest.raises(ModelError, match=r"item 7 \(id 'p1'\).*not finite"):
-        decode(PAIR, 7, Pair(id="p1", text_a=""), [row()], [logits(0, bad, 1)])
+        decode_item(PAIR, 7, Pair(id="p1", text_a=""), [row()], [logits(0, bad, 1)])
     with pytest.raises(ModelError, match=r"item 7: .*not finite"):
-        decode(TASKS["tatoeba"], 7, "a", [row()], [{"sentence_embedding": np.array([bad])}])
+        decode_item(TASKS["tatoeba"], 7, "a", [row()], [{"sentence_embedding": np.array([bad])}])
 
 
 @given(st.lists(FLOATS, min_size=1, max_size=20))
@@ -131,7 +134,7 @@ def test_answers_follow_the_rule_over_all_windows(seed):
     rows = [window(0, 7, set(range(6))), window(4, 11, set(range(6, 11)))]
     outputs = span_outputs(rows, rng)
     item = Question(id="", question="", context=CONTEXT)
-    found = decode(TASKS["xquad"], 0, item, rows, outputs)
+    found = decode_item(TASKS["xquad"], 0, item, rows, outputs)
     expected = plain_answers(rows, outputs)
     assert [(s.text, (s.score, s.start, s.end)) for s in found.n_best] == expected
     assert (found.text, found.score) == (expected[0][0], expected[0][1][0])
@@ -148,7 +151,9 @@ def test_answers_are_at_most_thirty_sub_words_long():
     start[1] = 9
     end[[30, 31]] = 5, 8
     item = Question(id="", question="", context="x" * 60)
-    found = decode(TASKS["xquad"], 0, item, [one], [{"start_logits": start, "end_logits": end}])
+    found = decode_item(
+        TASKS["xquad"], 0, item, [one], [{"start_logits": start, "end_logits": end}]
+    )
     assert (found.start, found.end) == (0, 30)
     assert found.score == 14
 
@@ -156,7 +161,7 @@ def test_answers_are_at_most_thirty_sub_words_long():
 def test_no_valid_pair_is_an_empty_answer():
     one = window(0, 0, set())
     outputs = span_outputs([one], np.random.default_rng(0))
-    found = decode(TASKS["xquad"], 0, Question(id="", question="", context=""), [one], outputs)
+    found = decode_item(TASKS["xquad"], 0, Question(id="", question="", context=""), [one], outputs)
     assert found == Span(text="", start=0, end=0, score=0.0, probability=1.0)
 
 
@@ -173,13 +178,13 @@ def test_no_answer_wins_only_when_it_scores_higher(cls, text):
     outputs[0]["start_logits"][5] = 2
     outputs[0]["end_logits"][5] = 1
     item = Question(id="", question="", context=CONTEXT)
-    found = decode(TASKS["squad2"], 0, item, rows, outputs)
+    found = decode_item(TASKS["squad2"], 0, item, rows, outputs)
     assert found.text == text
     assert found.null_score == cls
     assert found.n_best[0].text == "sat"
     assert found.score == max(3.0, cls)
     assert found.probability < 1
-    assert decode(TASKS["squad"], 0, item, rows, outputs).text == "sat"
+    assert decode_item(TASKS["squad"], 0, item, rows, outputs).text == "sat"
 
 
 def test_blank_ends_are_cut_off_the_answer():
@@ -188,5 +193,5 @@ def test_blank_ends_are_cut_off_the_answer():
     outputs = {"start_logits": np.array([0, 1, 0], np.float32),
                "end_logits": np.array([0, 0, 1], np.float32)}  # fmt: skip
     item = Question(id="", question="", context=CONTEXT)
-    found = decode(TASKS["xquad"], 0, item, [one], [outputs])
+    found = decode_item(TASKS["xquad"], 0, item, [one], [outputs])
     assert (found.text, found.start, found.end) == ("cat sat on", 4, 14)

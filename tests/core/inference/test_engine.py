@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 import xlt
 from xlt.core.artifacts.bundle import Bundle
 from xlt.core.errors import DataError, ModelError, UsageError
-from xlt.core.inference.decode import Label, Picked, Span, Tags
 from xlt.core.inference.engine import Engine
+from xlt.core.kinds.choice import Picked
+from xlt.core.kinds.pair import Label
+from xlt.core.kinds.span import Span
+from xlt.core.kinds.tag import Tags
 from xlt.core.tasks.examples import Choice, Pair, Question, Sentence, Tagged
 
 KINDS = ["pair", "choice", "tag", "span", "embed"]

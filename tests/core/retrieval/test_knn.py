@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xlt.core.errors import DataError, UsageError
-from xlt.core.retrieval import knn
+from xlt.core.retrieval import knn, unit
 
 
 def brute(x, y, k):
@@ -58,8 +58,8 @@ def test_blocks_that_get_better_and_better_lose_nothing(small_blocks, order):
 
 def test_block_sizes_do_not_change_the_neighbours(small_blocks):
     rng = np.random.default_rng(5)
-    x = knn.unit_rows(rng.standard_normal((333, 40)))
-    y = knn.unit_rows(rng.standard_normal((517, 40)))
+    x = unit.unit_rows(rng.standard_normal((333, 40)))
+    y = unit.unit_rows(rng.standard_normal((517, 40)))
     small = knn.nearest_both(x, y, 4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(knn, "ROWS", 1024)
@@ -111,20 +111,20 @@ def test_k_below_one_is_an_error():
 def test_a_row_that_is_not_finite_is_named(value):
     y = np.eye(3)
     y[1, 2] = value
-    for call in (lambda: knn.nearest_both(np.eye(3), y, 1), lambda: knn.unit_rows(y)):
+    for call in (lambda: knn.nearest_both(np.eye(3), y, 1), lambda: unit.unit_rows(y)):
         with pytest.raises(DataError, match="row 1 is not finite"):
             call()
 
 
 def test_unit_rows_have_norm_one_and_zero_rows_stay():
-    unit = knn.unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]]))
-    np.testing.assert_allclose(unit, [[0.6, 0.8], [0.0, 0.0]])
-    assert unit.dtype == np.float32
+    rows = unit.unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    np.testing.assert_allclose(rows, [[0.6, 0.8], [0.0, 0.0]])
+    assert rows.dtype == np.float32
 
 
 def test_unit_rows_are_not_copied():
-    unit = knn.unit_rows(np.random.default_rng(1).standard_normal((50, 8)))
-    assert knn.unit_rows(unit) is unit
+    rows = unit.unit_rows(np.random.default_rng(1).standard_normal((50, 8)))
+    assert unit.unit_rows(rows) is rows
 
 
 @given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 5))

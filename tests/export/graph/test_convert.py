@@ -9,7 +9,7 @@ import torch
 
 from xlt.core.errors import MissingExtra, ModelError
 from xlt.core.inference.session import Session
-from xlt.core.tasks.table import KINDS
+from xlt.core.kinds.table import KINDS
 from xlt.export.checkpoint.reading import read_checkpoint
 from xlt.export.checkpoint.weights import load_model
 from xlt.export.graph import convert as conversion

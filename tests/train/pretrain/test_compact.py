@@ -14,6 +14,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from xlt.core.encode.encoder import Encoder
 from xlt.core.errors import DataError
+from xlt.core.kinds.table import encode
 from xlt.data import DataRoot
 from xlt.train import TrainConfig, fit
 from xlt.train.loop.batches import IGNORE
@@ -68,7 +69,7 @@ def test_tokenizer_reads_alike_in_transformers_and_here(root, tmp_path):
     theirs = AutoTokenizer.from_pretrained(run.encoder)
     ours = Encoder.load(run.encoder)
     text = "la fisa, vadi lo peko."
-    rows = ours.encode("pair", [text])
+    rows = encode(ours, "pair", [text])
     assert rows[0].ids.tolist() == theirs(text).input_ids
     assert theirs("la", "lo").input_ids[:1] == [0]
     assert theirs.convert_ids_to_tokens(theirs("la", "lo").input_ids).count("</s>") == 3

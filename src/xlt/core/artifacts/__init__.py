@@ -1,4 +1,4 @@
 """Folders that verbs hand to each other: runs and bundles.
 
-May import `core.tasks`, `core.files`.
+May import `core.tasks`, `core.kinds`.
 """

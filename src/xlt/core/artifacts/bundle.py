@@ -11,7 +11,8 @@ from typing import Any
 
 from xlt.core.errors import ModelError
 from xlt.core.files import read_json, sha256_file, sha256_json, write_json
-from xlt.core.tasks.table import KINDS, Task
+from xlt.core.kinds.table import KINDS
+from xlt.core.tasks.table import Task
 
 __all__ = ["DEFAULT_RUN", "MANIFEST", "SCHEMA", "Bundle", "find_bundles", "write_manifest"]
 
@@ -234,7 +235,7 @@ def _identity(manifest: dict[str, Any], task: Task, precision: str) -> dict[str,
             if name not in others and not name.endswith(DOCUMENTS)
         },
         **{name: value for name, value in manifest.items() if name not in INERT_FIELDS},
-        "task": task.to_json(),
+        "task": task.identity(),
     }
 
 

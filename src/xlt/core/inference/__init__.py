@@ -1,4 +1,5 @@
 """From rows to predictions: batches, the ONNX session, decoding, the engine.
 
-May import `core.encode`, `core.artifacts`, `core.tasks`, `core.show`.
+May import `core.kinds`, `core.encode`, `core.metrics`, `core.retrieval`, `core.artifacts`,
+`core.tasks`, `core.show`.
 """

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from xlt.core.artifacts.bundle import Bundle, find_bundles
-from xlt.core.encode.encoder import Encoder, Row, pad
+from xlt.core.encode.encoder import Encoder
+from xlt.core.encode.rows import Row, pad
 from xlt.core.errors import ModelError, UsageError
+from xlt.core.inference import answer
 from xlt.core.inference.batch import plan
-from xlt.core.inference.decode import Outputs, Prediction, Vector, check_finite, decode, unit_vector
 from xlt.core.inference.plain import Plain, examples_of
 from xlt.core.inference.session import Session
+from xlt.core.kinds.base import Item, Outputs, Vector
+from xlt.core.kinds.embed import SENTENCE, TOKEN_VECTORS, pooled
+from xlt.core.kinds.table import Prediction, encode, kind_of
+from xlt.core.retrieval.unit import unit_vector
 from xlt.core.show.terminal import Tick
-from xlt.core.tasks.examples import Example
-from xlt.core.tasks.table import KINDS, Task
+from xlt.core.tasks.table import Task
 
 __all__ = ["Engine"]
 
-TOKEN_VECTORS = ("last_hidden_state", "token_embeddings")  # optimum's names
 BATCH_TOKENS = {"cpu": 512, "cuda": 16384}
 
 
@@ -95,7 +99,7 @@ class Engine:
     @property
     def token_output(self) -> str | None:
         """The graph's output that holds the last hidden state; None without one, or a head."""
-        if self.task.kind != "embed":
+        if not kind_of(self.task).vectors:
             return None
         return next((name for name in TOKEN_VECTORS if name in self.session.outputs), None)
 
@@ -138,10 +142,10 @@ class Engine:
             ModelError: the model fails, or an output is not finite.
         """
         examples = examples_of(self.task.kind, items)
-        if self.task.kind == "embed" and not self.per_token:
+        if kind_of(self.task).vectors and not self.per_token:
             return list(self.embed(examples, tick=tick))
         rows = self.encode_rows(examples)
-        return self.decode(examples, rows, self.run(rows, tick=tick))
+        return answer.answer(self.task, examples, rows, partial(self.run, tick=tick))
 
     def encode(self, texts: Sequence[str] | str, *, tick: Tick | None = None) -> Vector:
         """Sentence vectors (N, D) as of `embed`; one string alone is one text.
@@ -152,7 +156,7 @@ class Engine:
         """
         return self.embed([texts] if isinstance(texts, str) else texts, tick=tick)
 
-    def embed(self, texts: Sequence[Example | str], *, tick: Tick | None = None) -> Vector:
+    def embed(self, texts: Sequence[Item], *, tick: Tick | None = None) -> Vector:
         """Sentence vectors of length 1, float32 (N, D); each distinct text is computed once.
 
         Args:
@@ -167,7 +171,7 @@ class Engine:
             raise ModelError(
                 f"{self.bundle.path}: this engine gives the vectors of tokens", "use predict"
             )
-        if self.task.kind != "embed":
+        if not kind_of(self.task).vectors:
             raise ModelError(
                 f"{self.bundle.path}: a {self.task.name} model makes no sentence embeddings",
                 "use the `encoder` bundle of the run",
@@ -181,15 +185,15 @@ class Engine:
         outputs = self.run([rows[i] for i in distinct], tick=tick)
         vectors: dict[int, Vector] = {}
         for i, output in zip(distinct, outputs, strict=True):
-            check_finite(i, texts[i], [output])
-            vectors[i] = unit_vector(output["sentence_embedding"])
+            answer.check_finite(i, texts[i], [output])
+            vectors[i] = unit_vector(output[SENTENCE])
         if not rows:
             return np.zeros((0, 0), np.float32)
         return np.stack([vectors[i] for i in same_as])
 
-    def encode_rows(self, items: Sequence[Example | str]) -> list[Row]:
-        """Rows of the items; see `Encoder.encode`."""
-        return self.encoder.encode(self.task.kind, items)
+    def encode_rows(self, items: Sequence[Item]) -> list[Row]:
+        """Rows of the items; see `core.kinds.table.encode`."""
+        return encode(self.encoder, self.task.kind, items)
 
     def run(self, rows: Sequence[Row], *, tick: Tick | None = None) -> list[Outputs]:
         """Raw outputs of each row, in the order of the rows, computed in sorted batches.
@@ -236,7 +240,7 @@ class Engine:
         ]
 
     def decode(
-        self, items: Sequence[Example | str], rows: Sequence[Row], outputs: Sequence[Outputs]
+        self, items: Sequence[Item], rows: Sequence[Row], outputs: Sequence[Outputs]
     ) -> list[Prediction]:
         """Predictions of the items from their rows and the rows' raw outputs.
 
@@ -245,27 +249,17 @@ class Engine:
             rows: all rows of these items, in the encoder's order.
             outputs: as `run` returned them for the rows.
         """
-        places: list[list[int]] = [[] for _ in items]
-        for place, row in enumerate(rows):
-            places[row.item].append(place)
-        return [
-            decode(self.task, i, item, [rows[p] for p in mine], [outputs[p] for p in mine])
-            for i, (item, mine) in enumerate(zip(items, places, strict=True))
-        ]
+        return answer.decode(self.task, items, rows, outputs)
 
     def _output_of(self, row: Row, arrays: Outputs) -> Outputs:
         """What decoding needs of a row's part of the batch, copied out of it."""
-        kind = self.task.kind
         if self.per_token:
             hidden_LD: Vector = next(iter(arrays.values()))[: row.width].astype(np.float32)
             return {TOKEN_VECTORS[0]: hidden_LD}
-        if kind == "embed":
-            return {"sentence_embedding": _pooled(arrays, row.width, self.bundle.pooling)}
-        if kind == "tag":
-            return {"logits": arrays["logits"][row.words].astype(np.float32)}
-        if kind == "span":
-            return {name: array[: row.width].astype(np.float32) for name, array in arrays.items()}
-        return {"logits": arrays["logits"].astype(np.float32)}
+        kind = kind_of(self.task)
+        if kind.vectors:
+            return {SENTENCE: pooled(arrays, row.width, self.bundle.pooling)}
+        return {name: array.astype(np.float32) for name, array in kind.cut(row, arrays).items()}
 
     def _batches(self, rows: Sequence[Row]) -> list[list[int]]:
         """Batch plan; rows with another number of choices never share a batch."""
@@ -299,9 +293,10 @@ def _needed_outputs(bundle: Bundle, session: Session) -> tuple[str, ...]:
     ONNX Runtime's sums over tokens depend on the batch in their last bits, the token vectors do
     not: on a CPU a row is pooled here, alone. From a GPU only the pooled vectors are fetched.
     """
-    wanted = KINDS[bundle.task.kind].outputs
+    kind = kind_of(bundle.task)
+    wanted = kind.outputs
     found = set(wanted) <= set(session.outputs)
-    if bundle.task.kind == "embed" and bundle.pooling and (session.device == "cpu" or not found):
+    if kind.vectors and bundle.pooling and (session.device == "cpu" or not found):
         for name in TOKEN_VECTORS:
             if name in session.outputs:
                 return (name,)
@@ -312,15 +307,3 @@ def _needed_outputs(bundle: Bundle, session: Session) -> tuple[str, ...]:
         f"this graph has {', '.join(session.outputs)}",
         "export the model for this task with xlt export",
     )
-
-
-def _pooled(arrays: Outputs, width: int, pooling: str | None) -> Vector:
-    """The sentence's vector (D,), pooled over its own tokens where the graph has not done so."""
-    if "sentence_embedding" in arrays:
-        return arrays["sentence_embedding"].astype(np.float32)
-    hidden_LD: Vector = next(iter(arrays.values()))[:width]
-    if pooling == "mean":
-        vector: Vector = hidden_LD.mean(axis=0, dtype=np.float64)
-    else:
-        vector = hidden_LD[0 if pooling == "cls" else -1]
-    return vector.astype(np.float32)

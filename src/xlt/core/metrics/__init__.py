@@ -1,4 +1,4 @@
 """Scores of every task to the last digit, and the official prediction files.
 
-May import `core.tasks`.
+May import `core.tasks`, `core.kinds`.
 """

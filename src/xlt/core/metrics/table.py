@@ -6,7 +6,8 @@ and a bootstrap over items. The numbers are those of XTREME's evaluate.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from xlt.core.metrics.answers import (
 from xlt.core.metrics.counts import Counts, Scores, f1_scores, same_length
 from xlt.core.metrics.tags import tag_counts, token_scores
 
-__all__ = ["METRICS", "Metric", "counts", "get_metric", "measure"]
+__all__ = ["METRICS", "Metric", "counts", "get_metric", "headline_mean", "measure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,18 @@ def measure(metric: str, gold: Any, predicted: Any, lang: str) -> dict[str, floa
     sums = kind.count(gold, predicted, lang).sum(axis=0)
     scores = kind.combine(sums)
     return {name: float(value) for name, value in scores.items() if not np.isnan(value)}
+
+
+def headline_mean(metric: str, scores: Mapping[str, float]) -> float | None:
+    """The mean of a metric's headline scores, which XTREME averages; None where one is missing.
+
+    Question answering: the mean of exact match and F1; F1 for tagging and mining; otherwise
+    accuracy (evaluate.py's `avg_metric`, per language).
+    """
+    names = get_metric(metric).headline
+    if not names or any(name not in scores for name in names):
+        return None
+    return math.fsum(scores[name] for name in names) / len(names)
 
 
 def accuracy_counts(gold: Sequence[str], predicted: Sequence[str], lang: str) -> Counts:

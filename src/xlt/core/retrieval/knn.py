@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlt.core.errors import DataError, UsageError
+from xlt.core.retrieval.unit import squared_norms
 
 __all__ = [
     "COLUMNS",
@@ -23,8 +24,6 @@ __all__ = [
     "nearest",
     "nearest_both",
     "nearest_l2",
-    "squared_norms",
-    "unit_rows",
 ]
 
 Array = NDArray[Any]
@@ -35,44 +34,6 @@ COLUMNS = 4096
 GRAIN = 64  # blocks are padded to a multiple of this, so that products are of few shapes
 CROWD = 8  # times k: when more similarities of an item pass, the floor is raised by a sample
 SAMPLE = 256
-UNIT_TOLERANCE = 1e-6
-
-
-def unit_rows(vec_ND: Array) -> Array:
-    """Rows divided by their L2 norm, float32; zero rows stay. The input itself when it is so.
-
-    Raises:
-        DataError: a value is not finite; the row is named.
-    """
-    norms_N = np.sqrt(squared_norms(vec_ND))
-    if vec_ND.dtype == np.float32 and np.all(np.abs(norms_N - 1) < UNIT_TOLERANCE):
-        return vec_ND
-    norms_N[norms_N == 0] = 1
-    unit_ND = np.empty(vec_ND.shape, dtype=np.float32)
-    for start in range(0, len(vec_ND), COLUMNS):
-        rows = slice(start, start + COLUMNS)
-        unit_ND[rows] = vec_ND[rows] / norms_N[rows, None]
-    return unit_ND
-
-
-def squared_norms(vec_ND: Array) -> NDArray[np.float64]:
-    """Squared L2 norms, in float64.
-
-    Raises:
-        DataError: a value is not finite; the row is named.
-    """
-    if vec_ND.ndim != 2:
-        raise DataError(f"embeddings of shape {vec_ND.shape}", "needed: one row a sentence")
-    squared_N = np.empty(len(vec_ND))
-    for start in range(0, len(vec_ND), COLUMNS):
-        block = vec_ND[start : start + COLUMNS].astype(np.float64)
-        squared_N[start : start + COLUMNS] = np.einsum("nd,nd->n", block, block)
-    if not np.isfinite(squared_N).all():
-        row = int(np.flatnonzero(~np.isfinite(squared_N))[0])
-        raise DataError(
-            f"the embedding of row {row} is not finite", "look at the model's output for that text"
-        )
-    return squared_N
 
 
 def nearest(x_ND: Array, y_MD: Array, k: int) -> Neighbours:

@@ -15,14 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlt.core.errors import DataError, UsageError, did_you_mean
-from xlt.core.retrieval.knn import (
-    Neighbours,
-    nearest,
-    nearest_both,
-    nearest_l2,
-    squared_norms,
-    unit_rows,
-)
+from xlt.core.retrieval.knn import Neighbours, nearest, nearest_both, nearest_l2
+from xlt.core.retrieval.unit import squared_norms, unit_rows
 
 __all__ = [
     "MARGINS",

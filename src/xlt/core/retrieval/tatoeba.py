@@ -11,7 +11,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from xlt.core.errors import DataError, UsageError
-from xlt.core.retrieval.knn import nearest, nearest_l2, unit_rows
+from xlt.core.retrieval.knn import nearest, nearest_l2
+from xlt.core.retrieval.unit import unit_rows
 
 __all__ = ["english_order", "tatoeba", "tatoeba_reverse"]
 

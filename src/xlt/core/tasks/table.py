@@ -1,4 +1,4 @@
-"""The one table of tasks: one frozen record a task, one row a kind.
+"""The one table of tasks: one frozen record a task.
 
 Train, export, eval, serve and the reports read these records; nothing else describes a task.
 Behaviour branches on the kind only. Language lists and label sets: XTREME's evaluate.py.
@@ -8,82 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from xlt.core.errors import UsageError, did_you_mean
 
 __all__ = [
     "GROUPS",
     "INTERMEDIATE",
-    "KINDS",
     "TARGETS",
     "TASKS",
-    "Kind",
+    "XTREME",
+    "KindName",
+    "ProtocolName",
     "Task",
     "get_task",
     "parse_tasks",
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """How tasks of one shape are trained, exported and served.
-
-    Attributes:
-        auto_model: transformers' Auto class for the head; None when there is no head.
-        onnx_task: optimum's task name; None when the kind is not exported.
-        outputs: names of the ONNX outputs that decoding needs.
-        routes: HTTP routes that serve it.
-    """
-
-    name: str
-    auto_model: str | None
-    onnx_task: str | None
-    outputs: tuple[str, ...] = ()
-    routes: tuple[str, ...] = ()
-
-
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind(
-            name="pair",
-            auto_model="AutoModelForSequenceClassification",
-            onnx_task="text-classification",
-            outputs=("logits",),
-            routes=("/v1/classify",),
-        ),
-        Kind(
-            name="choice",
-            auto_model="AutoModelForMultipleChoice",
-            onnx_task="multiple-choice",
-            outputs=("logits",),
-            routes=("/v1/choose",),
-        ),
-        Kind(
-            name="tag",
-            auto_model="AutoModelForTokenClassification",
-            onnx_task="token-classification",
-            outputs=("logits",),
-            routes=("/v1/tag",),
-        ),
-        Kind(
-            name="span",
-            auto_model="AutoModelForQuestionAnswering",
-            onnx_task="question-answering",
-            outputs=("start_logits", "end_logits"),
-            routes=("/v1/answer",),
-        ),
-        Kind(
-            name="embed",
-            auto_model=None,
-            onnx_task="feature-extraction",
-            outputs=("sentence_embedding",),
-            routes=("/v1/embeddings", "/v1/similarity", "/v1/rerank", "/v1/bitext"),
-        ),
-        Kind(name="mlm", auto_model="AutoModelForMaskedLM", onnx_task=None),
-    )
-}
+KindName = Literal["pair", "choice", "tag", "span", "embed", "mlm"]
+ProtocolName = Literal["search", "mine"]
+XTREME = "xtreme"
+# Fields that records of the first version lack.
+ADDED = frozenset({"protocol", "suite", "parts"})
+PROTOCOL_OF_METRIC = {"tatoeba": "search", "bucc": "mine"}  # in records of the first version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +39,17 @@ class Task:
     """One task.
 
     Attributes:
-        kind: key of `KINDS`.
-        role: "target" (XTREME), "intermediate", or "user" (from a task file).
-        group: XTREME's group of a target; None otherwise.
+        kind: decides how it is encoded, decoded, scored, trained and served (`core.kinds`).
+        protocol: how a retrieval task matches sentences; None for the other kinds.
+        role: "target", "intermediate", or "user" (from a task file).
+        suite: the benchmark that averages it with others: "xtreme", a name of the user's own, or
+            None. Only XTREME's targets enter XTREME's averages.
+        group: the group of its suite; None otherwise.
         languages: codes that the official benchmark scores, in its order.
         labels: class or tag names in the order of the logits; () for choice, span, embed, mlm.
-        metric: key of `METRICS`: accuracy, tag_f1, squad, mlqa, bucc, tatoeba, none.
+        metric: key of `METRICS`.
         source: the task whose English train split trains this one; None when nothing trains it.
+        parts: the data sets that are joined to make it (anli+); () for a single one.
         extension: of prediction and label files in the official layout.
         max_length: tokens in one model input, special tokens included.
         n_choices: candidates of a choice task; 0 otherwise.
@@ -105,7 +57,7 @@ class Task:
     """
 
     name: str
-    kind: str
+    kind: KindName
     role: str = "intermediate"
     group: str | None = None
     languages: tuple[str, ...] = ("en",)
@@ -116,6 +68,9 @@ class Task:
     max_length: int = 128
     n_choices: int = 0
     null_answer: bool = False
+    protocol: ProtocolName | None = None
+    suite: str | None = None
+    parts: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict; `Task.from_json` is its inverse."""
@@ -123,11 +78,29 @@ class Task:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Task:
-        """Read what `to_json` wrote (lists become tuples)."""
+        """Read what `to_json` wrote (lists become tuples), now or by an earlier version.
+
+        Raises:
+            TypeError: a field is unknown, or one that every version wrote is missing.
+        """
         fixed: dict[str, Any] = {
             key: tuple(item) if isinstance(item, list) else item for key, item in value.items()
         }
-        return cls(**fixed)
+        known = TASKS.get(fixed.get("name", ""))
+        unsaid: dict[str, Any] = {
+            "protocol": PROTOCOL_OF_METRIC.get(fixed.get("metric", "")),
+            "suite": XTREME if fixed.get("role") == "target" else None,
+            "parts": known.parts if known else (),
+        }
+        return cls(**unsaid | fixed)
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that content keys are made of: those of the first version.
+
+        What was added since decides where data are found and what is averaged, not what a model
+        answers; so the keys of older bundles, cells and exports still hold.
+        """
+        return {name: value for name, value in asdict(self).items() if name not in ADDED}
 
     def with_labels(self, labels: Iterable[str]) -> Task:
         """The same task with its label set resolved (CCG's supertags come from the data)."""
@@ -139,6 +112,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 NLI = ("entailment", "neutral", "contradiction")
+ANLI_PLUS = ("anli-r1", "anli-r2", "anli-r3", "mnli", "snli")
 
 UPOS = _names("ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X")
 IOB = ("B-LOC", "B-ORG", "B-PER", "I-LOC", "I-ORG", "I-PER", "O")
@@ -151,6 +125,7 @@ _ALL_TASKS = (
         name="xnli",
         kind="pair",
         role="target",
+        suite=XTREME,
         group="classification",
         labels=NLI,
         source="mnli",
@@ -160,6 +135,7 @@ _ALL_TASKS = (
         name="pawsx",
         kind="pair",
         role="target",
+        suite=XTREME,
         group="classification",
         labels=("0", "1"),
         source="pawsx",
@@ -169,6 +145,7 @@ _ALL_TASKS = (
         name="udpos",
         kind="tag",
         role="target",
+        suite=XTREME,
         group="tagging",
         labels=UPOS,
         metric="tag_f1",
@@ -182,6 +159,7 @@ _ALL_TASKS = (
         name="panx",
         kind="tag",
         role="target",
+        suite=XTREME,
         group="tagging",
         labels=IOB,
         metric="tag_f1",
@@ -192,6 +170,7 @@ _ALL_TASKS = (
         name="xquad",
         kind="span",
         role="target",
+        suite=XTREME,
         group="qa",
         metric="squad",
         source="squad",
@@ -203,6 +182,7 @@ _ALL_TASKS = (
         name="mlqa",
         kind="span",
         role="target",
+        suite=XTREME,
         group="qa",
         metric="mlqa",
         source="squad",
@@ -214,6 +194,7 @@ _ALL_TASKS = (
         name="tydiqa",
         kind="span",
         role="target",
+        suite=XTREME,
         group="qa",
         metric="squad",
         source="tydiqa",
@@ -225,7 +206,9 @@ _ALL_TASKS = (
         name="bucc2018",
         kind="embed",
         role="target",
+        suite=XTREME,
         group="retrieval",
+        protocol="mine",
         metric="bucc",
         max_length=512,
         languages=_names("de fr ru zh"),
@@ -234,12 +217,14 @@ _ALL_TASKS = (
         name="tatoeba",
         kind="embed",
         role="target",
+        suite=XTREME,
         group="retrieval",
+        protocol="search",
         metric="tatoeba",
         max_length=512,
         languages=tuple(c for c in _PANX if c not in {"en", "ms", "my", "yo"}),
     ),
-    Task(name="anli+", kind="pair", labels=NLI, source="anli+"),
+    Task(name="anli+", kind="pair", labels=NLI, source="anli+", parts=ANLI_PLUS),
     Task(name="mnli", kind="pair", labels=NLI, source="mnli"),
     Task(name="qqp", kind="pair", labels=("not_duplicate", "duplicate"), source="qqp"),
     Task(
@@ -267,15 +252,13 @@ _ALL_TASKS = (
 )
 
 TASKS: dict[str, Task] = {task.name: task for task in _ALL_TASKS}
-TARGETS: tuple[str, ...] = tuple(t.name for t in _ALL_TASKS if t.role == "target")
+TARGETS: tuple[str, ...] = tuple(t.name for t in _ALL_TASKS if t.suite == XTREME)
 INTERMEDIATE: tuple[str, ...] = tuple(
-    t.name for t in _ALL_TASKS if t.role == "intermediate" and t.kind != "mlm"
+    t.name for t in _ALL_TASKS if t.role == "intermediate" and t.metric != "none"
 )
 GROUPS: dict[str, tuple[str, ...]] = {
-    "classification": ("pawsx", "xnli"),
-    "tagging": ("udpos", "panx"),
-    "qa": ("xquad", "mlqa", "tydiqa"),
-    "retrieval": ("bucc2018", "tatoeba"),
+    str(group): tuple(t.name for t in _ALL_TASKS if t.suite == XTREME and t.group == group)
+    for group in dict.fromkeys(t.group for t in _ALL_TASKS if t.suite == XTREME)
 }
 
 

@@ -16,10 +16,11 @@ from xlt.core.encode.families import Family, family_of
 from xlt.core.errors import ModelError
 from xlt.core.extras import needs
 from xlt.core.files import read_json, sha256_file, sha256_json
+from xlt.core.tasks.table import KindName
 
 __all__ = ["Checkpoint", "SentenceSettings", "fetch", "read_checkpoint"]
 
-HEADS = {
+HEADS: dict[str, KindName] = {
     "ForSequenceClassification": "pair",
     "ForMultipleChoice": "choice",
     "ForTokenClassification": "tag",
@@ -83,7 +84,7 @@ class Checkpoint:
     source: str
     config: Mapping[str, Any]
     architecture: str
-    kind: str
+    kind: KindName
     labels: tuple[str, ...]
     depth: int
     sentence: SentenceSettings | None
@@ -156,7 +157,7 @@ def read_checkpoint(folder: Path, *, source: str = "") -> Checkpoint:
         )
     sentence = _sentence_settings(folder)
     architecture = str((config.get("architectures") or [""])[0])
-    kind = "embed" if sentence else _kind_of(folder, architecture)
+    kind: KindName = "embed" if sentence else _kind_of(folder, architecture)
     return Checkpoint(
         path=folder,
         source=source or str(folder),
@@ -203,7 +204,7 @@ def fetch(hub_id: str) -> Path:
     return folder
 
 
-def _kind_of(folder: Path, architecture: str) -> str:
+def _kind_of(folder: Path, architecture: str) -> KindName:
     for suffix, kind in HEADS.items():
         if architecture.endswith(suffix):
             return kind

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from xlt.core.errors import ModelError
-from xlt.core.tasks.table import KINDS
+from xlt.core.kinds.table import KINDS
 from xlt.export.checkpoint.reading import TOKENIZER_FILES, Checkpoint
 
 __all__ = ["load_model", "write_tokenizer"]

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from xlt.core.errors import MissingExtra, ModelError
-from xlt.core.tasks.table import Kind
+from xlt.core.kinds.base import Kind
 
 __all__ = ["EMBED_OUTPUTS", "OPSET", "Graph", "convert", "exporter_versions"]
 

@@ -11,6 +11,8 @@ from typing import Any
 from xlt.core.artifacts.bundle import Bundle
 from xlt.core.encode.encoder import Row
 from xlt.core.inference.engine import Engine
+from xlt.core.kinds.table import encode
+from xlt.core.tasks.table import KindName
 from xlt.serve.compute.lanes import Pace
 from xlt.serve.compute.sources import Source
 from xlt.serve.compute.vitals import Vitals
@@ -50,7 +52,7 @@ class Served:
         return self.engine.bundle
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> KindName:
         """pair, choice, tag, span or embed."""
         return self.engine.bundle.task.kind
 
@@ -72,7 +74,7 @@ class Served:
         if truncate in (None, "error"):
             return lambda: self.engine.encode_rows(items)
         encoder = replace(self.engine.encoder, keep_left=truncate == "right")
-        return lambda: encoder.encode(self.kind, items)
+        return lambda: encode(encoder, self.kind, items)
 
     def check(self) -> None:
         """Find out whether it answers again; for a model that has failed."""

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xlt.core.encode.encoder import Encoder, Row, answer_positions
+from xlt.core.encode.encoder import Encoder
+from xlt.core.encode.rows import Row
+from xlt.core.encode.windows import answer_positions
 from xlt.core.errors import DataError
+from xlt.core.kinds.table import encode
 from xlt.core.tasks.examples import Choice, Example, Pair, Question, Tagged
 from xlt.core.tasks.table import Task
 from xlt.train.loop.batches import IGNORE, LabelledRows
@@ -24,7 +27,7 @@ def encode_labelled(encoder: Encoder, task: Task, examples: Sequence[Example]) -
     Raises:
         DataError: an example without a label, or an answer that is not in its context.
     """
-    rows = encoder.encode(task.kind, examples)
+    rows = encode(encoder, task.kind, examples)
     classes = {label: index for index, label in enumerate(task.labels)}
     targets = [_target(row, examples[row.item], classes, task) for row in rows]
     return LabelledRows(rows=tuple(rows), targets=tuple(targets))

@@ -11,6 +11,7 @@ from torch import nn
 
 from xlt.core.artifacts.runs import Run
 from xlt.core.encode.encoder import Encoder
+from xlt.core.kinds.table import encode
 from xlt.core.show.terminal import note
 from xlt.train.finetune.baseline import baselines
 from xlt.train.finetune.labels import encode_labelled
@@ -61,7 +62,7 @@ def train_phase(
     model = fresh_head(folder, phase.task, seed, hyper.dropout).to(device)
     frozen = _freeze(model, hyper.frozen)
     dev = phase.dev.examples if phase.dev else ()
-    dev_rows = encoder.encode(phase.task.kind, dev)
+    dev_rows = encode(encoder, phase.task.kind, dev)
     part = PART_TOKENS[device.type]
 
     def evaluate() -> dict[str, float]:

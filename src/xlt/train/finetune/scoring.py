@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xlt.core.encode.encoder import Encoder, Row, pad
+from xlt.core.encode.encoder import Encoder
+from xlt.core.encode.rows import Row, pad
+from xlt.core.inference.answer import answer, score
 from xlt.core.inference.batch import plan
-from xlt.core.inference.decode import Label, Picked, Prediction, Tags, decode
-from xlt.core.metrics.table import get_metric, measure
-from xlt.core.tasks.examples import Choice, Example, Pair, Tagged
-from xlt.core.tasks.table import KINDS, Task
+from xlt.core.kinds.base import Outputs
+from xlt.core.kinds.table import kind_of
+from xlt.core.metrics.table import headline_mean
+from xlt.core.tasks.examples import Example
+from xlt.core.tasks.table import Task
 from xlt.train.loop.batches import IGNORE
 from xlt.train.loop.loop import Micro
 
@@ -68,50 +72,22 @@ def dev_scores(
         rows: of `examples`, in order.
         part_tokens: padded tokens through the model at once.
     """
-    outputs = _outputs(model, encoder, task, rows, part_tokens)
-    places: list[list[int]] = [[] for _ in examples]
-    for place, row in enumerate(rows):
-        places[row.item].append(place)
-    predictions = [
-        decode(task, i, example, [rows[k] for k in places[i]], [outputs[k] for k in places[i]])
-        for i, example in enumerate(examples)
-    ]
-    gold, predicted = _comparable(examples, predictions)
-    scores = measure(task.metric, gold, predicted, "en")
-    headline = get_metric(task.metric).headline
-    return {**scores, SELECTION: sum(scores[name] for name in headline) / len(headline)}
+    run = partial(_outputs, model, encoder, task, part_tokens)
+    scores = score(task, examples, answer(task, examples, rows, run), "en")
+    selection = headline_mean(task.metric, scores)
+    assert selection is not None, "dev examples have gold, so there is a score"
+    return {**scores, SELECTION: selection}
 
 
 def _outputs(
-    model: nn.Module, encoder: Encoder, task: Task, rows: Sequence[Row], part_tokens: int
-) -> list[dict[str, np.ndarray]]:
+    model: nn.Module, encoder: Encoder, task: Task, part_tokens: int, rows: Sequence[Row]
+) -> list[Outputs]:
     """Per row what the task's kind decodes from, padding removed, as the engine has it."""
-    found: list[dict[str, np.ndarray]] = [{} for _ in rows]
+    kind = kind_of(task)
+    found: list[Outputs] = [{} for _ in rows]
     for batch in plan([row.ids.size for row in rows], max_tokens=part_tokens):
         output = forward(model, pad([rows[i] for i in batch], encoder.pad_id))
-        arrays = {name: output[name].float().cpu().numpy() for name in KINDS[task.kind].outputs}
+        arrays = {name: output[name].float().cpu().numpy() for name in kind.outputs}
         for place, index in enumerate(batch):
-            found[index] = {name: _unpadded(rows[index], a[place]) for name, a in arrays.items()}
+            found[index] = kind.cut(rows[index], {name: a[place] for name, a in arrays.items()})
     return found
-
-
-def _unpadded(row: Row, array: np.ndarray) -> np.ndarray:
-    if row.words is not None:
-        return np.asarray(array[row.words])
-    return array[: row.width] if row.offsets is not None else array
-
-
-def _comparable(examples: Sequence[Example], predictions: Sequence[Prediction]) -> tuple[Any, Any]:
-    """Gold and predictions in the shape that `xlt.core.metrics.table.measure` takes."""
-    match examples[0], predictions[0]:
-        case Pair(), Label():
-            return [e.label for e in examples], [p.label for p in predictions]  # type: ignore[union-attr]
-        case Choice(), Picked():
-            gold = [str(e.label) for e in examples]  # type: ignore[union-attr]
-            return gold, [str(p.index) for p in predictions]  # type: ignore[union-attr]
-        case Tagged(), Tags():
-            gold_tags = [list(e.tags or ()) for e in examples]  # type: ignore[union-attr]
-            return gold_tags, [list(p.tags) for p in predictions]  # type: ignore[union-attr]
-    answers = {e.id: [a.text for a in e.answers or ()] for e in examples}  # type: ignore[union-attr]
-    texts = {e.id: p.text for e, p in zip(examples, predictions, strict=True)}  # type: ignore[union-attr]
-    return answers, texts

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xlt.core.encode.encoder import Row, pad
+from xlt.core.encode.rows import Row, pad
 from xlt.core.inference.batch import plan
 from xlt.train.loop.loop import Micro
 from xlt.train.seeds import derive
