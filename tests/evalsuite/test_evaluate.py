@@ -7,6 +7,7 @@ import pytest
 
 from xlt.core.errors import CheckFailed, DataError, ModelError, UsageError
 from xlt.core.kinds.table import KINDS
+from xlt.core.tasks.table import TASKS
 from xlt.evalsuite import EvalConfig, evaluate
 from xlt.evalsuite.report.results import Results
 
@@ -54,17 +55,39 @@ def test_all_nine_tasks_have_the_scores_counted_by_hand(whole):
             assert found[task][metric] == pytest.approx(scores), (task, metric)
 
 
-def test_averages_have_the_official_names_and_values(whole):
+def test_means_over_some_languages_have_partial_names_and_right_values(whole):
     tasks = whole.record["tasks"]
-    assert tasks["xnli"]["avg_accuracy"] == pytest.approx((2 * THIRD + 100 + 50) / 3)
-    assert tasks["xquad"]["avg_exact_match"] == pytest.approx(75)
-    assert tasks["xquad"]["avg_f1"] == pytest.approx((100 + 250 / 3) / 2)
-    assert tasks["xquad"]["avg_metric"] == pytest.approx((75 + (100 + 250 / 3) / 2) / 2)
-    assert set(whole.record["groups"]) == {"classification", "tagging", "qa", "retrieval"}
-    means = [task["avg_metric"] for task in tasks.values()]
-    assert whole.record["all_task"] == pytest.approx(sum(means) / 9)
+    assert tasks["xnli"]["partial_avg_accuracy"] == pytest.approx((2 * THIRD + 100 + 50) / 3)
+    assert tasks["xnli"]["partial_langs"] == ["de", "en", "sw"]
+    assert tasks["xquad"]["partial_avg_exact_match"] == pytest.approx(75)
+    assert tasks["xquad"]["partial_avg_f1"] == pytest.approx((100 + 250 / 3) / 2)
+    mean = (75 + (100 + 250 / 3) / 2) / 2
+    assert tasks["xquad"]["partial_avg_metric"] == pytest.approx(mean)
+    for task in tasks.values():
+        assert task["avg_metric"] is None
+    means = [task["partial_avg_metric"] for task in tasks.values()]
+    assert whole.record["partial_all_task"] == pytest.approx(sum(means) / 9)
+    assert (whole.record["all_task"], whole.record["groups"]) == (None, {})
+    groups = {"classification", "tagging", "qa", "retrieval"}
+    assert set(whole.record["partial_groups"]) == groups
     assert whole.score("udpos") == pytest.approx(87.5)
+    assert whole.is_partial("udpos")
     assert whole.score("udpos", "de") == pytest.approx(75)
+    assert "xnli 72.2*" in repr(whole)
+
+
+def test_a_task_with_all_official_languages_has_the_official_names(bundles, make, tmp_path):
+    langs = TASKS["pawsx"].languages
+    text = make.files["pawsx/test-de.tsv"]
+    files = {f"pawsx/test-{lang}.tsv": text for lang in (*langs, "sw")}
+    results = evaluate(bundles, make.root(tmp_path / "root", files), "pawsx", out=tmp_path / "r")
+    found = results.record["tasks"]["pawsx"]
+    assert (found["avg_accuracy"], found["extra_langs"]) == (50.0, ["sw"])
+    assert not results.is_partial("pawsx")
+    (tmp_path / "root/pawsx/test-ko.tsv").write_text("damaged")
+    results = evaluate(bundles, tmp_path / "root", "pawsx", out=tmp_path / "r")
+    found = results.record["tasks"]["pawsx"]
+    assert (found["avg_accuracy"], found["partial_avg_accuracy"]) == (None, 50.0)
 
 
 def test_families_are_means_over_their_languages(whole):
@@ -210,6 +233,30 @@ def test_languages_of_the_root_itself_are_evaluated(bundles, make, tmp_path):
     assert results.record["tasks"]["xnli"]["accuracy"] == {"qaa": 50.0}
     assert results.record["languages"]["qaa"]["constructed"] is True
     assert results.record["missing"] == {}
+    assert results.record["tasks"]["xnli"]["partial_avg_accuracy"] == 50.0
+
+
+def test_languages_of_the_roots_table_that_are_gone_are_listed_as_missing(bundles, make, tmp_path):
+    fields = {"family": "Invented", "branch": "A", "script": "Latn", "constructed": True}
+    table = [{"code": code, "name": code, **fields} for code in ("en", "qaa", "qab")]
+    files = {f"xnli/test-{code}.tsv": make.files["xnli/test-sw.tsv"] for code in ("en", "qaa")}
+    files |= {"languages.json": json.dumps(table)}
+    root = make.root(tmp_path / "own", files)
+    results = evaluate(bundles, root, "all", out=tmp_path / "r")
+    assert results.record["missing"]["xnli"] == ["qab"]
+    assert results.record["missing"]["tatoeba"] == ["qaa", "qab"]
+    assert evaluate(bundles, root, "xnli", "all,-qab", out=tmp_path / "r").record["missing"] == {}
+
+
+def test_a_language_that_the_roots_table_adds_to_official_ones_is_missed_too(
+    bundles, make, tmp_path
+):
+    table = [{"code": "qaa", "name": "Aa", "family": "F", "branch": "B", "script": "Latn"}]
+    files = {"xnli/test-en.tsv": make.files["xnli/test-en.tsv"],
+             "languages.json": json.dumps(table)}  # fmt: skip
+    root = make.root(tmp_path / "own", files)
+    results = evaluate(bundles, root, "xnli", "en,de,qaa", out=tmp_path / "r")
+    assert results.record["missing"] == {"xnli": ["de", "qaa"]}
 
 
 def test_batch_budget_and_threads_change_no_byte(bundles, root, tmp_path):
@@ -318,7 +365,7 @@ def test_a_users_task_is_evaluated_like_ours(bundles, make, tmp_path):
     }
     root = make.root(tmp_path / "root", files)
     results = evaluate(bundles, root, "mine", use={"mine": "xnli"}, out=tmp_path / "r")
-    assert results.record["tasks"]["mine"]["avg_accuracy"] == 50
+    assert results.record["tasks"]["mine"]["partial_avg_accuracy"] == 50
     assert results.record["missing"] == {"mine": ["en"]}
     swapped = MINE.replace("e: entailment, n: neutral", "n: entailment, e: neutral")
     (root / "tasks/mine.yaml").write_text(swapped)

@@ -101,7 +101,7 @@ def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -
     if as_json:
         click.echo((plan.out / "results.json").read_text(encoding="utf-8"), nl=False)
     else:
-        click.echo(render(results, plan.official))
+        click.echo(render(results))
         if against is not None:
             click.echo("\n" + render_comparison(results, against))
     if results.failures:

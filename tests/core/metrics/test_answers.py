@@ -111,8 +111,18 @@ def test_squad2_rewards_silence_where_there_is_no_answer():
     }
 
 
-def test_squad2_treats_gold_answers_of_marks_only_as_none():
-    assert measure("squad2", {"1": ["...", "the"]}, {"1": ""}, "en")["f1"] == 100.0
+def test_squad2_wants_silence_for_gold_answers_of_marks_only_but_counts_them_as_answered():
+    """The script reads "has an answer" from the raw list, before any normalisation."""
+    found = measure("squad2", {"1": ["...", "the"], "2": []}, {"1": "", "2": "x"}, "en")
+    assert found["has_answer_f1"] == 100.0
+    assert found["has_answer_exact_match"] == 100.0
+    assert found["no_answer_accuracy"] == 0.0
+
+
+def test_two_questions_of_one_id_are_both_scored_with_its_one_prediction():
+    gold = [("q", ["cat"]), ("q", ["dog"])]
+    assert measure("squad", gold, {"q": "the cat"}, "en") == {"exact_match": 50.0, "f1": 50.0}
+    assert measure("squad2", gold, {"q": "dog"}, "en")["exact_match"] == 50.0
 
 
 def test_squad2_leaves_out_scores_over_no_questions():

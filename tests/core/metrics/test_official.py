@@ -69,7 +69,14 @@ def test_a_data_key_around_the_answers_is_unwrapped(tmp_path):
 def test_gold_answers_come_from_squad_json(tmp_path):
     qas = [{"id": "q1", "question": "?", "answers": [{"text": "x"}, {"text": "y"}]}]
     text = json.dumps({"data": [{"paragraphs": [{"context": "x y", "qas": qas}]}]})
-    assert read_labels(TASKS["tydiqa"], written(tmp_path, "a.json", text)) == {"q1": ["x", "y"]}
+    assert read_labels(TASKS["tydiqa"], written(tmp_path, "a.json", text)) == [("q1", ["x", "y"])]
+
+
+def test_a_number_and_its_text_are_one_question_id_and_equal_ids_stay_two_questions(tmp_path):
+    qas = [{"id": 7, "answers": [{"text": "x"}]}, {"id": "7", "answers": [{"text": "y"}]}]
+    text = json.dumps({"data": [{"paragraphs": [{"qas": qas}]}]})
+    gold = read_labels(TASKS["tydiqa"], written(tmp_path, "a.json", text))
+    assert gold == [("7", ["x"]), ("7", ["y"])]
 
 
 @pytest.mark.parametrize(
@@ -77,8 +84,10 @@ def test_gold_answers_come_from_squad_json(tmp_path):
     [
         ("[1]", "not SQuAD JSON"),
         ('{"data": [{"paragraphs": [{"qas": [{"id": "q"}]}]}]}', "not SQuAD JSON .*answers"),
-        ('{"data": [{"paragraphs": [{"qas": [{"id": "q", "answers": []}, '
-         '{"id": "q", "answers": []}]}]}]}', "'q' occurs twice"),
+        ('{"data": [{"paragraphs": [{"qas": [{"id": null, "answers": []}]}]}]}',
+         "question id null is neither"),
+        ('{"data": [{"paragraphs": [{"qas": [{"id": true, "answers": []}]}]}]}',
+         "question id true is neither"),
         ('{"data": [', "not valid JSON"),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Exact match and token F1 of answers: SQuAD v1.1, SQuAD v2.0, and MLQA with its own rules.
 
-Best gold answer for each of the two, a question without a prediction counts as wrong.
+Best gold answer for each of the two, a question without a prediction counts as wrong. Two
+questions of one id are both scored, with the one prediction of that id, as the scripts do.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = [
     "squad_counts",
 ]
 
-Gold = Mapping[str, Sequence[str]]
+Gold = Mapping[str, Sequence[str]] | Sequence[tuple[str, Sequence[str]]]
 Predicted = Mapping[str, str]
 
 ASCII_PUNCTUATION = dict.fromkeys(map(ord, string.punctuation))
@@ -87,21 +88,23 @@ def _best(answers: Iterable[str], predicted: str) -> tuple[float, float]:
     return max(em for em, _ in scores), max(f1 for _, f1 in scores)
 
 
-def _questions(gold: Gold, predicted: Predicted) -> None:
-    if not gold:
+def _questions(gold: Gold, predicted: Predicted) -> list[tuple[str, Sequence[str]]]:
+    """(id, gold answers) of every question, in order; ids may repeat."""
+    questions = list(gold.items() if isinstance(gold, Mapping) else gold)
+    if not questions:
         raise DataError("there are no questions to score", "the label file may be empty")
-    for key in gold:
+    for key, _ in questions:
         if key in predicted and not isinstance(predicted[key], str):
             raise DataError(
                 f"the prediction for question {key!r} is {predicted[key]!r}, not a text",
                 "a prediction is one string",
             )
+    return questions
 
 
 def _counts(gold: Gold, predicted: Predicted, normalise: Callable[[str], str]) -> Counts:
-    _questions(gold, predicted)
     rows = []
-    for key, answers in gold.items():
+    for key, answers in _questions(gold, predicted):
         if not answers:
             raise DataError(
                 f"question {key!r} has no gold answer",
@@ -139,17 +142,18 @@ def squad2_counts(gold: Gold, predicted: Predicted, lang: str) -> Counts:
     """One row (exact match, F1, 1) a question, twice: answerable, then unanswerable ones.
 
     The empty text means "no answer". It scores 1 on a question without gold answers, any other
-    text 0. Source: SQuAD v2.0's script, except that a question without a prediction counts as
-    wrong; the script leaves it out of the total.
+    text 0. A question is answerable when its list of gold answers is not empty, whatever the
+    answers are worth after normalisation. Source: SQuAD v2.0's script, except that a question
+    without a prediction counts as wrong; the script leaves it out of the total.
 
     Raises:
         DataError: no questions, or a prediction that is no text.
     """
-    _questions(gold, predicted)
-    counts_N6 = np.zeros((len(gold), 6))
-    for row, (key, answers) in enumerate(gold.items()):
+    questions = _questions(gold, predicted)
+    counts_N6 = np.zeros((len(questions), 6))
+    for row, (key, answers) in enumerate(questions):
         wanted = [text for text in map(normalise_squad, answers) if text]
-        first = 0 if wanted else 3
+        first = 0 if answers else 3
         counts_N6[row, first + 2] = 1
         if key not in predicted:
             continue

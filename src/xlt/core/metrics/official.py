@@ -143,20 +143,34 @@ def _predicted_answers(path: Path) -> dict[str, str]:
     return answers
 
 
-def _gold_answers(path: Path) -> dict[str, list[str]]:
-    gold: dict[str, list[str]] = {}
+def _gold_answers(path: Path) -> list[tuple[str, list[str]]]:
+    """(question id, answer texts) in the order of the file; ids may repeat."""
     try:
-        for question in _questions(_unwrapped(path)):
-            key = question["id"]
-            if key in gold:
-                raise DataError(f"{path}: question {key!r} occurs twice", "ids must be unique")
-            gold[key] = [str(answer["text"]) for answer in question["answers"]]
+        return [
+            (question_id(path, question["id"]), [str(one["text"]) for one in question["answers"]])
+            for question in _questions(_unwrapped(path))
+        ]
     except (KeyError, TypeError, AttributeError) as fault:
         raise DataError(
             f"{path}: not SQuAD JSON ({type(fault).__name__}: {fault})",
             "needed: data[].paragraphs[].qas[].{id, answers[].text}",
         ) from fault
-    return gold
+
+
+def question_id(path: Path, value: Any) -> str:
+    """A question's id as text: the number 7 and the text "7" are one id, as in JSON's keys.
+
+    Raises:
+        DataError: the value is neither.
+    """
+    if isinstance(value, str):
+        return value
+    if type(value) is int:
+        return str(value)
+    raise DataError(
+        f"{path}: the question id {json.dumps(value)[:60]} is neither a text nor a whole number",
+        "give every question an id",
+    )
 
 
 def _questions(articles: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -1,42 +1,58 @@
-"""The official numbers: score a predictions folder against a labels folder, then average.
+"""The official numbers: score a predictions folder against a labels folder.
 
-A task's score is the mean over its languages; a group's and the overall score are means of task
-scores, given only when all their tasks are there. Source: XTREME's evaluate.py.
+Every language file is scored alone; `averages` makes task, group and overall scores of them.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xlt.core.errors import DataError
+from xlt.core.metrics.averages import summarise
 from xlt.core.metrics.counts import LengthMismatch
 from xlt.core.metrics.official import line_of, official_path, read_labels, read_predictions
-from xlt.core.metrics.table import get_metric, measure
-from xlt.core.tasks.table import GROUPS, TARGETS, TASKS, Task, get_task
+from xlt.core.metrics.table import measure
+from xlt.core.tasks.languages import LANGUAGES, parse_langs
+from xlt.core.tasks.table import TARGETS, Task, parse_tasks
 
 __all__ = ["score_file", "score_folders", "summarise", "tasks_in"]
 
-ByLanguage = Mapping[str, float]
+SHOWN = 5
 
 
-def score_folders(predictions: Path, labels: Path) -> dict[str, Any]:
-    """Score all tasks that have a folder on both sides, in all their official languages.
+def score_folders(
+    predictions: Path,
+    labels: Path,
+    *,
+    tasks: str = "all",
+    langs: str | None = None,
+    known: Mapping[str, Task] | None = None,
+) -> dict[str, Any]:
+    """Score all tasks that have a folder on both sides.
+
+    Args:
+        predictions: holds `<task>/test-<lang>.<ext>`.
+        labels: holds the labels under the same names.
+        tasks: a comma list; `all`: the targets, and what `known` adds.
+        langs: a value of `--langs`, chosen among the official languages and those with files;
+            None: all official languages of each task.
+        known: user tasks by name.
 
     Returns:
-        `{"tasks": {task: {metric: {lang: score}, "avg_<metric>": mean, "avg_metric": mean}},
-        "groups": {group: mean}, "all_task": mean or None}`.
+        As `summarise`, and `notes` ({task: {lang: [remark]}}) where predictions do not answer
+        what the labels ask.
 
     Raises:
         DataError: a language file is missing, files do not fit together, or no task is there.
+        UsageError: an unknown task or language.
     """
-    tasks = tasks_in(predictions, labels)
+    chosen = tasks_in(predictions, labels, tasks=tasks, known=known)
+    plan = _plan(chosen, predictions, labels, langs)
     missing = [
         str(path)
-        for task in tasks
-        for lang in task.languages
+        for task, lang in plan
         for path in (official_path(predictions, task, lang), official_path(labels, task, lang))
         if not path.is_file()
     ]
@@ -44,48 +60,90 @@ def score_folders(predictions: Path, labels: Path) -> dict[str, Any]:
         others = f" (and {len(missing) - 1} more files)" if len(missing) > 1 else ""
         raise DataError(
             f"{missing[0]}: no such file{others}",
-            "a task is scored in all its languages; add the files or move the task's folder away",
+            "a task is scored in all its languages; add the files, or choose with --langs or "
+            "--tasks (such a mean has another name)",
         )
-    return summarise({task.name: _score_task(task, predictions, labels) for task in tasks})
+    scores: dict[str, dict[str, dict[str, float]]] = {}
+    notes: dict[str, dict[str, list[str]]] = {}
+    for task, lang in plan:
+        paths = official_path(predictions, task, lang), official_path(labels, task, lang)
+        found, remarks = _compare(task, lang, *paths)
+        for name, value in found.items():
+            scores.setdefault(task.name, {}).setdefault(name, {})[lang] = value
+        if remarks:
+            notes.setdefault(task.name, {})[lang] = remarks
+    return {**summarise(scores, extra=known), **({"notes": notes} if notes else {})}
 
 
-def tasks_in(predictions: Path, labels: Path) -> list[Task]:
-    """The target tasks with a folder on both sides, in the order of the task table.
+def tasks_in(
+    predictions: Path, labels: Path, *, tasks: str = "all", known: Mapping[str, Task] | None = None
+) -> list[Task]:
+    """The chosen tasks with a folder on both sides, in the order of the task table.
 
     Raises:
-        DataError: a folder is missing, or they have no task in common.
+        DataError: a folder is missing, a named task has none, or they have no task in common.
     """
     for folder in (predictions, labels):
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder", "give the folder above the task folders")
-    names = [n for n in TARGETS if (predictions / n).is_dir() and (labels / n).is_dir()]
-    if not names:
+    extra = dict(known or {})
+    every = (*TARGETS, *extra)
+    asked = parse_tasks(tasks, all_means=every, extra=extra)
+    named = {part.strip() for part in tasks.split(",")} - {"all"}
+    there = [t for t in asked if (predictions / t.name).is_dir() and (labels / t.name).is_dir()]
+    absent = [task.name for task in asked if task.name in named and task not in there]
+    if absent or not there:
+        what = f"no folder of {', '.join(absent)}" if absent else "no task folder"
         raise DataError(
-            f"{predictions} and {labels} have no task folder in common",
-            "needed on both sides: <task>/test-<lang>.<ext>, task one of " + " ".join(TARGETS),
+            f"{predictions} and {labels} have {what} in common",
+            "needed on both sides: <task>/test-<lang>.<ext>, task one of " + " ".join(every),
         )
-    return [TASKS[name] for name in names]
+    return there
 
 
-def _score_task(task: Task, predictions: Path, labels: Path) -> dict[str, dict[str, float]]:
-    scores: dict[str, dict[str, float]] = {}
-    for lang in task.languages:
-        found = official_path(predictions, task, lang)
-        for name, value in score_file(task, lang, found, official_path(labels, task, lang)).items():
-            scores.setdefault(name, {})[lang] = value
-    return scores
+def _plan(
+    tasks: Sequence[Task], predictions: Path, labels: Path, langs: str | None
+) -> list[tuple[Task, str]]:
+    """What to score: all official languages, or what `langs` chooses.
 
-
-def score_file(task: Task, lang: str, predictions: Path, labels: Path) -> dict[str, float]:
-    """The scores of one file of predictions.
-
-    Raises:
-        DataError: a file is missing or damaged; or the two do not fit together: the message
-            names files, lines and counts.
+    A language that is named must have files; of a group (`all`, a family) those that have.
     """
+    if langs is None:
+        return [(task, lang) for task in tasks for lang in task.languages]
+    there = {
+        task.name: _languages_in(predictions, task) & _languages_in(labels, task) for task in tasks
+    }
+    codes = dict.fromkeys([*LANGUAGES, *sorted(set[str]().union(*there.values()))])
+    asked = parse_langs(langs, LANGUAGES, codes)
+    named = {part.strip() for part in langs.split(",")}
+    plan = [
+        (task, lang)
+        for task in tasks
+        for lang in dict.fromkeys([*task.languages, *asked])
+        if lang in asked
+        and (lang in there[task.name] or (lang in named and lang in task.languages))
+    ]
+    if not plan:
+        raise DataError(
+            f"{predictions} and {labels} have no file in common for --langs {langs}",
+            "needed on both sides: <task>/test-<lang>.<ext>",
+        )
+    return plan
+
+
+def _languages_in(folder: Path, task: Task) -> set[str]:
+    """Languages that have a file of the task."""
+    found = (folder / task.name).glob(f"test-*.{task.extension}")
+    return {path.name.removeprefix("test-").partition(".")[0] for path in found}
+
+
+def _compare(
+    task: Task, lang: str, predictions: Path, labels: Path
+) -> tuple[dict[str, float], list[str]]:
+    """Scores of one file of predictions, and remarks on predictions that answer nothing asked."""
     gold, predicted = read_labels(task, labels), read_predictions(task, predictions)
     try:
-        return measure(task.metric, gold, predicted, lang)
+        return measure(task.metric, gold, predicted, lang), _remarks(task, gold, predicted)
     except LengthMismatch as fault:
         found, wanted = (line_of(task, path, fault.index) for path in (predictions, labels))
         if fault.unit == "tags":
@@ -103,43 +161,41 @@ def score_file(task: Task, lang: str, predictions: Path, labels: Path) -> dict[s
         raise DataError(f"{labels}: {fault.message}", fault.hint) from fault
 
 
-def summarise(
-    scores: Mapping[str, Mapping[str, ByLanguage]], *, extra: Mapping[str, Task] | None = None
-) -> dict[str, Any]:
-    """Add the official averages to `{task: {metric: {lang: score}}}`.
+def score_file(task: Task, lang: str, predictions: Path, labels: Path) -> dict[str, float]:
+    """The scores of one file of predictions.
 
-    Args:
-        scores: per task and metric, one score a language.
-        extra: tasks that are not in the table, by name.
-
-    Returns:
-        As `score_folders`.
+    Raises:
+        DataError: a file is missing or damaged; or the two do not fit together: the message
+            names files, lines and counts.
     """
-    known = dict(extra or {})
-    tasks = {
-        name: _with_averages(get_task(name, known), by_metric) for name, by_metric in scores.items()
-    }
-    means = {name: value["avg_metric"] for name, value in tasks.items() if "avg_metric" in value}
-    groups = {
-        group: _mean(means[name] for name in members)
-        for group, members in GROUPS.items()
-        if all(name in means for name in members)
-    }
-    complete = all(name in means for name in TARGETS)
-    overall = _mean(means[name] for name in TARGETS) if complete else None
-    return {"tasks": tasks, "groups": groups, "all_task": overall}
+    return _compare(task, lang, predictions, labels)[0]
 
 
-def _with_averages(task: Task, by_metric: Mapping[str, ByLanguage]) -> dict[str, Any]:
-    result: dict[str, Any] = {metric: dict(langs) for metric, langs in by_metric.items()}
-    averages = {m: _mean(langs.values()) for m, langs in by_metric.items() if langs}
-    result |= {f"avg_{metric}": value for metric, value in averages.items()}
-    headline = get_metric(task.metric).headline
-    if headline and all(metric in averages for metric in headline):
-        result["avg_metric"] = _mean(averages[metric] for metric in headline)
-    return result
+def _remarks(task: Task, gold: Any, predicted: Any) -> list[str]:
+    """What a score alone does not tell: questions without an answer, labels that do not exist."""
+    if isinstance(predicted, Mapping):
+        asked = [key for key, _ in gold]
+        return [
+            *_counted("questions without a prediction (counted as wrong)", asked, predicted),
+            *_counted("predictions for questions that the labels do not have", predicted, asked),
+        ]
+    if task.metric == "bucc":
+        return []
+    allowed = {*task.labels, *_flat(gold)}
+    return _counted("predicted labels outside the set", _flat(predicted), allowed)
 
 
-def _mean(values: Iterable[float]) -> float:
-    numbers = list(values)
-    return math.fsum(numbers) / len(numbers)
+def _flat(labels: Iterable[Any]) -> Iterator[str]:
+    """Labels one by one, of items with one label and of sentences of tags."""
+    for one in labels:
+        yield from [one] if isinstance(one, str) else one
+
+
+def _counted(what: str, items: Iterable[str], known: Collection[str]) -> list[str]:
+    """`what: 3, for example 'a' 'b'` when some items are not known."""
+    known = set(known)
+    strange = [item for item in items if item not in known]
+    if not strange:
+        return []
+    names = " ".join(repr(item) for item in list(dict.fromkeys(strange))[:SHOWN])
+    return [f"{what}: {len(strange)}, for example {names}"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xlt.core.artifacts.bundle import DEFAULT_RUN, Bundle, find_bundles
 from xlt.core.artifacts.runs import recorded_root
 from xlt.core.errors import DataError, UsageError
-from xlt.core.tasks.languages import parse_langs
+from xlt.core.tasks.languages import LANGUAGES, parse_langs
 from xlt.core.tasks.table import Task
 from xlt.data import DataRoot
 from xlt.evalsuite.plan.choose import Assignment, assign
@@ -54,8 +54,8 @@ class Plan:
 
     Attributes:
         cells: in the order of the report.
-        missing: task -> asked official languages without data; not kept for constructed
-            languages, which no official list names.
+        missing: task -> asked languages without data: official ones and those that the root's
+            languages.json adds; in a root of constructed languages, these alone.
         out: the results folder.
         floors: lowest allowed scores.
         max_drop: points by which a language may fall below the results `against`.
@@ -86,9 +86,10 @@ class Plan:
         return found
 
     @property
-    def official(self) -> dict[str, tuple[str, ...]]:
-        """Task -> languages that the benchmark scores."""
-        return {cell.task.name: cell.task.languages for cell in self.cells}
+    def constructed(self) -> frozenset[str]:
+        """Codes of invented languages of the data root, whatever real language has the code."""
+        languages = self.root.languages.items()
+        return frozenset(code for code, language in languages if language.constructed)
 
 
 def make_plan(config: EvalConfig) -> Plan:
@@ -140,8 +141,8 @@ def _cells(
         there = root.langs(task, split)
         chosen = [code for code in there if code in asked]
         cells += [Planned(assignment=assignment, lang=code, split=split) for code in chosen]
-        if not any(root.languages[code].constructed for code in there):
-            missing[task.name] = tuple(c for c in task.languages if c in asked and c not in there)
+        expected = _expected(root, task, there)
+        missing[task.name] = tuple(c for c in expected if c in asked and c not in there)
         if not chosen:
             empty.append(task)
     fatal = [task for task in empty if task.name in named] if cells else empty
@@ -155,6 +156,17 @@ def _cells(
             f"`xlt data check --data {root.path}` lists what is there",
         )
     return tuple(cells), missing
+
+
+def _expected(root: DataRoot, task: Task, there: Collection[str]) -> list[str]:
+    """Languages that the root should have for a task; English is the other side of bitexts."""
+    constructed = {code for code, language in root.languages.items() if language.constructed}
+    own = [code for code in root.languages if code not in LANGUAGES or code in constructed]
+    official = [code for code in task.languages if code not in constructed]
+    if constructed and not set(official) & set(there):
+        official = []
+    expected = dict.fromkeys([*official, *own])
+    return [code for code in expected if not (task.kind == "embed" and code == "en")]
 
 
 def _default_out(models: Sequence[Path]) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xlt.core.artifacts.bundle import Bundle
-from xlt.core.metrics.score import summarise
+from xlt.core.metrics.averages import summarise
 from xlt.core.metrics.table import get_metric
 from xlt.core.tasks.languages import Language
 from xlt.evalsuite.compute.failures import Failure
@@ -46,7 +46,7 @@ def build_record(
         "precision": plan.precision,
         "bundles": {name: bundle_record(bundle) for name, bundle in bundles.items()},
         "cells": cells,
-        **summarise(table, extra=tasks),
+        **summarise(table, extra=tasks, constructed=plan.constructed),
         "families": {
             name: group_means(scores, plan.root.languages)
             for name in tasks

@@ -9,6 +9,7 @@ from typing import Any
 
 from xlt.core.errors import DataError
 from xlt.core.files import read_json
+from xlt.core.metrics.averages import task_mean
 from xlt.core.metrics.table import get_metric
 from xlt.evalsuite.compute.failures import Failure
 
@@ -53,7 +54,7 @@ class Results:
 
     def __repr__(self) -> str:
         means = {task: self.score(task) for task in self.tasks}
-        shown = ", ".join(f"{t} {'-' if s is None else f'{s:.1f}'}" for t, s in means.items())
+        shown = ", ".join(f"{t} {_shown(s, self.is_partial(t))}" for t, s in means.items())
         failed = f", {len(self.failures)} failed" if self.failures else ""
         return f"Results({str(self.path)!r}, {len(self.cells)} cells{failed}: {shown or 'none'})"
 
@@ -73,11 +74,21 @@ class Results:
         return task_scores(self.cells, task)
 
     def score(self, task: str, lang: str | None = None) -> float | None:
-        """The score of a task (its official average) or of one cell, in percent, if it has one."""
+        """The mean of a task or the score of one cell, in percent, if it has one.
+
+        The mean is the official average, or, where `is_partial`, that of the languages there are.
+        """
         if lang is not None:
             return self.scores(task).get(lang)
-        average: float | None = self.record["tasks"].get(task, {}).get("avg_metric")
-        return average
+        return task_mean(self.record["tasks"].get(task, {}))[0]
+
+    def is_partial(self, task: str) -> bool:
+        """Whether the mean of a task is over fewer than its official languages."""
+        return task_mean(self.record["tasks"].get(task, {}))[1]
+
+
+def _shown(score: float | None, partial: bool) -> str:
+    return "-" if score is None else f"{score:.1f}{'*' if partial else ''}"
 
 
 def cell_score(metric: str, metrics: Mapping[str, float]) -> float | None:

@@ -24,18 +24,13 @@ HIDDEN = ("precision", "recall", "threshold")
 MAJORITY = "majority"
 
 
-def render(results: Results, official: Mapping[str, Sequence[str]]) -> str:
-    """All tables of a results folder.
-
-    Args:
-        results: what to show.
-        official: task -> languages of the official benchmark, in its order.
-    """
+def render(results: Results) -> str:
+    """All tables of a results folder."""
     record = results.record
     tasks = results.tasks
-    blocks = [_task(results, task, official.get(task, ())) for task in tasks]
+    blocks = [_task(results, task) for task in tasks]
     if len(tasks) > 1:
-        blocks.append(_overview(results, tasks, official))
+        blocks.append(_overview(results, tasks))
     nothing = [task for task in record["missing"] if task not in tasks]
     if nothing:
         blocks.append(fold("no data", nothing))
@@ -55,7 +50,7 @@ def fold(label: str, items: Sequence[str], *, gap: str = " ") -> str:
     return "\n".join([*lines, line])
 
 
-def _task(results: Results, task: str, official: Sequence[str]) -> str:
+def _task(results: Results, task: str) -> str:
     record = results.record
     cells = [cell for cell in record["cells"] if cell["task"] == task]
     bundle = " ".join(dict.fromkeys(cell["bundle"] for cell in cells))
@@ -67,7 +62,7 @@ def _task(results: Results, task: str, official: Sequence[str]) -> str:
     lines += _retrieval(record["bundles"][cells[0]["bundle"]], cells)
     scores = results.scores(task)
     if scores:
-        lines.append(_mean_line(scores))
+        lines.append(_mean_line(_averaged(record, task, scores), results.is_partial(task)))
         if "exact_match" in cells[0]["metrics"]:
             lines.append("score = (exact match + F1) / 2, as XTREME averages it")
     if any(cell["baseline"] for cell in cells):
@@ -75,7 +70,10 @@ def _task(results: Results, task: str, official: Sequence[str]) -> str:
         lines.append(f"majority: {accuracy} of always answering the most frequent training label")
     lines += _baselines(record["bundles"][cells[0]["bundle"]], cells)
     missing = record["missing"].get(task, ())
-    lines += _coverage(scores, missing, official, record["languages"])
+    averaged = _averaged(record, task, scores)
+    lines += _coverage(record["tasks"].get(task, {}), averaged, scores)
+    if missing:
+        lines.append(fold(f"missing, {len(missing)} of {len(missing) + len(cells)}", missing))
     for axis, groups in record["families"].get(task, {}).items():
         if len(groups) > 1:
             parts = [f"{name} {g['mean']:.1f} ({len(g['langs'])})" for name, g in groups.items()]
@@ -131,8 +129,16 @@ def _without_english(scores: Mapping[str, float]) -> list[float]:
     return [score for lang, score in scores.items() if lang != "en"]
 
 
-def _mean_line(scores: Mapping[str, float]) -> str:
-    parts = [f"mean {_mean(list(scores.values())):.1f}"]
+def _averaged(
+    record: Mapping[str, Any], task: str, scores: Mapping[str, float]
+) -> dict[str, float]:
+    """The scores that the task's mean is made of: those beyond the official set are not."""
+    beyond = record["tasks"].get(task, {}).get("extra_langs", ())
+    return {lang: score for lang, score in scores.items() if lang not in beyond}
+
+
+def _mean_line(scores: Mapping[str, float], partial: bool) -> str:
+    parts = [f"{'partial mean' if partial else 'mean'} {_mean(list(scores.values())):.1f}"]
     others = _without_english(scores)
     if "en" in scores:
         parts.append(f"English {scores['en']:.1f}")
@@ -175,22 +181,17 @@ def _retrieval(bundle: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) ->
 
 
 def _coverage(
+    averages: Mapping[str, Any],
+    averaged: Mapping[str, float],
     scores: Mapping[str, float],
-    missing: Sequence[str],
-    official: Sequence[str],
-    languages: Mapping[str, Mapping[str, Any]],
 ) -> list[str]:
     """Say over which languages the mean is, when they are not the official ones."""
     lines = []
-    if scores and set(scores) != set(official):
-        lines.append(fold(f"mean of {len(scores)}", list(scores)))
-    if missing:
-        lines.append(fold(f"missing, {len(missing)} of {len(official)}", list(missing)))
-    beyond = [
-        lang for lang in scores if lang not in official and not languages[lang]["constructed"]
-    ]
-    if beyond and official:
-        lines.append(fold("beyond the official languages", beyond))
+    if averaged and averages.get("avg_metric") is None:
+        lines.append(fold(f"mean of {len(averaged)}", list(averaged)))
+    beyond = [f"{lang} {scores[lang]:.1f}" for lang in scores if lang not in averaged]
+    if beyond:
+        lines.append(fold("beyond the official languages, in no mean", beyond, gap="  "))
     return lines
 
 
@@ -205,22 +206,22 @@ def _flags(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _overview(results: Results, tasks: Sequence[str], official: Mapping[str, Sequence[str]]) -> str:
-    """One row a task, then the group and overall scores that are complete."""
+def _overview(results: Results, tasks: Sequence[str]) -> str:
+    """One row a task, then the group and overall scores; a star marks partial means."""
+    record = results.record
     rows = []
     for task in tasks:
-        scores = results.scores(task)
+        scores = _averaged(record, task, results.scores(task))
         if not scores:
             continue
         others = _without_english(scores)
         english = scores.get("en")
         gap = english - _mean(others) if english is not None and others else None
-        partial = set(scores) != set(official.get(task, ()))
         rows.append(
             [
                 task,
-                f"{_mean(list(scores.values())):.1f}",
-                f"{len(scores)}{'*' if partial else ''}",
+                f"{_mean(list(scores.values())):.1f}{_star(results.is_partial(task))}",
+                str(len(scores)),
                 _cell(english),
                 _cell(_mean(others) if others else None),
                 _cell(gap),
@@ -229,15 +230,23 @@ def _overview(results: Results, tasks: Sequence[str], official: Mapping[str, Seq
     if not rows:
         return "no task has a score"
     lines = [show.table(["task", "score", "languages", "English", "without", "gap"], rows)]
-    if any(row[2].endswith("*") for row in rows):
-        lines.append("* not the official set of languages: not an XTREME score")
-    record = results.record
-    complete = [f"{name} {value:.1f}" for name, value in record.get("groups", {}).items()]
-    if complete:
-        lines.append(fold("groups", complete, gap="  "))
-    if record.get("all_task") is not None:
-        lines.append(f"all nine tasks: {record['all_task']:.1f}")
+    if any(results.is_partial(row[0]) for row in rows):
+        lines.append("* not all official languages: a partial mean, not an XTREME score")
+    groups = [
+        f"{name} {value:.1f}{_star(partial)}"
+        for partial in (False, True)
+        for name, value in record.get("partial_groups" if partial else "groups", {}).items()
+    ]
+    if groups:
+        lines.append(fold("groups", groups, gap="  "))
+    for name, partial in (("all_task", False), ("partial_all_task", True)):
+        if record.get(name) is not None:
+            lines.append(f"all nine tasks: {record[name]:.1f}{_star(partial)}")
     return "\n".join(lines)
+
+
+def _star(partial: bool) -> str:
+    return "*" if partial else ""
 
 
 def _cell(value: float | None) -> str:
