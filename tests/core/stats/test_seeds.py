@@ -36,7 +36,7 @@ def test_seeds_that_differ_alone_give_the_t_test_on_seeds():
     bounds = expected.confidence_interval()
     assert found.p == pytest.approx(expected.pvalue)
     assert (found.interval.low, found.interval.high) == pytest.approx((bounds.low, bounds.high))
-    assert found.df == 4 and found.by_seed == pytest.approx(tuple(by_seed))
+    assert found.by_seed == pytest.approx(tuple(by_seed))
 
 
 def test_items_that_differ_alone_give_the_t_test_on_items():
@@ -44,8 +44,9 @@ def test_items_that_differ_alone_give_the_t_test_on_items():
     by_item = np.random.default_rng(1).normal(1, 2, size=30)
     found = seed_effect(table(np.repeat(by_item[None], 4, axis=0)), mean, None)
     expected = stats.ttest_1samp(by_item, 0)
+    bounds = expected.confidence_interval()
     assert found.p == pytest.approx(expected.pvalue)
-    assert found.df == 29
+    assert (found.interval.low, found.interval.high) == pytest.approx((bounds.low, bounds.high))
 
 
 def test_the_error_is_that_of_the_two_way_layout():
@@ -56,13 +57,33 @@ def test_the_error_is_that_of_the_two_way_layout():
     ms_seed = 9 * ((rows - grand) ** 2).sum() / 3
     ms_item = 4 * ((columns - grand) ** 2).sum() / 8
     ms_rest = ((values - rows - columns + grand) ** 2).sum() / 24
-    square = (ms_seed + ms_item - ms_rest) / 36
-    assert found.error == pytest.approx(np.sqrt(square))
-    df = (ms_seed + ms_item - ms_rest) ** 2 / (ms_seed**2 / 3 + ms_item**2 / 8 + ms_rest**2 / 24)
-    assert found.df == pytest.approx(max(3, df))
+    seed, item = ms_seed / 36, (ms_item - ms_rest) / 36
+    assert seed > 0 and item > 0
+    assert found.error == pytest.approx(np.sqrt(seed + item))
+    for level in (0.8, 0.95, 0.99):
+        got = seed_effect(table(values), mean, None, level=level).interval
+        t_seed, t_item = (stats.t.ppf((1 + level) / 2, df) for df in (3, 8))
+        half = np.sqrt(t_seed**2 * seed + t_item**2 * item)
+        assert (got.low, got.high) == pytest.approx((grand - half, grand + half))
 
 
-def test_chance_alone_never_makes_the_error_smaller_than_either_part():
+@pytest.mark.parametrize("shift", [0.3, 1.0, -2.5])
+def test_p_is_the_level_at_which_the_interval_ends_at_zero(shift):
+    values = np.random.default_rng(2).normal(size=(4, 30)) + shift
+    found = seed_effect(table(values), mean, None)
+    edge = seed_effect(table(values), mean, None, level=1 - found.p).interval
+    assert min(abs(edge.low), abs(edge.high)) == pytest.approx(0, abs=1e-4)
+
+
+def test_the_detectable_effect_is_that_of_its_parts():
+    by_seed = np.array([1.0, 2.5, 0.5, 3.0, 2.0])
+    found = seed_effect(table(np.repeat(by_seed[:, None], 50, axis=1)), mean, None)
+    error = by_seed.std(ddof=1) / np.sqrt(5)
+    expected = (stats.t.ppf(0.975, 4) + stats.t.ppf(0.8, 4)) * error
+    assert found.detectable == pytest.approx(expected)
+
+
+def test_items_never_make_the_error_smaller():
     values = np.array([[1.0, -1], [-1, 1]])  # neither seeds nor items differ, their product does
     found = seed_effect(table(values), mean, None)
     assert found.error == 0 and found.p == 1.0
@@ -96,7 +117,7 @@ def test_a_studentised_sample_uses_its_own_error():
         rows, columns, grand = part.mean(1), part.mean(0), part.mean()
         rest = ((part - rows[:, None] - columns + grand) ** 2).sum() / 44
         seed, item = 12 * rows.var(ddof=1), 5 * columns.var(ddof=1)
-        error = np.sqrt(max(seed + item - rest, seed, item) / 60)
+        error = np.sqrt((seed + max(0, item - rest)) / 60)
         if error > 1e-9:
             t.append((grand - values.mean()) / error)
     low, high = np.quantile(t, [0.025, 0.975])

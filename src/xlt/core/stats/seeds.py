@@ -1,10 +1,11 @@
 """Settings trained with several seeds: the seed and the item are both drawn, crossed.
 
 The mean difference of K seeds on G clusters varies with the seeds, with the items (which all
-seeds share), and with both together. Small-sample t: the three mean squares of the jackknife
-pseudo-values give the variance, Satterthwaite the degrees of freedom. Which method the product
-uses is decided by `benchmarks/calibration.py`.
-Source: Satterthwaite 1946; Owen 2007 for the crossed bootstrap; Efron and Tibshirani 1993.
+seeds share), and with both together. Small-sample t: the mean squares of the jackknife
+pseudo-values split the variance into a part of the seeds and one of the items, and each has the
+t quantile of its own degrees of freedom (Satterthwaite's single one for both gave three times
+the false alarms allowed with 3 seeds). `benchmarks/calibration.py` decided for it.
+Source: Graybill and Wang 1980 for bounds by parts; Owen 2007 for the crossed bootstrap.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 from xlt.core.errors import UsageError
 from xlt.core.stats.clusters import Score, Sums, draw_weights
 from xlt.core.stats.intervals import LEVEL, Interval, bca_bounds, percentile
-from xlt.core.stats.power import detectable
-from xlt.core.stats.special import t_cdf, t_quantile
+from xlt.core.stats.power import ALPHA, POWER
+from xlt.core.stats.special import t_quantile
 
 __all__ = ["FEW_SEEDS", "METHODS", "SeedEffect", "pseudo_values", "seed_effect", "sign_flip"]
 
@@ -29,6 +30,7 @@ FEW_SEEDS = "t"
 SAMPLES = 1999
 LEAST_ERROR = 1e-9  # points; a resample without any variance says nothing about the others
 MOST_FLIPS = 16
+PRECISION = 1e-7  # of a p value, relative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,6 @@ class SeedEffect:
         seeds: how many.
         p: two-sided, of "the mean is zero"; from t, whatever the interval's method.
         error: standard error.
-        df: degrees of freedom of the error.
         detectable: the true difference that would be found four times of five.
         by_seed: the number of each seed.
     """
@@ -49,7 +50,6 @@ class SeedEffect:
     seeds: int
     p: float
     error: float
-    df: float
     detectable: float
     by_seed: tuple[float, ...]
 
@@ -89,9 +89,9 @@ def seed_effect(
     by_seed_K = score(sums_KGS.sum(axis=1))
     estimate = float(by_seed_K.mean())
     values_KG = pseudo_values(sums_KGS, score)
-    error, df = _crossed_error(values_KG)
+    spread = _spread(values_KG)
     if method == "t":
-        half = t_quantile((1 + level) / 2, df) * error
+        half = spread.reach((1 + level) / 2)
         low, high = estimate - half, estimate + half
     else:
         draw = _draw(sums_KGS, score, rng, samples)
@@ -100,19 +100,16 @@ def seed_effect(
         elif method == "bca":
             low, high = bca_bounds(draw.means, estimate, _acceleration(values_KG), level)
         else:
-            low, high = _studentised(draw, values_KG, estimate, error, level)
+            low, high = _studentised(draw, values_KG, spread.error, level)
     found = Interval(
         estimate=estimate, low=low, high=high, clusters=clusters, method=method, level=level
     )
-    ratio = math.inf if error < LEAST_ERROR else abs(estimate) / error
-    p = 1.0 if abs(estimate) < LEAST_ERROR else 2 * t_cdf(-ratio, df)
     return SeedEffect(
         interval=found,
         seeds=seeds,
-        p=p,
-        error=error,
-        df=df,
-        detectable=detectable(error, df=df),
+        p=spread.p(estimate),
+        error=spread.error,
+        detectable=spread.reach(1 - ALPHA / 2) + spread.reach(POWER),
         by_seed=tuple(float(value) for value in by_seed_K),
     )
 
@@ -145,37 +142,56 @@ def sign_flip(by_seed: tuple[float, ...]) -> tuple[float, float]:
     return float((sums >= sums[0] - LEAST_ERROR).mean()), 2 / len(signs)
 
 
-def _mean_squares(
-    seed_K: NDArray[np.float64], item_G: NDArray[np.float64], values_KG: NDArray[np.float64]
-) -> tuple[float, float, float]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spread:
+    """Variance of the mean over seeds and clusters, in two parts.
+
+    Attributes:
+        seed: of the seeds, their meeting with the items included; `seed_df` degrees of freedom.
+        item: of the items that all seeds share, beyond that; `item_df` degrees of freedom.
+        error: square root of both together.
+    """
+
+    seed: float
+    seed_df: int
+    item: float
+    item_df: int
+    error: float
+
+    def reach(self, p: float) -> float:
+        """How far from the mean the quantile p lies."""
+        seed, item = t_quantile(p, self.seed_df), t_quantile(p, self.item_df)
+        return math.sqrt(seed * seed * self.seed + item * item * self.item)
+
+    def p(self, estimate: float) -> float:
+        """Two-sided p of a mean of zero: the level at which the interval ends there."""
+        if abs(estimate) < LEAST_ERROR or self.error < LEAST_ERROR:
+            return float(abs(estimate) < LEAST_ERROR)
+        low, high = 0.0, 1.0
+        while high - low > PRECISION * high:
+            middle = (low + high) / 2
+            inside = self.reach(1 - middle / 2) > abs(estimate)
+            low, high = (middle, high) if inside else (low, middle)
+        return high
+
+
+def _spread(values_KG: NDArray[np.float64]) -> _Spread:
     seeds, clusters = values_KG.shape
     grand = values_KG.mean()
-    by_seed = clusters * ((seed_K - grand) ** 2).sum()
-    by_item = seeds * ((item_G - grand) ** 2).sum()
-    rest = ((values_KG - grand) ** 2).sum() - by_seed - by_item
-    return (
-        float(by_seed / (seeds - 1)),
-        float(by_item / (clusters - 1)),
-        float(max(0.0, rest) / ((seeds - 1) * (clusters - 1))),
+    by_seed = clusters * ((values_KG.mean(axis=1) - grand) ** 2).sum()
+    by_item = seeds * ((values_KG.mean(axis=0) - grand) ** 2).sum()
+    rest = max(0.0, float(((values_KG - grand) ** 2).sum() - by_seed - by_item))
+    square_seed = float(by_seed) / (seeds - 1)
+    square_item = float(by_item) / (clusters - 1)
+    beyond = max(0.0, square_item - rest / ((seeds - 1) * (clusters - 1)))
+    both = seeds * clusters
+    return _Spread(
+        seed=square_seed / both,
+        seed_df=seeds - 1,
+        item=beyond / both,
+        item_df=clusters - 1,
+        error=math.sqrt((square_seed + beyond) / both),
     )
-
-
-def _crossed_error(values_KG: NDArray[np.float64]) -> tuple[float, float]:
-    """Standard error of the mean over seeds and clusters, and its degrees of freedom.
-
-    Where the sum of the mean squares falls below one of them (chance, or no variance of a kind),
-    that one alone is taken, with its degrees of freedom.
-    """
-    seeds, clusters = values_KG.shape
-    squares = _mean_squares(values_KG.mean(axis=1), values_KG.mean(axis=0), values_KG)
-    freedom = (seeds - 1, clusters - 1, (seeds - 1) * (clusters - 1))
-    together = squares[0] + squares[1] - squares[2]
-    largest = 0 if squares[0] >= squares[1] else 1
-    if together <= squares[largest]:
-        return math.sqrt(squares[largest] / (seeds * clusters)), float(freedom[largest])
-    spread = sum(square**2 / df for square, df in zip(squares, freedom, strict=True))
-    df = together**2 / spread
-    return math.sqrt(together / (seeds * clusters)), max(float(seeds - 1), df)
 
 
 def _acceleration(values_KG: NDArray[np.float64]) -> float:
@@ -191,11 +207,12 @@ def _acceleration(values_KG: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Draw:
-    """Weights of seeds_BK and items_BG in each sample, and the means_B under them."""
+    """Weights of seeds_BK and items_BG in each sample, the means_B under them, and without."""
 
     seeds: NDArray[np.float64]
     items: NDArray[np.float64]
     means: NDArray[np.float64]
+    estimate: float
 
 
 def _draw(sums_KGS: Sums, score: Score, rng: np.random.Generator, samples: int) -> _Draw:
@@ -207,11 +224,16 @@ def _draw(sums_KGS: Sums, score: Score, rng: np.random.Generator, samples: int) 
     )
     flat_GX = sums_KGS.transpose(1, 0, 2).reshape(clusters, seeds * width)
     score_BK = score((item_BG @ flat_GX).reshape(samples, seeds, width))
-    return _Draw(seeds=seed_BK, items=item_BG, means=(seed_BK * score_BK).sum(1) / seeds)
+    return _Draw(
+        seeds=seed_BK,
+        items=item_BG,
+        means=(seed_BK * score_BK).sum(1) / seeds,
+        estimate=float(score(sums_KGS.sum(axis=1)).mean()),
+    )
 
 
 def _studentised(
-    draw: _Draw, values_KG: NDArray[np.float64], estimate: float, error: float, level: float
+    draw: _Draw, values_KG: NDArray[np.float64], error: float, level: float
 ) -> tuple[float, float]:
     """Bounds from the distribution of (sample - estimate) / its own standard error."""
     seeds, clusters = values_KG.shape
@@ -223,12 +245,11 @@ def _studentised(
     by_item = seeds * (w * (item_BG - grand_B1) ** 2).sum(1)
     whole = (v * (w @ (values_KG**2).T)).sum(1) - seeds * clusters * grand_B1[:, 0] ** 2
     rest = np.maximum(0, whole - by_seed - by_item) / ((seeds - 1) * (clusters - 1))
-    by_seed, by_item = by_seed / (seeds - 1), by_item / (clusters - 1)
-    square = np.maximum(by_seed + by_item - rest, np.maximum(by_seed, by_item))
+    square = by_seed / (seeds - 1) + np.maximum(0, by_item / (clusters - 1) - rest)
     error_B = np.sqrt(square / (seeds * clusters))
     usable = error_B > LEAST_ERROR
     if not usable.any():
-        return estimate, estimate
-    t_B = (draw.means[usable] - estimate) / error_B[usable]
+        return draw.estimate, draw.estimate
+    t_B = (draw.means[usable] - draw.estimate) / error_B[usable]
     low, high = np.quantile(t_B, [(1 - level) / 2, (1 + level) / 2])
-    return float(estimate - high * error), float(estimate - low * error)
+    return float(draw.estimate - high * error), float(draw.estimate - low * error)

@@ -40,17 +40,21 @@ def t_cdf(x: float, df: float) -> float:
 
 
 def t_quantile(p: float, df: float) -> float:
-    """The x with P(T <= x) = p, by bisection to full precision."""
+    """The x with P(T <= x) = p."""
     if math.isinf(df) or p <= 0 or p >= 1:
         return normal_quantile(p)
     if p < 0.5:
         return -t_quantile(1 - p, df)
-    low, high = 0.0, 1.0
-    while t_cdf(high, df) < p:
-        low, high = high, high * 2
-    while (middle := (low + high) / 2) not in (low, high):
-        low, high = (middle, high) if t_cdf(middle, df) < p else (low, middle)
-    return high
+    log_height = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - 0.5 * math.log(df * math.pi)
+    x = 0.0
+    for _ in range(MOST_STEPS):
+        # right of 0 the curve is concave, so Newton's steps rise to x and never pass it
+        density = math.exp(log_height - (df + 1) / 2 * math.log1p(x * x / df))
+        step = (p - t_cdf(x, df)) / density
+        x += step
+        if abs(step) <= 1e-13 * max(1.0, x):
+            break
+    return x
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:
