@@ -178,3 +178,30 @@ def test_texts_without_anything_visible_are_answered(server, text):
     assert server.post("/v1/classify", {"inputs": [text]})["data"][0]["label"]
     assert server.post("/v1/tag", {"inputs": [text]})["data"][0]["words"] == []
     assert server.post("/v1/answer", {"inputs": [{"question": text, "context": text}]})["data"]
+
+
+def test_equal_documents_have_equal_scores_and_keep_their_order(server):
+    documents = ["a dog", "the cat", "a dog", "mat", "the cat", "a dog", "the cat"] * 5
+    answer = server.post("/v1/rerank", {"query": "the mat", "documents": documents})["results"]
+    tei = server.post("/rerank", {"query": "the mat", "texts": documents})
+    assert [(r["index"], r["relevance_score"]) for r in answer] == [
+        (r["index"], r["score"]) for r in tei
+    ]
+    for text in set(documents):
+        same = [found for found in answer if documents[found["index"]] == text]
+        assert len({found["relevance_score"] for found in same}) == 1
+        assert [found["index"] for found in same] == sorted(found["index"] for found in same)
+    rows = server.post("/v1/similarity", {"sources": documents, "targets": documents})["scores"]
+    inputs = {"source_sentence": "the cat", "sentences": documents}
+    row = server.post("/similarity", {"inputs": inputs})
+    for text in set(documents):
+        places = [place for place, document in enumerate(documents) if document == text]
+        assert len({tuple(rows[place]) for place in places}) == 1
+        assert len({row[place] for place in places}) == 1
+
+
+def test_bitext_of_equal_sentences_proposes_the_first_of_them(server):
+    body = {"sources": ["the cat"] * 9, "targets": ["the cat"] * 9, "k": 2, "retrieval": "forward"}
+    matches = server.post("/v1/bitext", body)["matches"]
+    assert len({match["score"] for match in matches}) == 1
+    assert {match["target"] for match in matches} == {0}

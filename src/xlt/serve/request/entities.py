@@ -1,21 +1,27 @@
-"""Entities from word tags in the B-/I- scheme."""
+"""Entities from word tags in the B-/I-/E-/S- schemes, cut as the scorer cuts them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from xlt.core.metrics.tags import chunks
+
 __all__ = ["entities_of"]
+
+KINDS = frozenset("BIES")
+OUTSIDE = "O"
 
 
 def entities_of(
     words: Sequence[dict[str, Any]], text: str | None, aggregation: str
 ) -> list[dict[str, Any]]:
-    """Runs of words that belong together.
+    """Runs of words that belong together: the chunks that the scorer would compare.
 
-    A run begins with `B-X`, or with `I-X` after something else than a run of X, and goes on with
-    `I-X`. With "max" a run goes on with `I-` of any type and takes the type of its surest word.
-    Tags of other schemes (parts of speech) give none.
+    A run begins with `B-X` or `S-X`, or with `I-X` or `E-X` after something else than a run of X,
+    and goes on with `I-X` and `E-X`; `S-X` and `E-X` end it. A type is what follows the last
+    hyphen. With "max" a run goes on whatever the type and takes that of its surest word. Tags of
+    other schemes (parts of speech) give none.
 
     Args:
         words: each with `word`, `tag`, `score`, and `start` and `end` for text inputs.
@@ -25,18 +31,17 @@ def entities_of(
     Returns:
         Entities in order; the score is the mean of the words' scores.
     """
-    runs: list[tuple[int, int]] = []
-    kind = ""
-    for place, word in enumerate(words):
-        head, dash, rest = word["tag"].partition("-")
-        if not dash or head not in ("B", "I"):
-            kind = ""
-        elif head == "I" and kind and (rest == kind or aggregation == "max"):
-            runs[-1] = (runs[-1][0], place)
+    tags = []
+    for word in words:
+        kind, dash, _ = word["tag"].partition("-")
+        if not dash or kind not in KINDS:
+            tags.append(OUTSIDE)
         else:
-            kind = rest
-            runs.append((place, place))
-    return [_entity(words[first : last + 1], first, text, aggregation) for first, last in runs]
+            tags.append(f"{kind}-" if aggregation == "max" else word["tag"])
+    return [
+        _entity(words[first : last + 1], first, text, aggregation)
+        for _, first, last in chunks(tags)
+    ]
 
 
 def _entity(
@@ -44,7 +49,7 @@ def _entity(
 ) -> dict[str, Any]:
     surest = max(words, key=lambda word: word["score"]) if aggregation == "max" else words[0]
     entity: dict[str, Any] = {
-        "type": surest["tag"].partition("-")[2],
+        "type": surest["tag"].rpartition("-")[2],
         "text": " ".join(word["word"] for word in words),
         "score": sum(word["score"] for word in words) / len(words),
         "first_word": first,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,16 @@ from xlt.serve.errors import Problem
 from xlt.serve.limits import MAX_ITEMS
 from xlt.serve.request.result import Result
 
-__all__ = ["Vectors", "check_count", "cosines", "cut", "fragment", "stacked", "width_of"]
+__all__ = [
+    "Vectors",
+    "check_count",
+    "comparable",
+    "cosines",
+    "cut",
+    "fragment",
+    "stacked",
+    "width_of",
+]
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -43,9 +53,42 @@ def stacked(result: Result) -> Vectors:
     return np.asarray(result.whole(), dtype=np.float32)
 
 
+def comparable(result: Result, texts: Sequence[str]) -> Vectors:
+    """The vectors of texts that are to be compared, float32 (N, D): equal texts have equal bits.
+
+    A GPU may give one text other bits in other batches, which would put equal texts in an order.
+
+    Raises:
+        Problem: 500 when the model failed on one of the texts.
+    """
+    vectors = stacked(result)
+    first: dict[str, int] = {}
+    place_of = [first.setdefault(text, place) for place, text in enumerate(texts)]
+    return vectors if len(first) == len(texts) else vectors[place_of]
+
+
 def cosines(x_ND: Vectors, y_MD: Vectors) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Cosines of unit vectors (N, M)."""
-    return np.clip(x_ND.astype(np.float64) @ y_MD.astype(np.float64).T, -1.0, 1.0)
+    """Cosines of unit vectors (N, M); those of equal vectors are equal to the last bit.
+
+    The kernels of a matrix product round a row by its place, so each distinct one is taken once.
+    """
+    (x_rows, x_of), (y_rows, y_of) = _distinct(x_ND), _distinct(y_MD)
+    products = x_ND[x_rows].astype(np.float64) @ y_MD[y_rows].astype(np.float64).T
+    return np.clip(products, -1.0, 1.0)[np.ix_(x_of, y_of)]
+
+
+def _distinct(vectors: Vectors) -> tuple[list[int], list[int]]:
+    """Places of the first of equal rows, and for each row which of these it equals."""
+    number: dict[bytes, int] = {}
+    rows: list[int] = []
+    number_of = []
+    for place, vector in enumerate(vectors):
+        key = vector.tobytes()
+        if key not in number:
+            number[key] = len(rows)
+            rows.append(place)
+        number_of.append(number[key])
+    return rows, number_of
 
 
 def cut(vectors: Vectors, width: int | None) -> Vectors:

@@ -21,7 +21,7 @@ from xlt.serve.request.entities import entities_of
 from xlt.serve.request.operation import Operation
 from xlt.serve.request.result import Result, fault_fields
 from xlt.serve.request.schemas import decode, decoder
-from xlt.serve.request.vectors import check_count, cosines, fragment, stacked
+from xlt.serve.request.vectors import check_count, comparable, cosines, fragment
 from xlt.serve.routes.native import types as schemas
 
 __all__ = ["OPERATIONS"]
@@ -153,7 +153,7 @@ async def similarity(call: Call) -> Reply:
     n_sources = len(request.sources)
     texts = request.sources + (request.targets or [])
     result = await call.compute(model, texts, truncate=request.truncate)
-    vectors = stacked(result)
+    vectors = comparable(result, texts)
 
     def body() -> bytes:
         targets = vectors[n_sources:] if request.targets else vectors
@@ -170,7 +170,7 @@ async def rerank(call: Call) -> Reply:
     model = call.state.pick(request.model, "embed")
     texts = [request.query, *request.documents]
     result = await call.compute(model, texts, truncate=request.truncate)
-    vectors = stacked(result)
+    vectors = comparable(result, texts)
     scores = cosines(vectors[:1], vectors[1:])[0]
     order = np.argsort(-scores, kind="stable")[: request.top_n]
     results = []
@@ -189,7 +189,7 @@ async def bitext(call: Call) -> Reply:
     n_sources = len(request.sources)
     texts = request.sources + request.targets
     result = await call.compute(model, texts, truncate=request.truncate)
-    vectors = stacked(result)
+    vectors = comparable(result, texts)
 
     def body() -> bytes:
         found = mining.candidates(

@@ -20,7 +20,15 @@ from xlt.serve.request.ids import check_ids, inputs_of, rows_of_ids
 from xlt.serve.request.operation import Operation
 from xlt.serve.request.result import Result
 from xlt.serve.request.schemas import decode, decoder
-from xlt.serve.request.vectors import check_count, cosines, cut, fragment, stacked, width_of
+from xlt.serve.request.vectors import (
+    check_count,
+    comparable,
+    cosines,
+    cut,
+    fragment,
+    stacked,
+    width_of,
+)
 from xlt.serve.routes.tei import types as schemas
 from xlt.serve.routes.tei.tokens import ALL_KINDS, any_model, detokenize, tokenize
 
@@ -117,8 +125,9 @@ async def rerank(call: Call) -> Reply:
     check_count(1 + len(request.texts))
     model = call.state.pick(request.model, "embed")
     truncate = _truncate(request.truncate, request.truncation_direction)
-    result = await call.compute(model, [request.query, *request.texts], truncate=truncate)
-    vectors = stacked(result)
+    texts = [request.query, *request.texts]
+    result = await call.compute(model, texts, truncate=truncate)
+    vectors = comparable(result, texts)
     scores = cosines(vectors[:1], vectors[1:])[0]
     answer: list[dict[str, Any]] = []
     for index in np.argsort(-scores, kind="stable").tolist():
@@ -137,7 +146,7 @@ async def similarity(call: Call) -> Reply:
     parameters = request.parameters or schemas.TeiSimilarityParameters()
     truncate = _truncate(parameters.truncate, parameters.truncation_direction)
     result = await call.compute(model, texts, truncate=truncate)
-    vectors = stacked(result)
+    vectors = comparable(result, texts)
     scores = cosines(vectors[:1], vectors[1:])[0]
     return Reply(body=orjson.dumps(scores.tolist()))
 
