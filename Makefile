@@ -60,6 +60,7 @@ light-latest: ## what the light install weighs with the newest packages; printed
 bench: setup ## the figures of benchmarks/README.md: real files, real encoder, the demo and its planted effects, serving
 	benchmarks/real_data.sh
 	benchmarks/real_encoder.sh
+	$(BIN)/python benchmarks/reachable_answers.py --check
 	$(BIN)/python benchmarks/demo_floors.py
 	$(BIN)/python benchmarks/planted.py
 	$(BIN)/python benchmarks/serve_load.py --check
