@@ -7,6 +7,7 @@ import pytest
 
 from xlt.core.errors import CheckFailed, DataError, ModelError, UsageError
 from xlt.core.kinds.table import KINDS
+from xlt.core.metrics.score import score_file
 from xlt.core.tasks.table import TASKS
 from xlt.evalsuite import EvalConfig, evaluate
 from xlt.evalsuite.report.results import Results
@@ -404,3 +405,69 @@ def test_a_gate_of_the_configuration_is_checked_from_python_too(bundles, root, t
     with pytest.raises(CheckFailed, match=r"xnli\.sw is 50, below 60"):
         evaluate(bundles, root, "xnli", out=tmp_path / "r", min_score="xnli.sw=60")
     assert Results.open(tmp_path / "r").score("xnli", "sw") == 50
+
+
+def silent(make, folder, task):
+    """A bundle whose score of "no answer" beats every answer."""
+    table = make.tables()["xquad"].copy()
+    table[2] = 50  # [CLS]
+    return make.bundle(folder, "xquad", record=TASKS[task], table=table, answers=[task])
+
+
+def test_a_task_whose_questions_all_have_answers_gets_answers_from_any_bundle(make, root, tmp_path):
+    model = silent(make, tmp_path / "m", "squad2")
+    results = evaluate(model, root, "xquad", use={"xquad": "m"}, out=tmp_path / "r")
+    assert results.record["tasks"]["xquad"]["exact_match"] == {"en": 100, "de": 50}
+    written = json.loads((tmp_path / "r/predictions/xquad/test-en.json").read_text())
+    assert written == {"q1": "forty"}
+
+
+def test_a_task_with_unanswerable_questions_allows_silence_to_any_bundle(make, tmp_path):
+    text = make.squad(("s1", "x forty x", "forty"), ("s2", "x zehn x", None))
+    root = make.root(tmp_path / "root", {"squad/dev-v2.0.json": text})
+    model = silent(make, tmp_path / "m", "squad")
+    results = evaluate(model, root, "squad2", use={"squad2": "m"}, split="dev", out=tmp_path / "r")
+    assert cell(results, "squad2", "en")["metrics"]["no_answer_accuracy"] == 100
+
+
+def official(results, task, lang, labels):
+    """What `xlt score` says about the predictions of a results folder."""
+    return score_file(
+        TASKS[task], lang, results.path / f"predictions/{task}/test-{lang}.json", labels
+    )
+
+
+def test_two_questions_with_one_id_score_alike_in_eval_and_score(bundles, make, tmp_path):
+    name = "xquad/xquad.en.json"
+    text = make.squad(("q1", "x forty x", "forty"), ("q1", "x Rhein x", "Rhein"))
+    root = make.root(tmp_path / "root", {name: text})
+    results = evaluate(bundles, root, "xquad", out=tmp_path / "r")
+    found = cell(results, "xquad", "en")
+    assert (found["n"], found["metrics"]["exact_match"]) == (2, 50)
+    assert official(results, "xquad", "en", root / name) == found["metrics"]
+
+
+def test_an_empty_gold_text_scores_alike_in_eval_and_score(bundles, make, tmp_path):
+    name = "xquad/xquad.en.json"
+    value = json.loads(make.squad(("q1", "x forty x", "forty"), ("q2", "x zehn", "zehn"),
+                                  ("q3", "x zehn", "zehn")))  # fmt: skip
+    for place, texts in ((1, [""]), (2, ["", "zehn"])):
+        answers = [{"text": text, "answer_start": 0} for text in texts]
+        value["data"][0]["paragraphs"][place]["qas"][0]["answers"] = answers
+    root = make.root(tmp_path / "root", {name: json.dumps(value)})
+    results = evaluate(bundles, root, "xquad", out=tmp_path / "r")
+    found = cell(results, "xquad", "en")["metrics"]
+    assert found["exact_match"] == pytest.approx(200 / 3)
+    assert official(results, "xquad", "en", root / name) == found
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_word_of_an_ideographic_space_does_not_end_a_sentence(make, tmp_path, labelled):
+    words = [("dog", "NOUN"), ("\u3000", "PUNCT"), ("runs", "VERB")]
+    text = "".join(f"{word}\t{tag}\n" if labelled else f"{word}\n" for word, tag in words) + "\n"
+    root = make.root(tmp_path / "root", {"udpos/test-ja.tsv": text})
+    model = make.bundle(tmp_path / "m", "udpos")
+    evaluate(model, root, "udpos", out=tmp_path / "r")
+    tags = (tmp_path / "r/predictions/udpos/test-ja.tsv").read_text()
+    assert len(tags.splitlines()) == 4
+    assert tags.splitlines()[3] == ""

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from xlt.core.encode.rows import Row
 from xlt.core.errors import ModelError
-from xlt.core.inference.answer import decode_item
+from xlt.core.inference.answer import decode_item, gold_of, official_form, score
 from xlt.core.kinds.base import softmax
 from xlt.core.kinds.span import Span
 from xlt.core.retrieval.unit import unit_vector
-from xlt.core.tasks.examples import Choice, Pair, Question, Tagged
+from xlt.core.tasks.examples import Answer, Choice, Pair, Question, Tagged
 from xlt.core.tasks.table import TASKS, Task
 
 FLOATS = st.floats(-1e4, 1e4, width=32)
@@ -195,3 +195,15 @@ def test_blank_ends_are_cut_off_the_answer():
     item = Question(id="", question="", context=CONTEXT)
     found = decode_item(TASKS["xquad"], 0, item, [one], [outputs])
     assert (found.text, found.start, found.end) == ("cat sat on", 4, 14)
+
+
+def test_questions_of_one_id_have_their_own_answers_in_training_and_one_in_official_files():
+    """TyDiQA's English train set repeats its ids: a model is still selected on every question."""
+    questions = [
+        Question(id="7", question="?", context=text, answers=(Answer(text=text, start=0),))
+        for text in ("cat", "dog")
+    ]
+    found = [Span(text=text, start=0, end=3, score=1.0) for text in ("cat", "dog")]
+    assert score(TASKS["tydiqa"], questions, found, "en")["exact_match"] == 100.0
+    assert gold_of(TASKS["tydiqa"], questions) == [("7", ["cat"]), ("7", ["dog"])]
+    assert official_form(TASKS["tydiqa"], questions, found) == {"7": "dog"}

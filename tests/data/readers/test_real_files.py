@@ -59,7 +59,8 @@ def test_every_file_has_as_many_examples_as_the_manifest_says(shared_data, manif
         lang = row["language"].partition("/")[0]
         read = READERS[task.kind](path, task, lang)
         assert len(read.examples) == int(row["examples"]) - UNDECIDED.get(name, 0), name
-        assert len({one.id for one in read.examples}) == len(read.examples), name
+        repeated = len(read.examples) - len({one.id for one in read.examples})
+        assert repeated == (3607 if "tydiqa.goldp.en.train" in name else 0), name
         seen[row["task"]] += 1
     assert seen["udpos"] == 27
     assert seen["panx"] == 30

@@ -101,10 +101,10 @@ def test_tydiqa_in_one_file_is_split_by_the_language_in_the_id(tmp_path):
         read_spans(path, TYDIQA, "sw")
 
 
-def test_repeated_ids_are_made_unique(tmp_path):
+def test_repeated_ids_are_kept_and_told(tmp_path):
     read = read_spans(put(tmp_path, article(question("0"), question("0"), question("1"))), TYDIQA)
-    assert [one.id for one in read.examples] == ["0", "0#2", "1"]
-    assert "1 questions had the id of another one" in read.notes[0]
+    assert [one.id for one in read.examples] == ["0", "0", "1"]
+    assert "1 questions have the id of an earlier one" in read.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -127,3 +127,21 @@ def test_wrong_files_name_the_place(tmp_path, value, part):
         read_spans(path, SQUAD)
     assert str(path) in caught.value.message
     assert part in caught.value.message
+
+
+def test_an_empty_gold_text_is_kept_as_the_official_scorers_keep_it(tmp_path):
+    """It was dropped: the question then had no answer, and the whole file was refused."""
+    empty = {**question("1"), "answers": [{"text": "", "answer_start": 0}]}
+    both = {**question("2"), "answers": [{"text": "", "answer_start": 0},
+                                         *question("2")["answers"]]}  # fmt: skip
+    read = read_spans(put(tmp_path, article(question("0"), empty, both)), TASKS["xquad"])
+    texts = [[answer.text for answer in one.answers] for one in read.examples]
+    assert texts[1] == [""]
+    assert texts[2] == [*texts[0], ""]
+    assert read.examples[1].answers[0].start == -1
+
+
+def test_a_file_of_empty_gold_texts_only_has_no_labels(tmp_path):
+    empty = [{**question(str(n)), "answers": [{"text": "", "answer_start": 0}]} for n in range(2)]
+    read = read_spans(put(tmp_path, article(*empty)), TASKS["xquad"])
+    assert [one.answers for one in read.examples] == [None, None]

@@ -5,6 +5,7 @@ Every prediction is made from one item's rows only, so that it cannot depend on 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -113,8 +114,12 @@ def score(
 ) -> dict[str, float]:
     """The task's metric, in percent, of predictions for labelled examples of one language.
 
+    Each example has its own prediction here, also where ids repeat (TyDiQA's English train set);
+    official files have one answer an id.
+
     Raises:
         DataError: there is nothing to score.
     """
-    predicted = official_form(task, examples, predictions)
-    return measure(task.metric, gold_of(task, examples), predicted, lang)
+    numbered = [dataclasses.replace(one, id=str(n)) for n, one in enumerate(examples)]
+    predicted = official_form(task, numbered, predictions)
+    return measure(task.metric, gold_of(task, numbered), predicted, lang)

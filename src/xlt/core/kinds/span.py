@@ -140,11 +140,12 @@ def _candidates(
     return score, row.offsets[first, 0].astype(np.int64), row.offsets[last, 1].astype(np.int64)
 
 
-def _gold(examples: Sequence[Question]) -> dict[str, list[str]]:
-    return {one.id: [answer.text for answer in one.answers or ()] for one in examples}
+def _gold(examples: Sequence[Question]) -> list[tuple[str, list[str]]]:
+    return [(one.id, [answer.text for answer in one.answers or ()]) for one in examples]
 
 
 def _answers(examples: Sequence[Question], predictions: Sequence[Span]) -> dict[str, str]:
+    """One answer an id, as the official file has it: that of the last question of the id."""
     return {one.id: span.text for one, span in zip(examples, predictions, strict=True)}
 
 

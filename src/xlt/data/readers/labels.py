@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,7 +59,13 @@ def with_labels(rows: Rows, where: Path, path: Path, task: Task) -> Rows:
 def _answered(examples: Sequence[Example], where: Path, path: Path) -> list[Example]:
     answers = read_answers(path)
     questions = [one for one in examples if isinstance(one, Question)]
-    unknown = [one.id for one in questions if one.id not in answers]
+    place: Counter[str] = Counter()  # of a question among those of its id
+    beside: list[list[tuple[str, int]] | None] = []
+    for one in questions:
+        given = answers.get(one.id, [])
+        beside.append(given[place[one.id]] if place[one.id] < len(given) else None)
+        place[one.id] += 1
+    unknown = [one.id for one, given in zip(questions, beside, strict=True) if given is None]
     if unknown:
         raise DataError(
             f"{path}: no answers for {len(unknown)} questions of {where} ({unknown[0]} ...)",
@@ -69,10 +76,10 @@ def _answered(examples: Sequence[Example], where: Path, path: Path) -> list[Exam
             one,
             answers=tuple(
                 Answer(text=text, start=start_of(one.context, text, start))
-                for text, start in answers[one.id]
+                for text, start in given or ()
             ),
         )
-        for one in questions
+        for one, given in zip(questions, beside, strict=True)
     ]
 
 

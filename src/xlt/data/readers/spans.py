@@ -5,7 +5,7 @@ Nested articles, flat rows under `data`, or flat JSON lines. Offsets count code 
 
 from __future__ import annotations
 
-from collections import Counter
+import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,9 @@ def read_spans(
     """Read one file of questions.
 
     An answer whose offset does not point at its text is moved to where the text stands (see
-    `start_of`) and counted in the notes; `start` is -1 when it stands nowhere. Empty answer
-    texts (stripped test sets) are no answers. An id that is a number is its text.
+    `start_of`) and counted in the notes; `start` is -1 when it stands nowhere. An answer with an
+    empty text is kept, last and nowhere, as the official scorers do; a file that has no other
+    answers (a stripped test set) has none. An id that is a number is its text; ids may repeat.
 
     Args:
         path: the file.
@@ -52,7 +53,6 @@ def read_spans(
         DataError: another layout, missing fields, some questions answered and others not.
     """
     questions: list[Question] = []
-    seen: Counter[str] = Counter()
     moved = 0
     by_id = task.name == "tydiqa" and lang is not None and rows is None
     flat = _flat(path) if rows is None else _mapped(path, rows, lang)
@@ -63,7 +63,7 @@ def read_spans(
         moved += shifted
         questions.append(
             Question(
-                id=_unique(name, seen),
+                id=name,
                 question=question,
                 context=context,
                 answers=found,
@@ -73,32 +73,38 @@ def read_spans(
     if not questions:
         of = f" of language {lang!r}" if lang else ""
         raise DataError(f"{path}: no questions{of}", "check that this is the right file")
+    questions = _without_stripped(questions)
     all_or_none(tuple(questions), lambda index: f"{path}: question {questions[index].id}", "answer")
     notes = [f"{path.name}: {moved} answers were not at their offset"] if moved else []
-    doubled = len(questions) - len(seen)
+    doubled = len(questions) - len({one.id for one in questions})
     if doubled:
-        notes.append(f"{path.name}: {doubled} questions had the id of another one, made unique")
+        notes.append(
+            f"{path.name}: {doubled} questions have the id of an earlier one; an id has one answer"
+        )
     return Rows(examples=tuple(questions), notes=tuple(notes))
 
 
-def read_answers(path: Path) -> dict[str, list[tuple[str, int]]]:
+def read_answers(path: Path) -> dict[str, list[list[tuple[str, int]]]]:
     """(text, offset) of the answers by question id, for a label file beside a test set.
 
-    Ids that occur twice are told apart as `read_spans` does; an absent offset is -1.
+    One list for each question of the id, in the order of the file; an absent offset is -1.
     """
-    seen: Counter[str] = Counter()
-    return {
-        _unique(name, seen): [
+    found: dict[str, list[list[tuple[str, int]]]] = {}
+    for _, name, _, _, _, answers in _flat(path):
+        texts = [
             (str(answer.get("text", "")), _offset(answer.get("answer_start")))
             for answer in answers or ()
         ]
-        for _, name, _, _, _, answers in _flat(path)
-    }
+        found.setdefault(name, []).append(texts)
+    return found
 
 
-def _unique(name: str, seen: Counter[str]) -> str:
-    seen[name] += 1
-    return name if seen[name] == 1 else f"{name}#{seen[name]}"
+def _without_stripped(questions: list[Question]) -> list[Question]:
+    """The questions; without any answers when all texts are empty, as in stripped test sets."""
+    answers = [answer for question in questions for answer in question.answers or ()]
+    if not answers or any(answer.text for answer in answers):
+        return questions
+    return [dataclasses.replace(question, answers=None) for question in questions]
 
 
 def _offset(value: object) -> int:
@@ -199,19 +205,19 @@ def _answers(
     if raw is None or (not raw and not task.null_answer):
         return None, 0
     found: list[Answer] = []
+    empty: list[Answer] = []
     moved = 0
     for answer in raw:
         text, start = answer.get("text"), answer.get("answer_start")
         if not isinstance(text, str) or type(start) is not int:
             raise DataError(f"{path}: {place}: answer {shown(answer)}", "text and answer_start")
         if not text:
+            empty.append(Answer(text="", start=NOWHERE))
             continue
         place_of_text = start_of(context, text, start)
         moved += place_of_text != start or start < 0
         found.append(Answer(text=text, start=place_of_text))
-    if raw and not found:
-        return None, 0
-    return tuple(found), moved
+    return (*found, *empty), moved
 
 
 def start_of(context: str, text: str, start: int) -> int:

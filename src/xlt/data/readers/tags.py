@@ -98,7 +98,7 @@ def _columns(path: Path, found: Sequence[str], labels: Sequence[str]) -> list[Ta
     words: list[str] = []
     tags: list[str] = []
     for number, line in enumerate([*found, ""], start=1):
-        if line.strip():
+        if _filled(line):
             fields = line.split("\t")
             width = width or len(fields)
             if len(fields) != width or width > 2:
@@ -128,6 +128,11 @@ def _columns(path: Path, found: Sequence[str], labels: Sequence[str]) -> list[Ta
     return sentences
 
 
+def _filled(line: str) -> bool:
+    """Whether a line is no sentence end; a word of other white space (U+3000) ends none."""
+    return bool(line.strip(" \t"))
+
+
 def _split(line: str) -> list[str]:
     """The columns of a line that blanks separate; other white space may be part of a word."""
     return BLANKS.split(line.strip())
@@ -135,7 +140,7 @@ def _split(line: str) -> list[str]:
 
 def _is_conll2003(found: Sequence[str]) -> bool:
     """Whether every line has four columns between blanks: word, part of speech, chunk, tag."""
-    filled = [line for line in found if line.strip()]
+    filled = [line for line in found if _filled(line)]
     return all("\t" not in line and len(_split(line)) == 4 for line in filled)
 
 
@@ -151,7 +156,7 @@ def _refuse_blanks(path: Path, found: Sequence[str], labels: Sequence[str]) -> N
     """Blanks where tabs belong: the tags would be read as parts of the words."""
     if any("\t" in line for line in found):
         return
-    filled = [(number, _split(line)) for number, line in enumerate(found, start=1) if line.strip()]
+    filled = [(number, _split(line)) for number, line in enumerate(found, start=1) if _filled(line)]
     every = all(len(columns) > 1 for _, columns in filled)
     for number, columns in filled:
         if len(columns) > 1 and (columns[-1] in labels or (every and not labels)):
@@ -162,7 +167,7 @@ def _refuse_blanks(path: Path, found: Sequence[str], labels: Sequence[str]) -> N
 
 def _is_prefixed(found: Sequence[str]) -> bool:
     """Whether most words carry one and the same `lang:` (the raw PAN-X files)."""
-    filled = [line for line in found if line.strip()]
+    filled = [line for line in found if _filled(line)]
     match = PREFIX.match(filled[0]) if filled else None
     return match is not None and 2 * sum(line.startswith(match[0]) for line in filled) > len(filled)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from xlt.core.artifacts.bundle import Bundle
 from xlt.core.inference.engine import Engine
 from xlt.core.inference.session import usable_cores
 from xlt.evalsuite.compute.vectors import TextVectors
-from xlt.evalsuite.plan.plan import Plan
+from xlt.evalsuite.plan.plan import Plan, Planned
 
 __all__ = ["Engines"]
 
@@ -39,6 +40,18 @@ class Engines:
             )
             self._bundle = bundle
         return self._engine
+
+    def engine_for(self, cell: Planned) -> Engine:
+        """The engine of a cell's bundle, whose answers follow the rules of the task that is asked.
+
+        Whether a question may have no answer is a matter of the task, not of what was trained;
+        the labels and their order stay those of the model.
+        """
+        engine = self.engine(cell.bundle)
+        if engine.task.null_answer == cell.task.null_answer:
+            return engine
+        task = replace(engine.task, null_answer=cell.task.null_answer)
+        return replace(engine, bundle=replace(engine.bundle, task=task))
 
     @property
     def setup(self) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def _searched(plan: Plan, cell: Planned, data: DataSet, engines: Engines) -> Out
 def _answered(cell: Planned, data: DataSet, engines: Engines) -> Outcome:
     task, majority = cell.task, majority_label(cell.assignment)
     with show.progress(cell.name, len(data)) as tick:
-        outcome = predict_and_score(task, data, engines.engine(cell.bundle), tick)
+        outcome = predict_and_score(task, data, engines.engine_for(cell), tick)
     if majority is None or not data.labelled:
         return outcome
     return replace(outcome, baseline=majority_scores(task, data, majority))
