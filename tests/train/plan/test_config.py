@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
+import xlt.train
 from xlt.core.errors import UsageError
 from xlt.core.tasks.table import TASKS
 from xlt.train import TrainConfig
@@ -112,3 +113,15 @@ def test_only_aligned_embeddings_are_frozen():
         assert not resolve(config(), task, compact=False, aligned=False).frozen
         assert not resolve(config(), task, compact=True, aligned=False).frozen
         assert resolve(config(), task, compact=True, aligned=True).frozen
+
+
+def test_the_configuration_is_read_until_the_plan_is_made_and_no_more():
+    room = Path(xlt.train.__file__).parent
+    reads = {
+        str(path.relative_to(room))
+        for path in room.rglob("*.py")
+        if "TrainConfig" in path.read_text()
+    }
+    assert {name for name in reads if not name.startswith("plan/")} == {
+        "__init__.py", "command.py", "run.py",
+    }  # fmt: skip
