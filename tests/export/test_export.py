@@ -382,7 +382,7 @@ def test_kept_bundle_was_held_against_the_data_that_are_named(checkpoints, tmp_p
     assert status == "exported" and text.endswith("root two") and second not in (None, first)
 
 
-def test_sentence_models_keep_their_pooling_and_length(checkpoints, tmp_path):
+def test_sentence_models_keep_their_pooling_length_and_prompts(checkpoints, tmp_path):
     folder = tmp_path / "s"
     shutil.copytree(checkpoints(kind="embed", blocks=12), folder)
     kinds = ("Transformer", "Pooling", "Normalize")
@@ -394,9 +394,23 @@ def test_sentence_models_keep_their_pooling_and_length(checkpoints, tmp_path):
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 40}')
+    prompts = {"query": "query: ", "passage": "passage: ", "document": ""}
+    named = folder / "config_sentence_transformers.json"
+    named.write_text(json.dumps({"prompts": prompts, "default_prompt_name": None}))
     export(folder, out=tmp_path / "o")
     bundle = Bundle.open(tmp_path / "o")
     assert (bundle.manifest["layer"], bundle.pooling, bundle.max_length) == (12, "cls", 40)
+    kept = {"query": "query: ", "passage": "passage: "}
+    assert bundle.manifest["prompts"] == kept
+    written = json.loads((tmp_path / "o" / "config_sentence_transformers.json").read_text())
+    assert written["prompts"] == kept
+    assert export(folder, out=tmp_path / "o")[0].status == "kept"
+    named.write_text(json.dumps({"prompts": {"query": "q: "}, "default_prompt_name": None}))
+    (again,) = export(folder, out=tmp_path / "o", force=True)
+    assert again.status == "exported"
+    named.unlink()
+    export(folder, out=tmp_path / "o", force=True)
+    assert "prompts" not in Bundle.open(tmp_path / "o").manifest
     row = Encoder.load(tmp_path / "o", max_length=bundle.max_length)
     assert encode(row, "embed", [Sentence(id="1", text="boat " * 100)])[0].ids.shape == (40,)
 

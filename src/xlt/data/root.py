@@ -67,8 +67,8 @@ class DataRoot:
         if split == TRANSLATED:
             found = sorted((self.path / TRANSLATED / lang / task.name).glob("train.*"))
             return _file_set(task, lang, split, found[:1]) if found else None
-        if task.parts:
-            if split == "test":  # the parts have their own
+        if task.name == "anli+":
+            if split == "test":
                 return None
             return self._find_parts(task, language, split)
         for layout in self._layouts(task):
@@ -85,8 +85,8 @@ class DataRoot:
         if split == TRANSLATED:
             return [f"{TRANSLATED}/{lang}/{task.name}/train.*"]
         layouts = (
-            [layout for part in task.parts for layout in PARTS[part]]
-            if task.parts
+            [layout for part in PARTS.values() for layout in part]
+            if task.name == "anli+"
             else self._layouts(task)
         )
         spellings = [fill(layout, language, split) for layout in layouts]
@@ -184,11 +184,11 @@ class DataRoot:
         return None
 
     def _find_parts(self, task: Task, language: Language, split: str) -> FileSet | None:
-        """The parts of a task (of anli+: three rounds of ANLI, MNLI, SNLI) that the root has."""
+        """anli+: the parts (three rounds of ANLI, MNLI, SNLI) that the root has."""
         paths: list[Path] = []
         parts: list[str] = []
-        for part in task.parts:
-            for layout in PARTS[part]:
+        for part, layouts in PARTS.items():
+            for layout in layouts:
                 files = self._find_layout(layout, task, language, split)
                 if files is not None:
                     paths.extend(files.paths)

@@ -1,4 +1,4 @@
-"""One bundle, from weights to manifest: built in a temporary folder, moved once it is checked."""
+"""One bundle, from weights to manifest: built beside its place, moved there when it is proven."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def gate_device(device: str) -> str:
 
     Raises:
         ModelError: the device is not there.
-        UsageError: an unknown device name.
+        UsageError: it is no device.
     """
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return choose_device(device, cuda_devices=found, auto="cpu")
@@ -172,6 +172,7 @@ def _manifest(
         "layer": job.layer,
         "layers": job.checkpoint.depth,
         **({"dimensions": list(job.dimensions)} if job.dimensions else {}),
+        **({"prompts": dict(job.prompts)} if job.prompts else {}),
         "variants": {"fp32": {"file": str(MODEL_FILE), "files": files}},
         "trained_on": dict(job.trained_on),
         "lineage": dict(job.lineage),

@@ -54,7 +54,7 @@ def bundle_config(job: Job, architecture: str) -> dict[str, Any]:
 
 
 def write_sentence_files(job: Job, folder: Path, *, max_length: int) -> None:
-    """Write what sentence-transformers reads: its modules, the pooling, the longest input."""
+    """Write what sentence-transformers reads: its modules, pooling, longest input and prompts."""
     places = ("", "1_Pooling", "2_Normalize")
     modules = [
         {"idx": n, "name": str(n), "path": place, "type": f"sentence_transformers.models.{name}"}
@@ -65,6 +65,11 @@ def write_sentence_files(job: Job, folder: Path, *, max_length: int) -> None:
         folder / "sentence_bert_config.json",
         {"max_seq_length": max_length, "do_lower_case": False},
     )
+    if job.prompts:
+        write_json(
+            folder / "config_sentence_transformers.json",
+            {"prompts": dict(job.prompts), "default_prompt_name": None},
+        )
     flags = {flag: pooling == job.pooling for pooling, flag in POOLING_FLAGS.items()}
     write_json(
         folder / "1_Pooling" / "config.json",

@@ -1,4 +1,4 @@
-"""What one `xlt export` writes: one job a bundle, complete before any weight is loaded."""
+"""What one `xlt export` writes: one job a bundle, settled before any weight is loaded."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class Job:
         layer: number of the last block kept (embed), None otherwise.
         pooling: mean, cls or last (embed), None otherwise.
         dimensions: widths below the model's that vectors may be cut to (embed), or none.
+        prompts: name -> what a sentence model wants before a text, or none.
         max_length: the most tokens that a sentence model was made for; None: the task's.
         dev: scores on English dev, from the run.
         baseline: facts of the training data, such as the most frequent tag of each word.
@@ -48,6 +49,7 @@ class Job:
     layer: int | None = None
     pooling: str | None = None
     dimensions: tuple[int, ...] = ()
+    prompts: Mapping[str, str] = field(default_factory=dict)
     max_length: int | None = None
     trained_on: Mapping[str, Any] = field(default_factory=dict)
     lineage: Mapping[str, Any] = field(default_factory=dict)
@@ -190,6 +192,7 @@ def _job(
         sentence = checkpoint.sentence
         facts["pooling"] = config.pooling or (sentence.pooling if sentence else "mean")
         facts["max_length"] = sentence.max_length if sentence else None
+        facts["prompts"] = sentence.prompts if sentence else {}
     return Job(
         name=target.resolve().name,
         target=target,

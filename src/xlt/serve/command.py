@@ -114,6 +114,11 @@ def _seconds(name: str, default: str, text: str) -> Option:
     metavar="ORIGIN",
     help="Origin whose pages may call, as https://example.org; repeatable.",
 )
+@click.option(
+    "--accept-token-ids",
+    is_flag=True,
+    help="Take token ids at /v1/embeddings; wrong vectors where another tokenizer made them.",
+)
 @click.option("--no-metrics", is_flag=True, help="No /metrics.")
 @click.option("--no-docs", is_flag=True, help="No /, /docs and /openapi.json.")
 @_size("--body-bytes", "2097152", "Largest request body.")
@@ -158,6 +163,7 @@ def serve(
     admin_key_file: Path | None,
     repository: Path | None,
     cors: tuple[str, ...],
+    accept_token_ids: bool,
     no_metrics: bool,
     no_docs: bool,
     root_path: str,
@@ -212,6 +218,7 @@ def serve(
         admin_keys=read_keys(admin_key_file, "XLT_ADMIN_KEYS"),
         repository=repository,
         cors=cors,
+        accept_token_ids=accept_token_ids,
         metrics=not no_metrics,
         docs=not no_docs,
         root_path=root_path,

@@ -21,6 +21,8 @@ class Settings:
         repository: folder of bundles that may be loaded by name.
         cors: origins whose pages may call the server.
         metrics, docs: whether `/metrics`, and `/docs`, `/openapi.json` and `/` are there.
+        accept_token_ids: whether `/v1/embeddings` takes token ids from clients that do not say that
+            they are of the model's own tokenizer.
         drain_delay: seconds between "not ready" and refusing, after SIGTERM.
     """
 
@@ -31,6 +33,7 @@ class Settings:
     cors: tuple[str, ...] = ()
     metrics: bool = True
     docs: bool = True
+    accept_token_ids: bool = False
     root_path: str = ""
     drain_delay: float = 0.0
     tokenizer_threads: int = 2

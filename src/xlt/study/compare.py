@@ -10,12 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xlt.core.kinds.table import kind_of
-from xlt.core.metrics.table import get_metric
 from xlt.core.show.terminal import table
 from xlt.core.tasks.table import TARGETS, TASKS
 
-__all__ = ["Row", "compare", "text_table", "transfer_rows"]
+__all__ = ["HEADLINE", "Row", "compare", "text_table", "transfer_rows"]
+
+# The metric that stands for a task, where a task reports several.
+HEADLINE = {
+    "accuracy": "accuracy",
+    "tag_f1": "f1",
+    "squad": "exact_match",
+    "mlqa": "exact_match",
+    "bucc": "f1",
+    "tatoeba": "accuracy",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +68,7 @@ def compare(
     """
     rows = []
     for name in TARGETS:
-        metric = get_metric(TASKS[name].metric).headline[0]
+        metric = HEADLINE[TASKS[name].metric]
         scores = {
             arm: dict(results[arm]["tasks"].get(name, {}).get(metric, {}))
             for arm in ("direct", "intermediate")
@@ -129,10 +137,10 @@ def _baseline(
     metric: str,
 ) -> float | None:
     """Mean over the other languages of the task's simplest baseline, where there is one."""
-    kind = kind_of(TASKS[task])
-    if kind.vectors:
+    kind = TASKS[task].kind
+    if kind == "embed":
         by_lang = results.get("static", {}).get("tasks", {}).get(task, {}).get(metric, {})
-    elif not kind.classes:
+    elif kind == "span":
         by_lang = references.get(task, {})
     else:
         by_lang = {

@@ -1,7 +1,4 @@
-"""The compact PyTorch trainer: `fit(TrainConfig(...))` is what `xlt train` runs.
-
-`run.py` shows a run from top to bottom. May import `core`, `data`; the command also `cli`.
-"""
+"""The compact PyTorch trainer: `fit(TrainConfig(...))` is what `xlt train` runs."""
 
 from __future__ import annotations
 

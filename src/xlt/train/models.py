@@ -42,7 +42,7 @@ TOKENIZER_FILES = (
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence transformers' warnings and progress bars inside the block."""
+    """Keep transformers' notes about new heads off the screen; ours say it once."""
     level = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -55,7 +55,7 @@ def quiet() -> Iterator[None]:
 def load_encoder(source: str | Path) -> Any:
     """The encoder of a hub id or a folder, without any head, in fp32.
 
-    A pooler that the checkpoint lacks is left out, not drawn at random.
+    A pooler that the checkpoint lacks is left out instead of being made up.
 
     Raises:
         ModelError: nothing there, or not a model that transformers can open.

@@ -114,6 +114,8 @@ def test_paths_that_leave_the_bundle_are_refused(make_bundle, name):
         ({"pooling": "max"}, "unknown pooling 'max'"),
         ({"dimensions": 64}, "dimensions 64 are not a list of widths"),
         ({"dimensions": [64, 0]}, r"dimensions \[64, 0\] are not"),
+        ({"prompts": ["query: "]}, "prompts are not an object of texts"),
+        ({"prompts": {"query": 1}}, "prompts are not an object of texts"),
         ({"dimensions": [True]}, r"dimensions \[True\] are not"),
     ],
 )

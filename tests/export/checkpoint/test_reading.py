@@ -115,9 +115,21 @@ def test_a_prompt_that_would_be_lost_is_refused(checkpoints, tmp_path):
     settings = folder / "config_sentence_transformers.json"
     settings.write_text('{"prompts": {"query": "query: "}, "default_prompt_name": null}')
     assert read_checkpoint(folder).sentence.pooling == "mean"
+    assert read_checkpoint(folder).sentence.prompts == {"query": "query: "}
+    settings.write_text('{"prompts": ["query: "]}')
+    with pytest.raises(ModelError, match="no object of texts"):
+        read_checkpoint(folder)
     settings.write_text('{"prompts": {"query": "query: "}, "default_prompt_name": "query"}')
     with pytest.raises(ModelError, match="prompt before every text"):
         read_checkpoint(folder)
+
+
+def test_prompts_that_the_pooling_leaves_out_are_not_kept(checkpoints, tmp_path):
+    pooling = {"pooling_mode": "mean", "include_prompt": False}
+    folder = sentence_model(checkpoints(kind="embed"), tmp_path / "s", pooling)
+    settings = folder / "config_sentence_transformers.json"
+    settings.write_text('{"prompts": {"query": "query: "}}')
+    assert read_checkpoint(folder).sentence.prompts == {}
 
 
 def test_hash_follows_weights_and_tokenizer_and_not_other_files(checkpoints, tmp_path):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from xlt.serve.request.vectors import comparable, cosines
+from xlt.serve.request.vectors import comparable, cosines, pooled
 
 
 def unit(rng, n, width):
@@ -30,3 +30,13 @@ def test_equal_texts_have_the_vector_of_the_first_of_them():
     result = SimpleNamespace(whole=lambda: list(rows))
     assert comparable(result, ["a", "b", "a", "b"]).tolist() == rows[[0, 1, 0, 1]].tolist()
     assert comparable(result, ["a", "b", "c", "d"]).tolist() == rows.tolist()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
+def test_vectors_of_tokens_are_pooled_where_the_graph_scales_its_own(pooling):
+    tokens = [unit(np.random.default_rng(n), n, 5) for n in (2, 7)]
+    engine = SimpleNamespace(per_token=True, bundle=SimpleNamespace(pooling=pooling))
+    result = SimpleNamespace(whole=lambda: tokens, model=SimpleNamespace(engine=engine))
+    take = {"mean": lambda rows: rows.mean(axis=0), "cls": lambda rows: rows[0],
+            "last": lambda rows: rows[-1]}[pooling]  # fmt: skip
+    np.testing.assert_allclose(pooled(result), [take(rows) for rows in tokens], rtol=1e-6)

@@ -100,12 +100,32 @@ def test_embed_all_of_a_graph_without_token_vectors_says_so(run_server, make_bun
 
 def test_vectors_that_would_not_be_what_was_asked_for_are_refused_uncomputed(server):
     before = server.total("xlt_batch_rows_sum")
-    for body in ({"normalize": False}, {"dimensions": 5}, {"dimensions": 0}, {"dimensions": 17}):
+    for body in ({"dimensions": 5}, {"dimensions": 0}, {"dimensions": 17}):
         status, _, answer = server.call("POST", "/embed", {"inputs": "the cat", **body})
         assert (status, answer["error_type"]) == (422, "Validation")
         assert next(iter(body)) in answer["error"]
     assert server.total("xlt_batch_rows_sum") == before
     assert len(server.post("/embed", {"inputs": "the cat", "normalize": None})) == 1
+
+
+def test_normalize_false_gives_the_pooled_vectors_before_they_are_scaled(server, engines):
+    raw = np.array(server.post("/embed", {"inputs": TEXTS, "normalize": False}))
+    hidden = server.post("/embed_all", {"inputs": TEXTS})
+    for vector, tokens in zip(raw, hidden, strict=True):
+        np.testing.assert_allclose(vector, np.mean(tokens, axis=0), rtol=1e-6, atol=1e-7)
+    norms = np.linalg.norm(raw, axis=1, keepdims=True)
+    assert not np.allclose(norms, 1)
+    np.testing.assert_allclose(raw / norms, engines["encoder"].embed(TEXTS), atol=1e-6)
+    short = server.post("/embed", {"inputs": TEXTS, "normalize": False, "dimensions": 4})
+    assert np.array_equal(np.array(short), raw[:, :4])
+
+
+def test_normalize_false_of_a_graph_that_scales_by_itself_says_so(run_server, make_bundle):
+    server = run_server({"encoder": make_bundle("encoder", pooled=True, pooling=None)})
+    status, _, answer = server.call("POST", "/embed", {"inputs": "the cat", "normalize": False})
+    assert (status, answer["error_type"]) == (422, "Validation")
+    assert "length 1" in answer["error"]
+    server.stop()
 
 
 @pytest.mark.parametrize(

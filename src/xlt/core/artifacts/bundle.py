@@ -219,6 +219,9 @@ def _faults(manifest: dict[str, Any]) -> list[str]:
     widths = manifest.get("dimensions") or []
     if not isinstance(widths, list) or not all(type(w) is int and w > 0 for w in widths):
         faults.append(f"dimensions {widths!r} are not a list of widths")
+    prompts = manifest.get("prompts") or {}
+    if not isinstance(prompts, dict) or not all(isinstance(p, str) for p in prompts.values()):
+        faults.append("prompts are not an object of texts")
     return faults
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint folder holds: its kind, its labels, and its weights once they are loaded.
+"""What a folder of weights is, its labels, and its weights in memory.
 
 May import `core`.
 """

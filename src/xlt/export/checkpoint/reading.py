@@ -1,7 +1,7 @@
-"""What a checkpoint folder holds: its kind of task, labels, depth, and how it pools.
+"""What a folder of weights is: its kind of task, labels, depth, and how it pools.
 
-Everything is read from the small files (config.json, modules.json ...); weights are loaded by
-`weights.py`, once the plan is known.
+Everything is read from the small files (config.json, modules.json ...); weights are loaded in
+`export/load.py`, once the plan is known.
 """
 
 from __future__ import annotations
@@ -62,10 +62,15 @@ HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentenceSettings:
-    """How a sentence-embedding model pools, and the most tokens it was made for."""
+    """How a sentence-embedding model pools, the most tokens it was made for, and its prompts.
+
+    Attributes:
+        prompts: name -> what stands before a text; none where the pooling leaves prompts out.
+    """
 
     pooling: str
     max_length: int | None
+    prompts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,9 +215,7 @@ def _kind_of(folder: Path, architecture: str) -> KindName:
             return kind
     known = ", ".join(f"...{suffix}" for suffix in HEADS)
     named = f"has the architecture {architecture!r}" if architecture else "names no architecture"
-    raise ModelError(
-        f"{folder}/config.json {named}; only {known} can be exported", "name another model"
-    )
+    raise ModelError(f"{folder}/config.json {named}; exported are {known}", "name another model")
 
 
 def _labels(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -256,12 +259,13 @@ def _sentence_settings(folder: Path) -> SentenceSettings | None:
     foreign = [name for name in names if name not in {"Transformer", "Pooling", "Normalize"}]
     if foreign or "Pooling" not in names:
         raise ModelError(
-            f"{folder}/modules.json lists {' + '.join(names)}; only "
-            "Transformer + Pooling (+ Normalize) can be exported",
+            f"{folder}/modules.json lists {' + '.join(names)}; exported are "
+            "Transformer + Pooling (+ Normalize)",
             "a Dense layer and static embeddings are not supported",
         )
-    prompts = folder / "config_sentence_transformers.json"
-    if prompts.is_file() and read_json(prompts, ModelError).get("default_prompt_name"):
+    own = folder / "config_sentence_transformers.json"
+    prompting = read_json(own, ModelError) if own.is_file() else {}
+    if prompting.get("default_prompt_name"):
         raise ModelError(
             f"{folder} puts a prompt before every text (default_prompt_name), a bundle does not",
             "remove default_prompt_name from config_sentence_transformers.json and write the "
@@ -272,7 +276,18 @@ def _sentence_settings(folder: Path) -> SentenceSettings | None:
     limit: Any = None
     if (folder / "sentence_bert_config.json").is_file():
         limit = read_json(folder / "sentence_bert_config.json", ModelError).get("max_seq_length")
-    return SentenceSettings(pooling=_pooling(folder, settings), max_length=limit)
+    prompts = _prompts(own, prompting) if settings.get("include_prompt", True) else {}
+    return SentenceSettings(pooling=_pooling(folder, settings), max_length=limit, prompts=prompts)
+
+
+def _prompts(path: Path, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Name -> prompt; those that put nothing before a text are left out."""
+    prompts = settings.get("prompts") or {}
+    if not isinstance(prompts, dict) or not all(isinstance(p, str) for p in prompts.values()):
+        raise ModelError(
+            f"{path}: `prompts` is no object of texts", "write it as sentence-transformers does"
+        )
+    return {name: prompt for name, prompt in prompts.items() if prompt}
 
 
 def _pooling(folder: Path, settings: Mapping[str, Any]) -> str:
@@ -285,8 +300,7 @@ def _pooling(folder: Path, settings: Mapping[str, Any]) -> str:
         known = [POOLING_NAMES.get(flag) for flag in flags]
     if len(known) != 1 or known[0] is None:
         raise ModelError(
-            f"{folder}: pools by {' + '.join(flags) or 'nothing'}; only mean, cls and last can be "
-            "exported",
+            f"{folder}: pools by {' + '.join(flags) or 'nothing'}; exported are mean, cls and last",
             "choose one with --pooling after editing 1_Pooling/config.json",
         )
     return known[0]

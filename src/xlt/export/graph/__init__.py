@@ -1,4 +1,4 @@
-"""From PyTorch modules to ONNX graphs: cut, pooling, conversion.
+"""From PyTorch modules to ONNX graphs.
 
-May import `core`.
+May import `core`, `export.checkpoint`.
 """

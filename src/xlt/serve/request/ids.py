@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xlt.core.encode.encoder import Row
+from xlt.core.encode.encoder import Encoder, Row
 from xlt.serve.compute.served import Served
 from xlt.serve.errors import Problem
 from xlt.serve.limits import MAX_ITEMS
@@ -62,14 +62,10 @@ def check_ids(lists: Sequence[Sequence[int]], model: Served, param: str) -> None
             )
 
 
-def rows_of_ids(
-    model: Served, lists: Sequence[Sequence[int]], truncate: str | None
-) -> Callable[[], list[Row]]:
+def rows_of_ids(encoder: Encoder, lists: Sequence[Sequence[int]]) -> Callable[[], list[Row]]:
     """Rows of token ids; special tokens are put around them unless they are there."""
-    encoder = model.engine.encoder
     layout = encoder.single
     room = encoder.max_length - layout.added
-    keep_left = encoder.keep_left if truncate in (None, "error") else truncate == "right"
 
     def rows() -> list[Row]:
         made = []
@@ -82,7 +78,7 @@ def rows_of_ids(
                 np.concatenate((layout.before, layout.after)),
             ):
                 ids = ids[n_before:inner]
-            kept = ids[:room] if keep_left else ids[max(0, len(ids) - room) :]
+            kept = ids[:room] if encoder.keep_left else ids[max(0, len(ids) - room) :]
             types = layout.join_types(len(kept)) if encoder.uses_types else None
             cut = len(kept) < len(ids)
             made.append(Row(item=index, ids=layout.join(kept), types=types, truncated=cut))

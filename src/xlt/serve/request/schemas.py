@@ -16,9 +16,12 @@ from xlt.serve.limits import MAX_ITEMS
 
 __all__ = [
     "Answer",
+    "AnyTruncate",
     "ErrorBody",
     "ErrorFields",
+    "InputType",
     "ModelName",
+    "MostTokens",
     "PlainError",
     "Strict",
     "TeiError",
@@ -42,6 +45,32 @@ Truncate = Annotated[
         description="What to do with a text that is too long: cut that end, or refuse it. "
         "By default it is cut where the model's training cut, which is right for most."
     ),
+]
+AnyTruncate = Annotated[
+    Literal["right", "left", "error", "END", "START", "NONE"] | None,
+    Meta(
+        description="What to do with a text that is too long: cut that end, or refuse it; "
+        "END, START and NONE are Cohere's words for right, left and error."
+    ),
+]
+MostTokens = Annotated[
+    Annotated[int, Meta(ge=-1)] | None,
+    Meta(
+        description="Cut texts to so many tokens, special ones included; -1 for the model's most."
+    ),
+]
+InputType = Annotated[
+    Literal[
+        "query",
+        "document",
+        "passage",
+        "search_query",
+        "search_document",
+        "classification",
+        "clustering",
+    ]
+    | None,
+    Meta(description="What the texts are for; picks the prompt of a model that has prompts."),
 ]
 PARAM = 100  # characters of a field's name that are said again
 T = TypeVar("T")

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from xlt.core.kinds.embed import SENTENCE
+from xlt.core.kinds.embed import pooled as pool
 from xlt.serve.compute.served import Served
 from xlt.serve.errors import Problem
 from xlt.serve.limits import MAX_ITEMS
@@ -20,6 +22,7 @@ __all__ = [
     "cosines",
     "cut",
     "fragment",
+    "pooled",
     "stacked",
     "width_of",
 ]
@@ -51,6 +54,23 @@ def stacked(result: Result) -> Vectors:
         Problem: 500 when the model failed on one of the texts.
     """
     return np.asarray(result.whole(), dtype=np.float32)
+
+
+def pooled(result: Result) -> Vectors:
+    """The vectors as the model pools them, before they are scaled to length 1, float32 (N, D).
+
+    Args:
+        result: of an embedder that fetches its last hidden state, or of its `by_token` form.
+
+    Raises:
+        Problem: 500 when the model failed on one of the texts.
+    """
+    predictions = result.whole()
+    engine = result.model.engine
+    if not engine.per_token:
+        return np.stack([output[SENTENCE] for output in result.outputs])
+    pooling = engine.bundle.pooling
+    return np.stack([pool({"": vec_LD}, len(vec_LD), pooling) for vec_LD in predictions])
 
 
 def comparable(result: Result, texts: Sequence[str]) -> Vectors:
@@ -91,9 +111,11 @@ def _distinct(vectors: Vectors) -> tuple[list[int], list[int]]:
     return rows, number_of
 
 
-def cut(vectors: Vectors, width: int | None) -> Vectors:
-    """The first `width` numbers of each vector, of length 1 again; little-endian float32."""
-    if width is not None and width < vectors.shape[1]:
+def cut(vectors: Vectors, width: int | None, *, unit: bool = True) -> Vectors:
+    """The first `width` numbers of each vector, with `unit` of length 1 again; "<f4"."""
+    if width is not None and width < vectors.shape[1] and not unit:
+        vectors = vectors[:, :width]
+    elif width is not None and width < vectors.shape[1]:
         short = vectors[:, :width].astype(np.float64)
         norms = np.linalg.norm(short, axis=1, keepdims=True)
         vectors = (short / np.where(norms == 0, 1.0, norms)).astype(np.float32)

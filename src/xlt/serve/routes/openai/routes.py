@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import orjson
 
+from xlt.serve.errors import Problem
 from xlt.serve.http.bodies import Reply
 from xlt.serve.request.call import Call
 from xlt.serve.request.card import model_card
-from xlt.serve.request.ids import check_ids, inputs_of, rows_of_ids
 from xlt.serve.request.operation import Operation
+from xlt.serve.request.reading import Reading, prompt_of, side_of
 from xlt.serve.request.schemas import decode, decoder
 from xlt.serve.request.vectors import cut, fragment, stacked, width_of
 from xlt.serve.routes.openai import types as schemas
@@ -25,13 +27,17 @@ async def embeddings(call: Call) -> Reply:
     request = decode(EMBEDDINGS, await call.body())
     model = call.state.pick(request.model, "embed")
     width = width_of(model, request.dimensions)
-    texts, ids = inputs_of(request.input)
-    if ids is None:
-        result = await call.compute(model, texts, truncate=request.truncate)
-    else:
-        check_ids(ids, model, "input")
-        rows = rows_of_ids(model, ids, request.truncate)
-        result = await call.compute(model, ids, truncate=request.truncate, encode=rows)
+    if not (request.token_ids or call.state.settings.accept_token_ids):
+        _refuse_ids(request.input)
+    reading = Reading(
+        truncate=side_of(request.truncate),
+        most_tokens=request.truncate_prompt_tokens,
+        prompt=prompt_of(model, name=request.prompt_name, input_type=request.input_type),
+    )
+    inputs = reading.inputs(request.input, model, "input")
+    result = await call.compute(
+        model, inputs.items, truncate=reading.truncate, encode=inputs.encode
+    )
     as_text = request.encoding_format == "base64"
 
     def body() -> bytes:
@@ -59,6 +65,24 @@ async def get_model(call: Call) -> Reply:
     """One model."""
     model = call.state.find(call.path_value("model"))
     return Reply(body=orjson.dumps(model_card(call.state, model)))
+
+
+def _refuse_ids(value: str | list[Any]) -> None:
+    """Refuse token ids: those of another tokenizer would give vectors that are silently wrong.
+
+    Raises:
+        Problem: 400, naming the ways out.
+    """
+    if isinstance(value, list) and value and isinstance(value[0], int | list):
+        raise Problem(
+            400,
+            "token_ids_refused",
+            "input holds token ids, which another tokenizer may have made: send texts "
+            "(LangChain: OpenAIEmbeddings(check_embedding_ctx_length=False)); for ids of this "
+            'model\'s own tokenizer say "token_ids": true, or start the server with '
+            "--accept-token-ids",
+            "input",
+        )
 
 
 OPERATIONS: list[Operation[Call]] = [

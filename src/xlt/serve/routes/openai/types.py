@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from xlt.serve.request.schemas import Answer, ModelName, Strict, Truncate, Usage
+from xlt.serve.request.schemas import (
+    Answer,
+    AnyTruncate,
+    InputType,
+    ModelName,
+    MostTokens,
+    Strict,
+    Usage,
+)
 
 __all__ = [
     "Embedding",
@@ -26,7 +34,10 @@ class EmbeddingsRequest(Strict):
 
     input: Annotated[
         str | list[str | int | list[int]],
-        Meta(description="A text, texts, token ids, or lists of token ids of the model itself."),
+        Meta(
+            description="A text or texts; with `token_ids` also token ids, or lists of them, of "
+            "the model's own tokenizer."
+        ),
     ]
     model: ModelName = None
     encoding_format: Literal["float", "base64"] | None = None
@@ -34,7 +45,16 @@ class EmbeddingsRequest(Strict):
         int | None, Meta(description="Only where the model declares that it can be cut.")
     ] = None
     user: str | None = None
-    truncate: Truncate = None
+    truncate: AnyTruncate = None
+    truncate_prompt_tokens: MostTokens = None
+    modality: Literal["text"] | None = None
+    input_type: InputType = None
+    prompt_name: Annotated[
+        str | None, Meta(description="Which of the model's prompts to put before every text.")
+    ] = None
+    token_ids: Annotated[
+        bool, Meta(description="That `input` holds ids of the model's own tokenizer.")
+    ] = False
 
 
 class Embedding(Answer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,15 @@ import orjson
 
 from xlt._version import __version__
 from xlt.core.encode.encoder import Row
+from xlt.core.kinds.embed import SENTENCE
 from xlt.core.tasks.examples import Pair
 from xlt.serve.compute.served import Served
 from xlt.serve.errors import Problem
 from xlt.serve.http.bodies import Reply
 from xlt.serve.limits import MAX_ITEMS
 from xlt.serve.request.call import Call
-from xlt.serve.request.ids import check_ids, inputs_of, rows_of_ids
 from xlt.serve.request.operation import Operation
+from xlt.serve.request.reading import Reading, prompt_of
 from xlt.serve.request.result import Result
 from xlt.serve.request.schemas import decode, decoder
 from xlt.serve.request.vectors import (
@@ -26,6 +27,7 @@ from xlt.serve.request.vectors import (
     cosines,
     cut,
     fragment,
+    pooled,
     stacked,
     width_of,
 )
@@ -45,21 +47,20 @@ TOKEN_VECTORS = 16384  # in one answer: TEI's 32 inputs of 512 tokens
 async def embed(call: Call) -> Reply:
     """Vectors; always a list of them, also for one text."""
     request = decode(EMBED, await call.body())
-    _no_prompt(request.prompt_name)
-    if request.normalize is False:
-        raise _invalid(
-            "normalize false: vectors here have length 1; /embed_all gives those of the tokens as "
-            "they are",
-            "normalize",
-        )
     model = call.state.pick(request.model, "embed")
     width = width_of(model, request.dimensions)
-    truncate = _truncate(request.truncate, request.truncation_direction)
-    items, rows = _rows_of(request.inputs, model, truncate)
-    result = await call.compute(model, items, truncate=truncate, encode=rows)
+    unit = request.normalize is not False
+    reading = _reading(request, model)
+    inputs = reading.inputs(request.inputs, model, "inputs")
+    result = await call.compute(
+        model if unit else _unscaled(model),
+        inputs.items,
+        truncate=reading.truncate,
+        encode=inputs.encode,
+    )
 
     def body() -> bytes:
-        vectors = cut(stacked(result), width)
+        vectors = cut(stacked(result) if unit else pooled(result), width, unit=unit)
         return orjson.dumps([fragment(vector) for vector in vectors])
 
     return Reply(body=await call.render(body, len(result.predictions)))
@@ -68,7 +69,6 @@ async def embed(call: Call) -> Reply:
 async def embed_all(call: Call) -> Reply:
     """For each input the vectors of its tokens, special ones too: the last hidden state."""
     request = decode(EMBED_ALL, await call.body())
-    _no_prompt(request.prompt_name)
     model = call.state.pick(request.model, "embed")
     if model.by_token is None:
         raise Problem(
@@ -78,15 +78,17 @@ async def embed_all(call: Call) -> Reply:
             "last_hidden_state; export it with xlt export",
             "model",
         )
-    truncate = _truncate(request.truncate, request.truncation_direction)
-    items, encode = _rows_of(request.inputs, model, truncate)
+    reading = _reading(request, model)
+    inputs = reading.inputs(request.inputs, model, "inputs")
 
     def rows() -> Sequence[Row]:
-        made = encode()
+        made = inputs.encode()
         _check_size(made)
         return made
 
-    result = await call.compute(model.by_token, items, truncate=truncate, encode=rows)
+    result = await call.compute(
+        model.by_token, inputs.items, truncate=reading.truncate, encode=rows
+    )
     n_vectors = sum(map(len, result.whole()))
 
     def body() -> bytes:
@@ -177,15 +179,30 @@ async def info(call: Call) -> Reply:
     return Reply(body=orjson.dumps(answer))
 
 
-def _rows_of(
-    value: str | list[Any], model: Served, truncate: str | None
-) -> tuple[Sequence[Any], Callable[[], Sequence[Row]]]:
-    """The items of `inputs`, texts or token ids, and what makes their rows."""
-    texts, ids = inputs_of(value)
-    if ids is None:
-        return texts, model.encoder_for(truncate, texts)
-    check_ids(ids, model, "inputs")
-    return ids, rows_of_ids(model, ids, truncate)
+def _unscaled(model: Served) -> Served:
+    """The form of an embedder whose vectors can be had before they are scaled.
+
+    Raises:
+        Problem: 422 where the graph gives vectors of length 1 alone.
+    """
+    if SENTENCE not in model.engine.outputs:
+        return model
+    if model.by_token is None or model.bundle.pooling is None:
+        raise _invalid(
+            f"normalize false: the graph of {model.name!r} gives vectors of length 1 alone",
+            "normalize",
+        )
+    return model.by_token
+
+
+def _reading(
+    request: schemas.TeiEmbedRequest | schemas.TeiEmbedAllRequest, model: Served
+) -> Reading:
+    """How the inputs of a request are to be read."""
+    return Reading(
+        truncate=_truncate(request.truncate, request.truncation_direction),
+        prompt=prompt_of(model, name=request.prompt_name),
+    )
 
 
 def _check_size(rows: Sequence[Row]) -> None:
@@ -247,11 +264,6 @@ def _truncate(truncate: bool | None, direction: str) -> str | None:
     if truncate is False:
         return "error"
     return "left" if direction.lower() == "left" else None
-
-
-def _no_prompt(name: str | None) -> None:
-    if name is not None:
-        raise _invalid(f"prompt_name {name[:100]!r}: this model has no prompts", "prompt_name")
 
 
 def _invalid(message: str, param: str) -> Problem:
