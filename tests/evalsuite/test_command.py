@@ -135,7 +135,7 @@ def test_a_device_that_is_not_there_is_exit_4(xlt_eval):
 
 def test_a_score_below_the_floor_is_exit_5_after_the_tables(xlt_eval):
     floors = ["--min-score", "xnli.sw=60,xnli=90", "--min-score", "pawsx=75"]
-    done = xlt_eval("--tasks", "xnli,pawsx", *floors)
+    done = xlt_eval("--tasks", "xnli,pawsx", "--allow-missing", *floors)
     assert done.returncode == 5
     assert "xnli.sw is 50, below 60; xnli is 72.22222, below 90" in done.stderr
     assert "accuracy" in done.stdout
@@ -148,13 +148,92 @@ def test_a_drop_against_other_results_is_exit_5(xlt_eval, run_xlt, make, root, t
     table[:, 0] = 5
     worse = make.bundle(tmp_path / "worse", "xnli", table=table)
     command = ["eval", worse, "--data", root, "--out", tmp_path / "worse-res",
-               "--against", tmp_path / "res"]  # fmt: skip
+               "--langs", "de,en,sw", "--against", tmp_path / "res"]  # fmt: skip
     done = run_xlt(*command, "--max-drop", 1)
     assert done.returncode == 5
     assert "xnli.en fell by" in done.stderr
     assert "against" in done.stdout
     assert run_xlt(*command, "--max-drop", 100).returncode == 0
     assert run_xlt(*command, "--against", tmp_path / "none").returncode == 3
+
+
+def test_gates_do_not_hold_when_languages_have_vanished(xlt_eval, run_xlt, root, tmp_path):
+    xlt_eval("--tasks", "xnli")
+    (root / "xnli/test-sw.tsv").rename(root / "kept-elsewhere")
+    other = ["--tasks", "xnli", "--out", tmp_path / "other"]
+    done = xlt_eval(*other, "--min-score", "xnli=70")
+    assert done.returncode == 5
+    assert "xnli looks at missing scores: ar bg el" in done.stderr
+    assert "--allow-missing" in done.stderr.splitlines()[-1]
+    assert xlt_eval(*other, "--langs", "en,de", "--min-score", "xnli=70").returncode == 0
+    assert xlt_eval(*other, "--min-score", "xnli=70", "--allow-missing").returncode == 0
+    assert xlt_eval(*other, "--min-score", "xnli.sw=10").returncode == 5
+    against = ["--against", tmp_path / "res"]
+    done = xlt_eval(*other, *against, "--max-drop", 1)
+    assert done.returncode == 5
+    assert "xnli.sw is missing" in done.stderr
+    assert xlt_eval(*other, *against, "--max-drop", 1, "--allow-missing").returncode == 0
+    assert xlt_eval(*other, *against, "--langs", "en,de", "--max-drop", 1).returncode == 0
+
+
+def test_languages_that_only_the_baseline_has_are_listed_as_missing(xlt_eval, make, root, tmp_path):
+    table = [{"code": "qaa", "name": "Aa", "family": "F", "branch": "B", "script": "Latn"}]
+    (root / "languages.json").write_text(json.dumps(table))
+    (root / "xnli/test-qaa.tsv").write_text(make.files["xnli/test-sw.tsv"])
+    xlt_eval("--tasks", "xnli")
+    (root / "xnli/test-qaa.tsv").unlink()
+    (root / "languages.json").unlink()
+    arguments = ["--tasks", "xnli", "--out", tmp_path / "other", "--against", tmp_path / "res"]
+    done = xlt_eval(*arguments, "--json")
+    assert "qaa" in json.loads(done.stdout)["missing"]["xnli"]
+    assert "xnli.qaa is missing" in xlt_eval(*arguments, "--max-drop", 1).stderr
+
+
+def test_against_compares_the_items_that_both_have_and_says_how_many(
+    xlt_eval, make, root, tmp_path
+):
+    """Scores over other items were subtracted from each other."""
+    xlt_eval("--tasks", "xnli")
+    # the wrong one of three is gone, a new right one is there
+    (root / "xnli/test-de.tsv").write_text(
+        "x yes\tx\tentailment\nx\tmaybe\tneutral\nx x no\tx\tcontradiction\n"
+    )
+    arguments = ["--tasks", "xnli", "--out", tmp_path / "other", "--against", tmp_path / "res"]
+    done = xlt_eval(*arguments)
+    assert done.returncode == 0, done.stderr
+    lines = lines_of(done.stdout)
+    assert "xnli +0.0 (mean of 3): de +0.0 en +0.0 sw +0.0" in lines
+    assert "xnli, other items than before: de 2 common of 3 and 3" in lines
+    done = xlt_eval(*arguments, "--max-drop", 50, "--allow-missing")
+    assert done.returncode == 5
+    assert "xnli.de has other items than before (2 common of 3 and 3)" in done.stderr
+
+
+def test_against_results_without_a_common_item_is_exit_3(xlt_eval, root, tmp_path):
+    xlt_eval("--tasks", "xnli", "--langs", "de")
+    (root / "xnli/test-de.tsv").write_text("x x yes\tx\tentailment\nx x no\tx\tneutral\n")
+    arguments = ["--tasks", "xnli", "--langs", "de", "--out", tmp_path / "other"]
+    done = xlt_eval(*arguments, "--against", tmp_path / "res")
+    assert done.returncode == 3
+    assert "have no scored item in common" in done.stderr
+    done = xlt_eval(*arguments, "--against", tmp_path / "res", "--max-drop", 5, "--json")
+    assert done.returncode == 3
+
+
+def test_against_finds_equal_items_of_another_split_and_of_retrieval(xlt_eval, root, tmp_path):
+    arguments = ["--tasks", "xnli,tatoeba,bucc2018", "--langs", "de"]
+    xlt_eval(*arguments)
+    (root / "xnli/dev-de.tsv").write_bytes((root / "xnli/test-de.tsv").read_bytes())
+    other = ["--out", tmp_path / "other", "--against", tmp_path / "res"]
+    done = xlt_eval(*arguments, *other, "--max-drop", 0)
+    assert done.returncode == 0, done.stderr
+    done = xlt_eval("--tasks", "xnli", "--langs", "de", "--split", "dev", *other, "--max-drop", 0)
+    assert done.returncode == 0, done.stderr
+    path = root / "tatoeba/tatoeba.deu-eng.deu"
+    path.write_text(path.read_text().replace("regen", "sand"))
+    done = xlt_eval(*arguments, *other, "--max-drop", 99)
+    assert done.returncode == 5
+    assert "tatoeba.de has other items than before (0 common of 4 and 4)" in done.stderr
 
 
 def test_failed_cells_are_exit_7_and_the_rest_is_there(xlt_eval, root, tmp_path):

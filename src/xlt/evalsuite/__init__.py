@@ -61,7 +61,7 @@ def evaluate(
     from xlt.evalsuite.run import check_before, run_plan
 
     plan = make_plan(config)
-    against = check_before(plan)
+    plan, against = check_before(plan)
     results = run_plan(plan)
     check_gates(plan, results, against)
     return results

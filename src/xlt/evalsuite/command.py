@@ -70,6 +70,10 @@ __all__ = ["evaluate"]
     "--max-drop", type=click.FloatRange(0), metavar="N",
     help="With --against: exit 5 when a language falls by more than N points.",
 )  # fmt: skip
+@click.option(
+    "--allow-missing", is_flag=True,
+    help="Let --min-score and --max-drop hold although languages are missing.",
+)  # fmt: skip
 @device_option
 @threads_option
 @json_option
@@ -87,12 +91,13 @@ def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -
     from xlt.evalsuite.plan.config import EvalConfig
     from xlt.evalsuite.plan.plan import make_plan
     from xlt.evalsuite.report.checks import check_gates
+    from xlt.evalsuite.report.compare import compare
     from xlt.evalsuite.report.tables import render, render_comparison, render_plan
     from xlt.evalsuite.run import check_before, preview, run_plan
 
     config = EvalConfig(use=parse_use(use), **flags)
     plan = make_plan(config)
-    against = check_before(plan)
+    plan, against = check_before(plan)
     if dry_run:
         states = preview(plan)
         click.echo(json.dumps(states, indent=1) if as_json else render_plan(plan, states))
@@ -102,8 +107,10 @@ def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -
         click.echo((plan.out / "results.json").read_text(encoding="utf-8"), nl=False)
     else:
         click.echo(render(results))
-        if against is not None:
-            click.echo("\n" + render_comparison(results, against))
+    if against is not None:
+        compared = compare(results, against)
+        if not as_json:
+            click.echo("\n" + render_comparison(compared, against))
     if results.failures:
         raise PartlyDone(
             f"{len(results.failures)} of {len(plan.cells)} cells failed: "

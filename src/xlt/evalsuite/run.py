@@ -28,8 +28,12 @@ __all__ = ["check_before", "preview", "run_plan"]
 LOCK = "results.lock"
 
 
-def check_before(plan: Plan) -> Results | None:
-    """What must hold before any work is done; returns the results to compare with.
+def check_before(plan: Plan) -> tuple[Plan, Results | None]:
+    """What must hold before any work is done.
+
+    Returns:
+        The plan, whose missing languages are now those that the baseline has, too; and the
+        baseline: the results to compare with.
 
     Raises:
         UsageError: the submission folder holds something else.
@@ -37,7 +41,12 @@ def check_before(plan: Plan) -> Results | None:
     """
     if plan.submission is not None:
         check_target(plan.submission)
-    return Results.open(plan.against) if plan.against is not None else None
+    if plan.against is None:
+        return plan, None
+    against = Results.open(plan.against)
+    return plan.with_baseline(
+        [(t, lang) for t in against.tasks for lang in against.scores(t)]
+    ), against
 
 
 def run_plan(plan: Plan) -> Results:

@@ -3,11 +3,14 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from xlt.core.errors import UsageError
+from xlt.core.files import sha256_json
 from xlt.core.tasks.table import TASKS
 from xlt.evalsuite.compute.cells import CellStore, Identity, Outcome
+from xlt.evalsuite.compute.items import Items
 
 ASKED = Identity(
     bundle="b1", data="d1", task="xnli", lang="sw", split="test", record={}, scorer="1",
@@ -90,6 +93,31 @@ def test_a_damaged_cell_file_is_not_believed(tmp_path, damage):
             record["metrics"]["accuracy"] = 99.0
         path.write_text(json.dumps(record))
     assert CellStore(tmp_path).state(ASKED).text == "redone: cell file damaged"
+
+
+def test_changed_or_missing_items_are_noticed(tmp_path):
+    items = Items(hashes=np.arange(2, dtype=np.uint64), counts=np.ones((2, 2)))
+    save(tmp_path, outcome=dataclasses.replace(FOUND, items=items))
+    assert CellStore(tmp_path).state(ASKED).text == "kept"
+    path = tmp_path / "items/xnli/test-sw.npz"
+    path.write_bytes(path.read_bytes() + b"x")
+    assert CellStore(tmp_path).state(ASKED).text == "redone: items changed"
+    path.unlink()
+    assert CellStore(tmp_path).state(ASKED).text == "redone: items missing"
+    save(tmp_path)
+    assert CellStore(tmp_path).state(ASKED).text == "kept"
+
+
+def test_a_cell_of_an_earlier_version_says_why_it_is_redone(tmp_path):
+    save(tmp_path)
+    path = tmp_path / "cells" / f"{ASKED.key}.json"
+    record = json.loads(path.read_text())
+    del record["items"], record["sha256"], record["parts"]["record"]
+    key = sha256_json(record["parts"])
+    body = {**record, "schema": 1, "key": key}
+    path.unlink()
+    (path.parent / f"{key}.json").write_text(json.dumps({**body, "sha256": sha256_json(body)}))
+    assert CellStore(tmp_path).state(ASKED).text == "redone: task changed"
 
 
 def test_a_redone_cell_replaces_the_old_file(tmp_path):

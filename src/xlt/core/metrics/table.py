@@ -24,7 +24,7 @@ from xlt.core.metrics.answers import (
 from xlt.core.metrics.counts import Counts, Scores, f1_scores, same_length
 from xlt.core.metrics.tags import tag_counts, token_scores
 
-__all__ = ["METRICS", "Metric", "counts", "get_metric", "headline_mean", "measure"]
+__all__ = ["METRICS", "Metric", "counts", "get_metric", "headline_mean", "measure", "scores_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +81,17 @@ def measure(metric: str, gold: Any, predicted: Any, lang: str) -> dict[str, floa
     Raises:
         DataError: lengths differ (the first place is named), or there is nothing to score.
     """
-    kind = get_metric(metric)
-    sums = kind.count(gold, predicted, lang).sum(axis=0)
-    scores = kind.combine(sums)
+    return scores_of(metric, counts(metric, gold, predicted, lang))
+
+
+def scores_of(metric: str, counts_NS: Counts) -> dict[str, float]:
+    """The scores of items, in percent; scores over no items at all are left out.
+
+    Args:
+        metric: key of `METRICS`.
+        counts_NS: what `counts` gave for each item.
+    """
+    scores = get_metric(metric).combine(counts_NS.sum(axis=0))
     return {name: float(value) for name, value in scores.items() if not np.isnan(value)}
 
 

@@ -14,13 +14,19 @@ from typing import Any
 
 from xlt.core.errors import DataError
 from xlt.core.files import read_json, sha256_file, sha256_json, write_json
+from xlt.core.metrics.counts import Counts
 from xlt.core.metrics.official import write_predictions
 from xlt.core.tasks.table import Task
+from xlt.evalsuite.compute.items import Items, write_items
 
 __all__ = ["CellStore", "Identity", "Outcome", "State"]
 
-SCHEMA = 1
-FIELDS = {"schema", "key", "parts", "n", "metrics", "baseline", "flags", "predictions", "sha256"}
+SCHEMA = 2
+FIELDS = {
+    "schema", "key", "parts", "n", "metrics", "baseline", "flags", "predictions", "items", "sha256",
+}  # fmt: skip
+# Cells of schema 1 have no items. Their keys never fit, but they say why a cell is redone.
+FIELDS_OF = {1: FIELDS - {"items"}, 2: FIELDS}
 REASONS = {
     "bundle": "model changed",
     "data": "data changed",
@@ -83,6 +89,8 @@ class Outcome:
         flags: remarks that belong to the data or the protocol ("unlabelled" ...).
         predictions: in the form that `core.metrics.official` writes; None: nothing to write.
         baseline: the metrics of always answering the most frequent training label.
+        counts: counts_NS of the items behind the metrics; None for retrieval, or without gold.
+        items: who the items are; None without gold.
     """
 
     n: int
@@ -90,6 +98,8 @@ class Outcome:
     flags: tuple[str, ...] = ()
     predictions: Any = None
     baseline: Mapping[str, float] = field(default_factory=dict)
+    counts: Counts | None = None
+    items: Items | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +144,7 @@ class CellStore:
         """Compare what is asked with what is stored; `force` keeps nothing."""
         record = self._records.get(self.path(identity.key))
         if record is not None:
-            fault = "asked by --force" if force else self._predictions_fault(record)
+            fault = "asked by --force" if force else self._fault(record)
             return State(text=f"redone: {fault}") if fault else State(text="kept", record=record)
         if identity.key in self._damaged:
             return State(text="redone: cell file damaged")
@@ -161,6 +171,11 @@ class CellStore:
         if outcome.predictions is not None:
             write_predictions(task, self.out / name, outcome.predictions)
             stored = {"path": name, "sha256": sha256_file(self.out / name)}
+        items = None
+        place = self.out / items_path(identity)
+        if outcome.items is not None:
+            write_items(place, outcome.items)
+            items = {"path": items_path(identity), "sha256": sha256_file(place)}
         body = {
             "schema": SCHEMA,
             "key": identity.key,
@@ -170,6 +185,7 @@ class CellStore:
             "baseline": dict(outcome.baseline),
             "flags": list(outcome.flags),
             "predictions": stored,
+            "items": items,
         }
         record = {**body, "sha256": sha256_json(body)}
         target = self.path(identity.key)
@@ -180,18 +196,29 @@ class CellStore:
                 self._records.pop(old, None)
         if stored is None:
             (self.out / name).unlink(missing_ok=True)
+        if items is None:
+            place.unlink(missing_ok=True)
         self._by_slot[identity.slot] = [target]
         self._records[target] = record
         return record
 
-    def _predictions_fault(self, record: Mapping[str, Any]) -> str:
-        stored = record["predictions"]
-        if stored is None:
-            return ""
-        path = self.out / stored["path"]
-        if not path.is_file():
-            return "predictions missing"
-        return "" if sha256_file(path) == stored["sha256"] else "predictions changed"
+    def _fault(self, record: Mapping[str, Any]) -> str:
+        """What is wrong with the files beside a stored cell; empty when they are as written."""
+        for name in ("predictions", "items"):
+            stored = record[name]
+            if stored is None:
+                continue
+            path = self.out / stored["path"]
+            if not path.is_file():
+                return f"{name} missing"
+            if sha256_file(path) != stored["sha256"]:
+                return f"{name} changed"
+        return ""
+
+
+def items_path(identity: Identity) -> str:
+    """Where the items of a cell go inside the results folder."""
+    return f"items/{identity.task}/{identity.split}-{identity.lang}.npz"
 
 
 def _read_cell(path: Path) -> dict[str, Any] | None:
@@ -200,7 +227,7 @@ def _read_cell(path: Path) -> dict[str, Any] | None:
         record = read_json(path)
     except DataError:
         return None
-    if not isinstance(record, dict) or set(record) != FIELDS or record["schema"] != SCHEMA:
+    if not isinstance(record, dict) or set(record) != FIELDS_OF.get(record.get("schema", 0)):
         return None
     body = {name: value for name, value in record.items() if name != "sha256"}
     whole = record["sha256"] == sha256_json(body)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from xlt.core.metrics.table import get_metric
 from xlt.core.show import terminal as show
 from xlt.data import DataSet
 from xlt.evalsuite.compute.cells import Outcome
 from xlt.evalsuite.compute.engines import Engines
+from xlt.evalsuite.compute.items import items_of
 from xlt.evalsuite.compute.predict import majority_scores, predict_and_score
 from xlt.evalsuite.compute.retrieval import mine_and_score, search_and_score
 from xlt.evalsuite.plan.inputs import Inputs
@@ -27,6 +29,13 @@ def evaluate_cell(plan: Plan, cell: Planned, inputs: Inputs, engines: Engines) -
     data = plan.root.read(cell.task, cell.lang, cell.split)
     for note in data.notes:
         show.note(f"{cell.name}: {note}")
+    outcome = _outcome(plan, cell, inputs, data, engines)
+    if not any(name in outcome.metrics for name in get_metric(cell.task.metric).headline):
+        return outcome
+    return replace(outcome, items=items_of(data, outcome.counts))
+
+
+def _outcome(plan: Plan, cell: Planned, inputs: Inputs, data: DataSet, engines: Engines) -> Outcome:
     if cell.task.metric == "bucc":
         with_dev = inputs.tuning is not None
         tuning = plan.root.read(cell.task, cell.lang, "dev") if with_dev else None

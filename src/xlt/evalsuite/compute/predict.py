@@ -6,7 +6,7 @@ from xlt.core.errors import ModelError
 from xlt.core.inference.answer import gold_of, official_form
 from xlt.core.inference.engine import Engine
 from xlt.core.kinds.table import Prediction, kind_of
-from xlt.core.metrics.table import measure
+from xlt.core.metrics.table import counts, measure, scores_of
 from xlt.core.show.terminal import Tick
 from xlt.core.tasks.table import Task
 from xlt.data import DataSet
@@ -39,8 +39,9 @@ def predict_and_score(task: Task, data: DataSet, engine: Engine, tick: Tick) -> 
     n = len(data.examples)
     if not data.labelled:
         return Outcome(n=n, metrics={}, flags=(UNLABELLED,), predictions=predicted)
-    metrics = measure(task.metric, gold_of(task, data.examples), predicted, data.lang)
-    return Outcome(n=n, metrics=metrics, predictions=predicted)
+    counts_NS = counts(task.metric, gold_of(task, data.examples), predicted, data.lang)
+    metrics = scores_of(task.metric, counts_NS)
+    return Outcome(n=n, metrics=metrics, predictions=predicted, counts=counts_NS)
 
 
 def majority_scores(task: Task, data: DataSet, label: str) -> dict[str, float]:

@@ -33,6 +33,7 @@ class EvalConfig:
         min_score: lowest allowed scores, `TASK=X` or `TASK.LANG=X`, in percent.
         against: a results folder to compare with.
         max_drop: with `against`, the points by which a language may fall.
+        allow_missing: gates hold although languages that they look at have no score.
         device: auto, cpu, cuda[:i].
         threads: CPU threads; None: the cores this process may use.
         force: redo cells that could be kept.
@@ -53,6 +54,7 @@ class EvalConfig:
     min_score: tuple[str, ...] = ()
     against: Path | None = None
     max_drop: float | None = None
+    allow_missing: bool = False
     device: str = "auto"
     threads: int | None = None
     force: bool = False

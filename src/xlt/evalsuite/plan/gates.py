@@ -29,7 +29,7 @@ def parse_floors(texts: Sequence[str], planned: Mapping[str, Collection[str]]) -
 
     Args:
         texts: what was given to --min-score.
-        planned: task -> languages that this call evaluates.
+        planned: task -> languages that this call evaluates, or would if they were there.
 
     Raises:
         UsageError: every entry that is malformed or names a cell that is not evaluated.

@@ -59,6 +59,8 @@ class Plan:
         out: the results folder.
         floors: lowest allowed scores.
         max_drop: points by which a language may fall below the results `against`.
+        allow_missing: gates hold although languages that they look at have no score.
+        asked: the value of `--langs`.
     """
 
     root: DataRoot
@@ -76,6 +78,8 @@ class Plan:
     floors: tuple[Floor, ...]
     against: Path | None
     max_drop: float | None
+    allow_missing: bool
+    asked: str
 
     @property
     def langs(self) -> dict[str, list[str]]:
@@ -84,6 +88,27 @@ class Plan:
         for cell in self.cells:
             found.setdefault(cell.task.name, []).append(cell.lang)
         return found
+
+    @property
+    def expected(self) -> dict[str, list[str]]:
+        """Task -> languages that were asked and are evaluated or missing."""
+        langs = self.langs
+        return {task: [*langs.get(task, ()), *lacking] for task, lacking in self.missing.items()}
+
+    def with_baseline(self, scored: Sequence[tuple[str, str]]) -> Plan:
+        """The plan with what other results have and this one lacks among the missing.
+
+        Args:
+            scored: (task, language) of the other results; those that were not asked are left out.
+        """
+        missing = {task: list(langs) for task, langs in self.missing.items()}
+        known = list(dict.fromkeys([*self.root.languages, *(lang for _, lang in scored)]))
+        asked = set(parse_langs(self.asked, self.root.languages, known))
+        expected = self.expected
+        for task, lang in scored:
+            if task in missing and lang in asked and lang not in expected[task]:
+                missing[task].append(lang)
+        return replace(self, missing={task: tuple(langs) for task, langs in missing.items()})
 
     @property
     def constructed(self) -> frozenset[str]:
@@ -122,8 +147,10 @@ def make_plan(config: EvalConfig) -> Plan:
         floors=(),
         against=config.against,
         max_drop=config.max_drop,
+        allow_missing=config.allow_missing,
+        asked=config.langs,
     )
-    return replace(plan, floors=parse_floors(config.min_score, plan.langs))
+    return replace(plan, floors=parse_floors(config.min_score, plan.expected))
 
 
 def _cells(

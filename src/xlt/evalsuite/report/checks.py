@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from xlt.core.errors import CheckFailed, UsageError
+from xlt.core.errors import CheckFailed
 from xlt.evalsuite.plan.gates import Floor
 from xlt.evalsuite.plan.plan import Plan
+from xlt.evalsuite.report.compare import Compared, compare
 from xlt.evalsuite.report.results import Results
 
 __all__ = ["check_gates", "failed_drops", "failed_floors"]
@@ -17,51 +18,70 @@ def check_gates(plan: Plan, results: Results, against: Results | None) -> None:
 
     Raises:
         CheckFailed: names every gate that does not hold.
+        DataError: no scored item is in both results.
     """
-    broken = failed_floors(results, plan.floors)
+    absent = {} if plan.allow_missing else absent_langs(plan, results)
+    broken = failed_floors(results, plan.floors, absent)
     if against is not None and plan.max_drop is not None:
-        broken += failed_drops(results, against, plan.max_drop)
+        gone = {
+            task: [lang for lang in langs if lang in against.scores(task)]
+            for task, langs in absent.items()
+        }
+        broken += failed_drops(compare(results, against), plan.max_drop, gone)
     if broken:
-        raise CheckFailed("; ".join(broken), f"all scores: {results.path / 'results.json'}")
+        hint = f"all scores: {results.path / 'results.json'}"
+        if any("missing" in line for line in broken):
+            hint = f"add the data, or let missing languages pass with --allow-missing; {hint}"
+        raise CheckFailed("; ".join(broken), hint)
 
 
-def failed_floors(results: Results, floors: Sequence[Floor]) -> list[str]:
-    """One line for each floor that is not reached; a missing score does not reach it."""
+def absent_langs(plan: Plan, results: Results) -> dict[str, list[str]]:
+    """Task -> languages that were asked and have no score."""
+    return {
+        task: [lang for lang in langs if lang not in results.scores(task)]
+        for task, langs in plan.expected.items()
+    }
+
+
+def failed_floors(
+    results: Results, floors: Sequence[Floor], absent: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """One line for each floor that is not reached, or that looks at absent languages.
+
+    Args:
+        results: what was found.
+        floors: the lowest allowed scores.
+        absent: task -> languages without a score; empty where that is allowed.
+    """
     lines = []
     for floor in floors:
+        lacking = absent.get(floor.task, ())
+        looked_at = lacking if floor.lang is None else [c for c in lacking if c == floor.lang]
         score = results.score(floor.task, floor.lang)
-        if score is None:
+        if looked_at:
+            lines.append(f"{floor.name} looks at missing scores: {' '.join(looked_at)}")
+        if score is None and floor.lang is None:
             lines.append(f"{floor.name} has no score, {floor.score:g} is needed")
-        elif score < floor.score:
+        elif score is not None and score < floor.score:
             lines.append(f"{floor.name} is {score:.7g}, below {floor.score:g}")
     return lines
 
 
-def failed_drops(results: Results, against: Results, limit: float) -> list[str]:
-    """One line for each cell whose score is more than `limit` points below the other results'.
+def failed_drops(
+    compared: Sequence[Compared], limit: float, gone: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """One line for each cell that fell by more than `limit` points or cannot be compared.
 
-    Raises:
-        UsageError: the two have no scored cell in common, or are of different splits.
+    Args:
+        compared: what both results have scored.
+        limit: points.
+        gone: task -> languages that only the other results have; empty where that is allowed.
     """
-    if results.record["split"] != against.record["split"]:
-        raise UsageError(
-            f"--against {against.path} holds the split {against.record['split']!r}, "
-            f"this is {results.record['split']!r}",
-            "compare results of one split",
-        )
-    lines, common = [], 0
-    for task in against.tasks:
-        before, now = against.scores(task), results.scores(task)
-        for lang in before.keys() & now.keys():
-            common += 1
-            drop = before[lang] - now[lang]
-            if drop > limit:
-                lines.append(
-                    f"{task}.{lang} fell by {drop:.2f} ({before[lang]:.2f} to {now[lang]:.2f})"
-                )
-    if not common:
-        raise UsageError(
-            f"--against {against.path} has no task and language in common with these results",
-            "evaluate the same tasks in both",
-        )
+    lines = [f"{task}.{lang} is missing" for task, langs in gone.items() for lang in langs]
+    for one in compared:
+        name = f"{one.task}.{one.lang}"
+        if not one.equal:
+            lines.append(f"{name} has other items than before ({one.sizes}): no gate can hold")
+        elif one.change < -limit:
+            lines.append(f"{name} fell by {-one.change:.2f} ({one.before:.2f} to {one.now:.2f})")
     return sorted(lines)

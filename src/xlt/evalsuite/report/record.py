@@ -80,6 +80,7 @@ def _cell(cell: Planned, stored: Mapping[str, Any], bundle: str) -> dict[str, An
         "parts": stored["parts"],
         "flags": [*stored["flags"], *overridden, *training_flags(assignment, cell.lang)],
         "predictions": predictions["path"] if predictions else None,
+        "items": stored["items"]["path"] if stored["items"] else None,
         "predictions_sha256": predictions["sha256"] if predictions else None,
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from xlt.core.show import terminal as show
 from xlt.evalsuite.plan.plan import Plan
+from xlt.evalsuite.report.compare import Compared
 from xlt.evalsuite.report.results import Results
 
 __all__ = ["render", "render_comparison", "render_plan"]
@@ -253,18 +254,20 @@ def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def render_comparison(results: Results, against: Results) -> str:
-    """Differences in points to other results, language by language."""
-    blocks = []
-    for task in results.tasks:
-        before, now = against.scores(task), results.scores(task)
-        common = [lang for lang in now if lang in before]
+def render_comparison(compared: Sequence[Compared], against: Results) -> str:
+    """Differences in points to other results, language by language, on the common items."""
+    blocks = [f"against {against.path}, in points, on the items that both have"]
+    for task in dict.fromkeys(one.task for one in compared):
+        rows = [one for one in compared if one.task == task]
+        common = [one for one in rows if one.n_common]
         if common:
-            change = {lang: now[lang] - before[lang] for lang in common}
-            parts = [f"{lang} {change[lang]:+.1f}" for lang in common]
-            mean = _mean(list(change.values()))
+            mean = _mean([one.change for one in common])
+            parts = [f"{one.lang} {one.change:+.1f}" for one in common]
             blocks.append(fold(f"{task} {mean:+.1f} (mean of {len(common)})", parts, gap="  "))
-    return "\n".join([f"against {against.path}, in points", *blocks])
+        unequal = [f"{one.lang} {one.sizes}" for one in rows if not one.equal]
+        if unequal:
+            blocks.append(fold(f"{task}, other items than before", unequal, gap="; "))
+    return "\n".join(blocks)
 
 
 def render_plan(plan: Plan, states: Mapping[str, str]) -> str:

@@ -1,0 +1,102 @@
+"""Two evaluations side by side, on the items that both have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xlt.core.errors import DataError
+from xlt.core.metrics.table import headline_mean, scores_of
+from xlt.evalsuite.compute.items import read_items
+from xlt.evalsuite.report.results import Results
+
+__all__ = ["Compared", "compare"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One task and language that both have scored.
+
+    Attributes:
+        n: items here.
+        n_before: items of the other results.
+        n_common: items that are in both, by their hashes.
+        now, before: scores on the common items, in percent; None when there are none.
+    """
+
+    task: str
+    lang: str
+    n: int
+    n_before: int
+    n_common: int
+    now: float | None
+    before: float | None
+
+    @property
+    def equal(self) -> bool:
+        """Whether both are over the same items."""
+        return self.n == self.n_before == self.n_common
+
+    @property
+    def change(self) -> float:
+        """Points by which the score on the common items has risen."""
+        assert self.now is not None and self.before is not None, "nothing is common"
+        return self.now - self.before
+
+    @property
+    def sizes(self) -> str:
+        """`40 common of 50 and 45`: what was compared of what is here and of what was there."""
+        return f"{self.n_common} common of {self.n} and {self.n_before}"
+
+
+def compare(results: Results, against: Results) -> list[Compared]:
+    """Every task and language that both have scored.
+
+    Raises:
+        DataError: no item is in both, or the items of a cell cannot be read.
+    """
+    others = {(cell["task"], cell["lang"]): cell for cell in _scored(against)}
+    found = [
+        _compared(results, cell, against, others[cell["task"], cell["lang"]])
+        for cell in _scored(results)
+        if (cell["task"], cell["lang"]) in others
+    ]
+    if not any(one.n_common for one in found):
+        raise DataError(
+            f"{against.path} ({against.record['split']}) and these results "
+            f"({results.record['split']}) have no scored item in common",
+            "compare evaluations of the same tasks, languages and data",
+        )
+    return found
+
+
+def _scored(results: Results) -> list[Mapping[str, Any]]:
+    return [cell for cell in results.cells if cell["score"] is not None]
+
+
+def _compared(
+    results: Results, cell: Mapping[str, Any], against: Results, other: Mapping[str, Any]
+) -> Compared:
+    names = {"task": cell["task"], "lang": cell["lang"], "n": cell["n"], "n_before": other["n"]}
+    metric = cell["parts"]["record"]["metric"]
+    if metric != other["parts"]["record"]["metric"]:
+        return Compared(**names, n_common=0, now=None, before=None)
+    if cell["parts"]["data"] == other["parts"]["data"]:
+        return Compared(**names, n_common=cell["n"], now=cell["score"], before=other["score"])
+    here, there = (
+        read_items(folder.path / one["items"])
+        for folder, one in ((results, cell), (against, other))
+    )
+    _, at, at_other = np.intersect1d(here.hashes, there.hashes, return_indices=True)
+    if len(at) == len(here.hashes) == len(there.hashes):
+        return Compared(**names, n_common=cell["n"], now=cell["score"], before=other["score"])
+    if not len(at):
+        return Compared(**names, n_common=0, now=None, before=None)
+    now, before = (
+        headline_mean(metric, scores_of(metric, items.counts[rows]))
+        for items, rows in ((here, at), (there, at_other))
+    )
+    return Compared(**names, n_common=len(at), now=now, before=before)
