@@ -6,7 +6,9 @@ traceback.
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import signal
 import sys
 import traceback
@@ -35,6 +37,15 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "score": ("xlt.cli.score", "score", "Score predictions in the official layout."),
     "serve": ("xlt.serve.command", "serve", "Serve bundles over HTTP."),
 }
+
+# What an operating system says of a path that a user named: not there, not allowed, no room ...
+ABOUT_PATHS = frozenset(
+    {
+        errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EINVAL, errno.EIO,
+        errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOSPC, errno.ENOTDIR,
+        errno.ENOTEMPTY, errno.EPERM, errno.EROFS,
+    }
+)  # fmt: skip
 
 EPILOG = """\b
 The main path:
@@ -122,9 +133,13 @@ def main(argv: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None or error.errno not in ABOUT_PATHS:
+            _bug(error, verbose)
+        place = os.fsdecode(error.filename) if not isinstance(error.filename, int) else "a file"
+        _fail(f"{place}: {error.strerror}", "name another path, or mend this one", 2, verbose)
     except Exception as error:
-        text = _first_line(str(error)) or type(error).__name__
-        _fail(f"{type(error).__name__}: {text}", "this is a bug of xlt; -v shows where", 1, verbose)
+        _bug(error, verbose)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -135,6 +150,11 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 def _first_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def _bug(error: Exception, verbose: bool) -> NoReturn:
+    text = _first_line(str(error)) or type(error).__name__
+    _fail(f"{type(error).__name__}: {text}", "this is a bug of xlt; -v shows where", 1, verbose)
 
 
 def _fail(message: str, hint: str, code: int, verbose: bool) -> NoReturn:

@@ -28,11 +28,45 @@ F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 
 
+class AllAtOnce(click.Command):
+    """A command that tells all mistakes of its command line, not the first one alone."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments.
+
+        Raises:
+            UsageError: what click finds wrong, all of it.
+        """
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            first: click.UsageError = error
+            given = [word for word in given if word.partition("=")[0] != error.option_name]
+        except click.UsageError as error:
+            first = error
+        mistakes = {first.format_message(): None}
+        try:
+            values, _, order = self.make_parser(ctx).parse_args(args=given)
+        except click.UsageError as error:
+            mistakes[error.format_message()] = None
+            values, order = {}, []
+        for option in order:
+            try:
+                option.handle_parse_result(ctx, dict(values), [])
+            except click.UsageError as error:
+                mistakes[error.format_message()] = None
+        if len(mistakes) == 1:
+            raise first
+        listed = "; ".join(text.strip().rstrip(".") for text in mistakes)
+        raise click.UsageError(f"{len(mistakes)} mistakes: {listed}", ctx)
+
+
 def command(*examples: str, **settings: Any) -> Callable[[Callable[..., Any]], click.Command]:
     """A click command whose `--help` ends with copyable examples."""
     epilog = "\b\nExamples:\n" + "\n".join(f"  {as_typed(line)}" for line in examples)
     context = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-    return click.command(epilog=epilog, context_settings=context, **settings)
+    return click.command(cls=AllAtOnce, epilog=epilog, context_settings=context, **settings)
 
 
 def data_option(function: F) -> F:

@@ -14,12 +14,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from types import TracebackType
+
+from xlt.core.install import pip_line
 
 __all__ = [
     "CheckFailed",
     "DataError",
     "Interrupted",
     "MissingExtra",
+    "Mistakes",
     "ModelError",
     "PartlyDone",
     "UsageError",
@@ -42,6 +46,7 @@ class XltError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.mistakes: tuple[str, ...] = (message,)
 
     def __reduce__(self) -> tuple[type[XltError], tuple[str, str]]:
         return type(self), (self.message, self.hint)
@@ -57,7 +62,9 @@ class UsageError(XltError):
         """One error for several mistakes, so that a user mends them in one go."""
         if len(mistakes) == 1:
             return cls(mistakes[0], hint)
-        return cls(f"{len(mistakes)} mistakes: " + "; ".join(mistakes), hint)
+        error = cls(f"{len(mistakes)} mistakes: " + "; ".join(mistakes), hint)
+        error.mistakes = tuple(mistakes)
+        return error
 
 
 class DataError(XltError):
@@ -88,7 +95,7 @@ class MissingExtra(XltError):
         why = f" ({purpose})" if purpose else ""
         super().__init__(
             f"the package {package!r} is not installed{why}",
-            f'pip install "xlt[{extra}]"',
+            pip_line(extra),
         )
 
     def __reduce__(self) -> tuple[type[XltError], tuple[str, str]]:
@@ -105,6 +112,44 @@ class Interrupted(XltError):
     """The user stopped the command; finished work is kept."""
 
     exit_code = 130
+
+
+class Mistakes:
+    """What several checks find wrong, told at once; each check is a `with` block of its own.
+
+    A usage, data or model error inside a block is kept, any other passes.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[XltError] = []
+
+    def __enter__(self) -> Mistakes:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> bool:
+        if isinstance(error, UsageError | DataError | ModelError):
+            self.found.append(error)
+            return True
+        return False
+
+    def tell(self) -> None:
+        """Raise what was found: one error as it is, several as one.
+
+        Raises:
+            UsageError: several mistakes, a usage error among them.
+            XltError: one mistake; several of data or models, as the first of them.
+        """
+        if not self.found:
+            return
+        first = next((e for e in self.found if isinstance(e, UsageError)), self.found[0])
+        if len(self.found) == 1:
+            raise first
+        listed = list(dict.fromkeys(text for error in self.found for text in error.mistakes))
+        told = type(first)(f"{len(listed)} mistakes: " + "; ".join(listed), first.hint)
+        told.mistakes = tuple(listed)
+        raise told from first
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -207,8 +207,12 @@ def refuse_non_empty(out: Path, *, force: bool, other: str = "") -> None:
 @contextlib.contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield a folder beside `target` to fill; on success it takes `target`'s place as a whole."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        name = tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    except OSError as error:
+        raise write_error(target, error) from error
+    temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o755)

@@ -35,7 +35,11 @@ __all__ = ["export"]
 @out_option(text="Output: of a run, the folder of its bundles; of a checkpoint, the bundle.")
 @click.option("--task", metavar="T", help="What a checkpoint answers; of a run, the one to export.")
 @click.option(
-    "--precision", default="fp32", show_default=True, metavar="LIST", help="Variants to write."
+    "--precision",
+    default="fp32",
+    show_default=True,
+    metavar="LIST",
+    help="Variants to write; this version writes fp32.",
 )
 @click.option(
     "--layer", metavar="K|last",

@@ -102,7 +102,9 @@ class ExportConfig:
         if self.threads is not None and self.threads < 1:
             mistakes.append(f"--threads {self.threads} must be at least 1")
         if mistakes:
-            raise UsageError.all_of(mistakes, "xlt export --help")
+            alone = len(mistakes) == 1 and mistakes[0].startswith("--precision")
+            hint = f"use --precision {PRECISIONS[0]}" if alone else "xlt export --help"
+            raise UsageError.all_of(mistakes, hint)
 
     def _listed(self) -> list[str]:
         given = () if self.dimensions is None else self.dimensions

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from xlt.core.artifacts.bundle import MANIFEST, Bundle
 from xlt.core.artifacts.runs import Run, recorded_root
-from xlt.core.errors import CheckFailed, ModelError, UsageError
+from xlt.core.errors import CheckFailed, Mistakes, ModelError, UsageError
 from xlt.core.extras import needs
 from xlt.core.files import read_json, refuse_non_empty, sha256_json
 from xlt.core.show.terminal import note
@@ -82,13 +82,33 @@ def export(
     return _export(model)
 
 
+def _look(config: ExportConfig) -> tuple[Run | Checkpoint, list[Job], DataRoot | None]:
+    """What is exported, the bundles to write, and the data root of the gate.
+
+    Raises:
+        XltError: everything that is wrong with flags, model and places, at once.
+    """
+    mistakes, found, root = Mistakes(), None, None
+    jobs: list[Job] = []
+    with mistakes:
+        config.check()
+    with mistakes:
+        found = find_model(config.model)
+    with mistakes:
+        root = _data_root(found, config.data)
+    if found is not None and not any(isinstance(e, UsageError) for e in mistakes.found):
+        with mistakes:
+            jobs = plan(found, config)
+    mistakes.tell()
+    assert found is not None
+    return found, jobs, root
+
+
 def _export(config: ExportConfig) -> list[Exported]:
     """Plan, look at what is there, write what is new."""
-    config.check()
     if config.out is not None and not config.out.name:  # `--out .`
         config = replace(config, out=Path.cwd() / config.out)
-    found = find_model(config.model)
-    jobs = plan(found, config)
+    found, jobs, root = _look(config)
     if isinstance(found, Run) and found.status != "done":
         note(f"{found.path} is not finished; exporting the models that are")
     with needs("export", "conversion to ONNX"):
@@ -101,7 +121,6 @@ def _export(config: ExportConfig) -> list[Exported]:
         not config.force and _is_same(job.target, key) for job, key in zip(jobs, keys, strict=True)
     ]
     _check_places(found, jobs, same, out=config.out, force=config.force)
-    root = _data_root(found, config.data)
     asked = root if config.data is not None else None
     kept = [ours and _is_gated(job, asked) for job, ours in zip(jobs, same, strict=True)]
     done: list[Exported] = []
@@ -208,7 +227,7 @@ def _is_foreign(path: Path) -> bool:
     return not left_behind and not (path / MANIFEST).is_file()
 
 
-def _data_root(found: Run | Checkpoint, data: Path | None) -> DataRoot | None:
+def _data_root(found: Run | Checkpoint | None, data: Path | None) -> DataRoot | None:
     """The root that was named, else the one the run was trained on, when it is still there."""
     if data is not None:
         return DataRoot(data)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from xlt.cli.options import PATH, command, device_option, threads_option
-from xlt.core.errors import UsageError
+from xlt.core.errors import Mistakes, UsageError
 from xlt.core.extras import needs
 
 __all__ = ["serve"]
@@ -187,6 +187,7 @@ def serve(
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from xlt.core.inference.session import check_device
     from xlt.serve.app.frame import App
     from xlt.serve.app.server import Bind, serve_app
     from xlt.serve.app.tracing import NoSpans, OtelSpans
@@ -197,14 +198,26 @@ def serve(
     from xlt.serve.http import logs
     from xlt.serve.settings import Settings
 
-    if (tls_key is not None) and tls_cert is None:
-        raise UsageError("--tls-key without --tls-cert", "give the certificate too")
-    if root_path and (not root_path.startswith("/") or root_path.endswith("/")):
-        raise UsageError(
-            f"--root-path {root_path!r} must begin with / and not end with it", "--root-path /xlt"
-        )
-    if repository is not None and not repository.is_dir():
-        raise UsageError(f"--repository {repository}: no such folder", "name a folder of bundles")
+    mistakes, sources = Mistakes(), []
+    with mistakes:
+        if (tls_key is not None) and tls_cert is None:
+            raise UsageError("--tls-key without --tls-cert", "give the certificate too")
+    with mistakes:
+        if root_path and (not root_path.startswith("/") or root_path.endswith("/")):
+            raise UsageError(
+                f"--root-path {root_path!r} must begin with / and not end with it",
+                "--root-path /xlt",
+            )
+    with mistakes:
+        if repository is not None and not repository.is_dir():
+            raise UsageError(
+                f"--repository {repository}: no such folder", "name a folder of bundles"
+            )
+    with mistakes:
+        sources = find_sources(models, _precisions(precision))
+    with mistakes:
+        check_device(device)
+    mistakes.tell()
     bind = Bind(
         host=others.pop("host"),
         port=others.pop("port"),
@@ -225,7 +238,6 @@ def serve(
         drain_delay=drain_delay,
         tokenizer_threads=tokenizer_threads,
     )
-    sources = find_sources(models, _precisions(precision))
     loading = Loading(
         device=device, threads=threads, batch_tokens=batch_tokens, warm_up=not no_warm_up
     )

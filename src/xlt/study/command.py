@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 from xlt.cli.options import command, json_option, out_option, seed_option
+from xlt.core.errors import MissingExtra
 from xlt.core.files import read_json
 from xlt.core.show.page import write_page
 from xlt.core.show.program import command_line
@@ -19,6 +21,13 @@ from xlt.study.demo import Demo, load_results, run
 
 __all__ = ["demo"]
 
+# What the steps import, by extra (setup.cfg).
+EXTRAS = {
+    "train": ("torch", "transformers", "safetensors"),
+    "export": ("optimum", "onnx"),
+    "cpu": ("onnxruntime",),
+    "report": ("jinja2",),
+}
 LIMITS = (
     "The languages are constructed and small; nothing here is a claim about natural languages.",
     "The encoder starts aligned: a closed-form start and translation pairs, which XLM-R did not "
@@ -71,6 +80,7 @@ def demo(
     with and without an intermediate phase, exports, evaluates all nine tasks in all languages and
     compares. Needs no network, no GPU and no data. Ctrl-C is safe: run it again to continue.
     """
+    check_extras()
     wanted = Demo(
         out=out, size=size, seed=seed, pretrain=pretrain, pretrain_steps=pretrain_steps,
         intermediate=intermediate, threads=threads,
@@ -97,6 +107,18 @@ def demo(
         click.echo(f"\nTest scores, seed {seed}; x = mean of the languages other than English")
         click.echo(text_table(rows, intermediate))
     note(f"\nreport: {page}\nserve it: {serve}")
+
+
+def check_extras() -> None:
+    """Look for every package that a step needs, before the first of them runs.
+
+    Raises:
+        MissingExtra: one is not installed.
+    """
+    for extra, packages in EXTRAS.items():
+        for package in packages:
+            if importlib.util.find_spec(package) is None:
+                raise MissingExtra(package, "all", f"the demo needs the extra {extra}")
 
 
 def page_values(

@@ -20,12 +20,13 @@ from xlt.cli.options import (
     threads_option,
 )
 from xlt.core.artifacts.runs import Run, recorded_root
-from xlt.core.errors import UsageError
+from xlt.core.errors import Mistakes, UsageError
 from xlt.core.show import terminal as show
 from xlt.core.show.program import command_line
-from xlt.train import TrainConfig, fit
+from xlt.train import TrainConfig, check_plan, fit
+from xlt.train.plan.base import find_base
+from xlt.train.plan.check import find_start
 from xlt.train.plan.config import COMPACT
-from xlt.train.plan.plan import make_plan
 
 __all__ = ["train"]
 
@@ -127,18 +128,33 @@ def train(
     **flags: Any,
 ) -> None:
     """Train on English: phase 0 of a new encoder, intermediate tasks, target tasks."""
+    mistakes, root = Mistakes(), None
+    splits: tuple[tuple[str, Path], ...] = ()
+    with mistakes:
+        root = need_data(data or recorded_root(_runs(model, out if resume else None)))
+    with mistakes:
+        splits = _splits(train_split)
     config = TrainConfig(
         model=model,
-        data=need_data(data or recorded_root(_runs(model, out if resume else None))),
+        data=root or Path(),
         out=out,
         resume=resume,
         pretrain=_names(pretrain),
         target=_names(target),
-        train_split=_splits(train_split),
+        train_split=splits,
         **flags,
     )
+    if mistakes.found:
+        with mistakes:
+            config.check()
+        with mistakes:
+            find_base(config)
+        if root is not None:
+            with mistakes:
+                find_start(config)
+        mistakes.tell()
     if dry_run:
-        plan = make_plan(config)
+        plan = check_plan(config)
         click.echo(json.dumps(plan.to_json(), indent=1) if as_json else str(plan))
         return
     run = fit(config)
@@ -182,10 +198,13 @@ def _names(text: str | None) -> tuple[str, ...] | None:
 
 
 def _splits(texts: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
-    found = []
+    found, mistakes = [], []
     for text in texts:
         task, equals, file = text.partition("=")
-        if not (task and equals and file):
-            raise UsageError(f"--train-split {text!r} is not TASK=FILE", "as in mnli=snli.jsonl")
-        found.append((task, Path(file)))
+        if task and equals and file:
+            found.append((task, Path(file)))
+        else:
+            mistakes.append(f"--train-split {text!r} is not TASK=FILE")
+    if mistakes:
+        raise UsageError.all_of(mistakes, "as in mnli=snli.jsonl")
     return tuple(found)

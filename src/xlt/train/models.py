@@ -7,6 +7,7 @@ A phase hands over its encoder only; the head of the phase before is dropped, as
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,17 +15,25 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from xlt.core.encode.families import family_of
 from xlt.core.errors import ModelError
 from xlt.core.files import atomic_folder
+from xlt.core.hub import prepare_hub
 from xlt.core.kinds.table import KINDS
 from xlt.core.tasks.table import Task
 
-__all__ = ["check_head", "fresh_head", "load_encoder", "save_folder", "tokenizer_files", "weights"]
+__all__ = [
+    "check_head",
+    "check_source",
+    "fresh_head",
+    "load_encoder",
+    "save_folder",
+    "tokenizer_files",
+    "weights",
+]
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -38,6 +47,9 @@ TOKENIZER_FILES = (
     "spiece.model",
     "spm.model",
 )
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+HUB_HINT = "check the name and the connection, or give a local folder"
+HINT = "--model takes a hub id, a folder with config.json and weights, or a run"
 
 
 @contextmanager
@@ -52,6 +64,47 @@ def quiet() -> Iterator[None]:
         transformers.logging.set_verbosity(level)
 
 
+@contextmanager
+def _loading(source: str | Path, what: str, hint: str) -> Iterator[None]:
+    """Turn what loading raises into one error; a hub that is not there is asked once.
+
+    Raises:
+        ModelError: the block fails.
+    """
+    offline = "" if Path(source).is_dir() else prepare_hub()
+    try:
+        yield
+    except Exception as error:  # converters raise what they like, TypeError included
+        if offline and isinstance(error, OSError):
+            raise ModelError(
+                f"cannot load a {what} from {str(source)!r}: not in the hub's cache, and {offline}",
+                HUB_HINT,
+            ) from error
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"cannot load a {what} from {str(source)!r}: {reason}",
+            hint if Path(source).is_dir() else HUB_HINT,
+        ) from error
+
+
+def check_source(source: str | Path) -> None:
+    """Look at a hub id or folder without loading weights: its configuration and its tokenizer.
+
+    Raises:
+        ModelError: either is missing, or a folder holds no weights.
+    """
+    with _loading(source, "model", HINT):
+        AutoConfig.from_pretrained(str(source))
+    folder = Path(source)
+    if folder.is_dir() and not any(any(folder.glob(pattern)) for pattern in WEIGHTS):
+        raise ModelError(
+            f"{str(source)!r} holds no weights (looked for {', '.join(WEIGHTS)})",
+            "give a complete checkpoint",
+        )
+    with tempfile.TemporaryDirectory() as copy:
+        tokenizer_files(source, Path(copy))
+
+
 def load_encoder(source: str | Path) -> Any:
     """The encoder of a hub id or a folder, without any head, in fp32.
 
@@ -60,15 +113,8 @@ def load_encoder(source: str | Path) -> Any:
     Raises:
         ModelError: nothing there, or not a model that transformers can open.
     """
-    try:
-        with quiet():
-            encoder, report = AutoModel.from_pretrained(str(source), output_loading_info=True)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(
-            f"cannot load a model from {str(source)!r}: {reason[:200]}",
-            "--model takes a hub id, a folder with config.json and weights, or a run",
-        ) from error
+    with _loading(source, "model", HINT), quiet():
+        encoder, report = AutoModel.from_pretrained(str(source), output_loading_info=True)
     missing = sorted(report["missing_keys"])
     pooler = family_of(encoder.config.model_type).pooler
     if missing and all(name.startswith(f"{pooler}.") for name in missing):
@@ -160,15 +206,8 @@ def tokenizer_files(source: str | Path, folder: Path) -> None:
     Raises:
         ModelError: the source has no tokenizer, or none that saves as tokenizer.json.
     """
-    try:
-        with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(str(source), use_fast=True)
-    except Exception as error:  # converters raise what they like, TypeError included
-        reason = " ".join(str(error).split())
-        raise ModelError(
-            f"cannot load a tokenizer from {str(source)!r}: {reason[:200]}",
-            "the folder needs tokenizer.json",
-        ) from error
+    with _loading(source, "tokenizer", "the folder needs tokenizer.json"), quiet():
+        tokenizer = AutoTokenizer.from_pretrained(str(source), use_fast=True)
     tokenizer.save_pretrained(folder)
     if not (folder / "tokenizer.json").is_file():
         raise ModelError(

@@ -29,19 +29,20 @@ from pathlib import Path
 import torch
 
 from xlt.core.artifacts.runs import CONTINUE, LOCK, Run
-from xlt.core.errors import DataError, ModelError
+from xlt.core.errors import DataError, Mistakes, ModelError
 from xlt.core.files import refuse_non_empty, write_error
 from xlt.core.inference.device import choose_device
 from xlt.core.show.terminal import note
 from xlt.train.finetune.phase import train_phase
 from xlt.train.finetune.start import PRETRAINING, pretrain, write_start
 from xlt.train.lineage import add_phase, has_phase, lineage_of
-from xlt.train.models import load_encoder, save_folder
+from xlt.train.models import check_source, load_encoder, save_folder
+from xlt.train.plan.check import check
 from xlt.train.plan.config import TrainConfig
 from xlt.train.plan.plan import Plan, format_overlap, make_plan
 from xlt.train.pretrain.compact import Corpus, read_corpus
 
-__all__ = ["fit"]
+__all__ = ["fit", "look_ahead"]
 
 
 def fit(config: TrainConfig) -> Run:
@@ -56,7 +57,7 @@ def fit(config: TrainConfig) -> Run:
         ModelError: the base model or the device is not there.
         CheckFailed: the loss is not finite.
     """
-    config.check()
+    check(config)
     run, folder_was_there = _find(config), config.out.is_dir()  # 1
     if run is not None and run.status == "done":
         return run
@@ -81,6 +82,23 @@ def fit(config: TrainConfig) -> Run:
         if run is not None:
             run.close()
     return run
+
+
+def look_ahead(config: TrainConfig) -> Plan:
+    """The plan of a run whose device, data and base model are there; writes nothing.
+
+    Raises:
+        XltError: as `fit`, as far as can be seen without loading weights.
+    """
+    mistakes = Mistakes()
+    with mistakes:
+        prepare_torch(config.threads, config.device)
+    with mistakes:
+        plan = make_plan(config)
+        if plan.base.source is not None:
+            check_source(plan.base.source)
+    mistakes.tell()
+    return plan
 
 
 def _train(plan: Plan, corpus: Corpus | None, run: Run, device: torch.device) -> None:

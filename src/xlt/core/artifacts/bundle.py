@@ -280,6 +280,6 @@ def _variant(folder: Path, manifest: dict[str, Any], precision: str) -> dict[str
     if precision not in variants:
         raise ModelError(
             f"{folder}: no {precision} variant; it has {', '.join(variants) or 'none'}",
-            f"xlt export --precision {precision}, or use --precision {next(iter(variants), '')}",
+            f"use --precision {next(iter(variants))}" if variants else "export the model again",
         )
     return variants[precision]

@@ -18,12 +18,18 @@ from numpy.typing import NDArray
 
 from xlt.core.errors import MissingExtra, ModelError, UsageError
 from xlt.core.inference.device import parse_device
+from xlt.core.install import pip_line
 
-__all__ = ["Session", "usable_cores"]
+__all__ = ["Session", "check_device", "usable_cores"]
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 WHEELS = ("onnxruntime", "onnxruntime-gpu")
 QUIETLY = 3  # ONNX Runtime's log level "error"
+# An ONNX model that copies one number: what is needed to start a device.
+SMALLEST_GRAPH = (
+    b'\x08\x08\x12\x00:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01'
+    b"\x12\x04\n\x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x11"
+)
 DTYPES = {
     "tensor(int64)": np.int64,
     "tensor(int32)": np.int32,
@@ -53,27 +59,10 @@ class Session:
     """
 
     def __init__(self, path: Path, *, device: str = "auto", threads: int | None = None) -> None:
-        kind, index = parse_device(device)
-        runtime = _runtime()
-        available = runtime.get_available_providers()
-        if kind == "cuda" and CUDA not in available:
-            raise ModelError(
-                f"device {device} is not there: this ONNX Runtime offers {', '.join(available)}",
-                'use --device cpu, or pip install "xlt[gpu]" in place of "xlt[cpu]"',
-            )
-        providers: list[Any] = [CPU]
-        if kind != "cpu" and CUDA in available:
-            providers.insert(0, (CUDA, {"device_id": index}))
-            _find_cuda_libraries(runtime)
+        if not path.is_file():
+            raise ModelError(f"{path}: no such file", "export the model again")
         self._path = path
-        self._session = _load(runtime, path, providers, threads or usable_cores())
-        on_cuda = CUDA in self._session.get_providers()
-        if kind == "cuda" and not on_cuda:
-            raise ModelError(
-                f"device {device} is not there: CUDA could not be started",
-                "check `nvidia-smi` and the CUDA libraries, or use --device cpu",
-            )
-        self.device = f"cuda:{index}" if on_cuda else "cpu"
+        self._session, self.device = _on_device(path, device, threads or usable_cores())
         self.inputs: dict[str, str] = {node.name: node.type for node in self._session.get_inputs()}
         self.outputs: list[str] = [node.name for node in self._session.get_outputs()]
 
@@ -110,6 +99,44 @@ class Session:
                 "a smaller --batch-tokens needs less memory; otherwise export the model again",
             ) from error
         return found
+
+
+def check_device(device: str) -> str:
+    """Start an empty graph on a device, so that a missing one is found before any work.
+
+    Returns:
+        Where graphs run: cpu or cuda:N.
+
+    Raises:
+        ModelError: an explicit device is not there.
+        MissingExtra: ONNX Runtime is not installed.
+        UsageError: an unknown device, or both ONNX Runtime wheels are installed.
+    """
+    return _on_device(SMALLEST_GRAPH, device, 1)[1]
+
+
+def _on_device(graph: Path | bytes, device: str, threads: int) -> tuple[Any, str]:
+    """A session on a device, and the device's name."""
+    kind, index = parse_device(device)
+    runtime = _runtime()
+    available = runtime.get_available_providers()
+    if kind == "cuda" and CUDA not in available:
+        raise ModelError(
+            f"device {device} is not there: this ONNX Runtime offers {', '.join(available)}",
+            f"use --device cpu, or {pip_line('gpu')} in place of xlt[cpu]",
+        )
+    providers: list[Any] = [CPU]
+    if kind != "cpu" and CUDA in available:
+        providers.insert(0, (CUDA, {"device_id": index}))
+        _find_cuda_libraries(runtime)
+    session = _load(runtime, graph, providers, threads)
+    on_cuda = CUDA in session.get_providers()
+    if kind == "cuda" and not on_cuda:
+        raise ModelError(
+            f"device {device} is not there: CUDA could not be started",
+            "check `nvidia-smi` and the CUDA libraries, or use --device cpu",
+        )
+    return session, f"cuda:{index}" if on_cuda else "cpu"
 
 
 def usable_cores(root: Path = Path("/")) -> int:
@@ -173,7 +200,7 @@ def _runtime() -> Any:
     if len(_installed_wheels()) > 1:
         raise UsageError(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
-            'pip uninstall -y onnxruntime onnxruntime-gpu && pip install "xlt[gpu]"  (or xlt[cpu])',
+            f"pip uninstall -y onnxruntime onnxruntime-gpu && {pip_line('gpu')}  (or xlt[cpu])",
         )
     try:
         import onnxruntime
@@ -181,7 +208,7 @@ def _runtime() -> Any:
         if error.name != "onnxruntime":
             raise
         raise MissingExtra(
-            "onnxruntime", "cpu", 'on NVIDIA machines: pip install "xlt[gpu]"'
+            "onnxruntime", "cpu", f"on NVIDIA machines: {pip_line('gpu')}"
         ) from error
     return onnxruntime
 
@@ -204,18 +231,17 @@ def _find_cuda_libraries(runtime: Any) -> None:
             runtime.preload_dlls()
 
 
-def _load(runtime: Any, path: Path, providers: list[Any], threads: int) -> Any:
-    if not path.is_file():
-        raise ModelError(f"{path}: no such file", "export the model again")
+def _load(runtime: Any, graph: Path | bytes, providers: list[Any], threads: int) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = QUIETLY
     try:
-        return runtime.InferenceSession(str(path), options, providers=providers)
+        source = graph if isinstance(graph, bytes) else str(graph)
+        return runtime.InferenceSession(source, options, providers=providers)
     except Exception as error:  # ONNX Runtime's errors have no common base
         raise ModelError(
-            f"{path}: ONNX Runtime cannot load it: {_first_line(error)}",
+            f"{graph!s:.200}: ONNX Runtime cannot load it: {_first_line(error)}",
             "copy or export the model again; update onnxruntime when the graph is newer",
         ) from error
 

@@ -23,6 +23,7 @@ from xlt.core.files import (
     write_error,
     write_json,
 )
+from xlt.core.hub import prepare_hub
 from xlt.core.show import terminal as show
 from xlt.core.tasks.languages import parse_langs
 from xlt.core.tasks.table import INTERMEDIATE, TARGETS, Task, parse_tasks
@@ -101,6 +102,7 @@ def fetch(
     failures: list[str] = []
     there = [None if force else _kept(path, unit, manifest) for unit in units]
     n_kept = sum(kept is not None for kept in there)
+    offline = _why_offline(hub) if n_kept < len(units) else ""
     with show.progress("fetch", len(units), "sets", done=n_kept) as tick:
         for unit, kept in zip(units, there, strict=True):
             if kept is not None:
@@ -109,6 +111,11 @@ def fetch(
             try:
                 found += _write(path, unit, hub, manifest)
             except DataError as error:
+                if offline:
+                    raise DataError(
+                        f"{unit}: not in the hub's cache, and {offline}",
+                        "check the network, or give --hub DIR|URL; what was fetched is kept",
+                    ) from error
                 failures.append(error.message)
                 show.note(f"failed: {error.message}")
             tick(1)
@@ -212,12 +219,10 @@ def _content(name: str, lines: Iterable[str]) -> str:
 def _rows(unit: Unit, hub: str | None) -> Iterator[dict[str, Any]]:
     """The rows of one hub split, class labels by name where the data set names them."""
     with needs("data", "to fetch data sets"):
-        if hub is not None and hub.startswith(("http://", "https://")):
-            os.environ["HF_ENDPOINT"] = hub.rstrip("/")
         import datasets
         from datasets.exceptions import DatasetsError
     try:
-        if hub is not None and not hub.startswith(("http://", "https://")):
+        if hub is not None and not _is_address(hub):
             folder = Path(hub) / unit.dataset / unit.config
             files = sorted(str(file) for file in folder.glob(f"{unit.split}-*.parquet"))
             if not files:
@@ -235,6 +240,19 @@ def _rows(unit: Unit, hub: str | None) -> Iterator[dict[str, Any]]:
     except (OSError, ValueError, DatasetsError) as error:
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{unit}: {reason}", "run again to continue") from error
+
+
+def _is_address(hub: str) -> bool:
+    return hub.startswith(("http://", "https://"))
+
+
+def _why_offline(hub: str | None) -> str:
+    """Why the hub, or the mirror, cannot be reached; "" when it can, or a folder stands for it."""
+    if hub is not None and not _is_address(hub):
+        return ""
+    if hub is not None:
+        os.environ["HF_ENDPOINT"] = hub.rstrip("/")
+    return prepare_hub()
 
 
 def _class_names(kind: Any) -> list[str] | None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from xlt.core.artifacts.bundle import DEFAULT_RUN, Bundle, find_bundles
 from xlt.core.artifacts.runs import recorded_root
-from xlt.core.errors import DataError, UsageError
+from xlt.core.errors import DataError, Mistakes, UsageError
+from xlt.core.inference.device import parse_device
+from xlt.core.inference.session import check_device
 from xlt.core.tasks.languages import LANGUAGES, parse_langs
 from xlt.core.tasks.table import Task
 from xlt.data import DataRoot
@@ -126,10 +128,26 @@ def make_plan(config: EvalConfig) -> Plan:
         DataError: no data for a task that was named, or for any task (exit 3).
         ModelError: a model is missing, damaged, or lacks the precision (exit 4).
     """
-    config.check()
-    bundles = _bundles(config.models, config.precision)
-    root = DataRoot(_data_root(config.models, config.data), task_files=config.task_files)
-    assignments = _verified(assign(bundles, config.tasks, config.use, root.tasks))
+    mistakes, bundles, root = Mistakes(), [], None
+    with mistakes:
+        config.check()
+    with mistakes:
+        bundles = _bundles(config.models, config.precision)
+    with mistakes:
+        root = DataRoot(_data_root(config.models, config.data), task_files=config.task_files)
+    assignments: list[Assignment] = []
+    if root is not None and bundles:
+        with mistakes:
+            assignments = assign(bundles, config.tasks, config.use, root.tasks)
+    if root is not None:
+        with mistakes:
+            parse_langs(config.langs, root.languages, root.languages)
+    with mistakes:
+        if parse_device(config.device)[0] == "cuda":
+            check_device(config.device)
+    mistakes.tell()
+    assert root is not None
+    assignments = _verified(assignments)
     cells, missing = _cells(config, root, assignments)
     plan = Plan(
         root=root,

@@ -16,6 +16,7 @@ from xlt.core.encode.families import Family, family_of
 from xlt.core.errors import ModelError
 from xlt.core.extras import needs
 from xlt.core.files import read_json, sha256_file, sha256_json
+from xlt.core.hub import prepare_hub
 from xlt.core.tasks.table import KindName
 
 __all__ = ["Checkpoint", "SentenceSettings", "fetch", "read_checkpoint"]
@@ -186,6 +187,7 @@ def fetch(hub_id: str) -> Path:
     """
     if not HUB_ID.fullmatch(hub_id):
         raise ModelError(f"{hub_id}: no such folder", "name a run, a checkpoint folder or a hub id")
+    offline = prepare_hub()
     with needs("export", "reading checkpoints"):
         from transformers.utils import cached_file
     try:
@@ -202,6 +204,11 @@ def fetch(hub_id: str) -> Path:
                 break
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
+        if offline:
+            raise ModelError(
+                f"{hub_id}: no such folder, not in the hub's cache, and {offline}",
+                "check the name and the connection, or give a local folder",
+            ) from error
         raise ModelError(
             f"{hub_id}: neither a folder nor a hub model that can be fetched ({reason})",
             "check the name and the connection, or give a local folder",

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from xlt.core.errors import MissingExtra, ModelError
+from xlt.core.install import pip_line
 from xlt.core.kinds.base import Kind
 
 __all__ = ["EMBED_OUTPUTS", "OPSET", "Graph", "convert", "exporter_versions"]
@@ -66,7 +67,7 @@ def exporter_versions() -> dict[str, str]:
             if package in {"torch", "transformers", "onnx"}:
                 raise MissingExtra(package, "export", "conversion to ONNX") from error
     if importlib.util.find_spec("onnxruntime") is None:
-        raise MissingExtra("onnxruntime", "cpu", 'on NVIDIA machines: pip install "xlt[gpu]"')
+        raise MissingExtra("onnxruntime", "cpu", f"on NVIDIA machines: {pip_line('gpu')}")
     return found
 
 

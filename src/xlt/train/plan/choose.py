@@ -53,6 +53,12 @@ def choose(config: TrainConfig, root: DataRoot) -> Chosen:
         for task in targets
         if task.role != "target" and task.name in TASKS
     ]
+    if not every:
+        mistakes += [
+            f"--target {task.name}: nothing trains it, it {UNTRAINED['embed']}"
+            for task in targets
+            if task.kind == "embed" and task.name in TASKS
+        ]
     trainable = [task for task in targets if task.kind != "embed"]
     if every:
         trainable = [task for task in trainable if _has_training(root, task, set(files))]

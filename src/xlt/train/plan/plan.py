@@ -18,8 +18,8 @@ from xlt.core.show.terminal import table
 from xlt.core.tasks.examples import Example, Pair, Tagged
 from xlt.core.tasks.table import Task
 from xlt.data import DataRoot, DataSet, Overlap, overlaps, training_sets
-from xlt.train.plan.base import Base, find_base
-from xlt.train.plan.choose import choose
+from xlt.train.plan.base import Base
+from xlt.train.plan.check import find_start
 from xlt.train.plan.config import OBJECTIVES, TrainConfig
 from xlt.train.plan.hyper import Hyper, resolve
 from xlt.train.seeds import derive
@@ -163,10 +163,7 @@ def make_plan(config: TrainConfig) -> Plan:
             and `allow_overlap` is off.
         ModelError: the base model is not there.
     """
-    config.check()
-    base = find_base(config)
-    root = DataRoot(config.data, task_files=config.task_file)
-    chosen = choose(config, root)
+    base, root, chosen = find_start(config)
     pretraining = _pretraining(config, root)
     base = replace(base, aligned=base.aligned or "tlm" in pretraining.parts)
     phases = [
