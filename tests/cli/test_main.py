@@ -1,6 +1,7 @@
 """The command line's frame: help, suggestions, two-line errors, exit codes."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def test_missing_extra_names_the_pip_line(monkeypatch, capsys):
 
     code, _, err = outcome(monkeypatch, capsys, body)
     assert code == 6
-    assert 'pip install "xlt[report]"' in err
+    assert re.search(r'hint: .*pip install ".*\[report\]"\n', err)
     assert "surely_not_installed_anywhere" in err
 
 
@@ -220,4 +221,4 @@ def test_light_install_explains_missing_packages(tmp_path):
             capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 6, done.stderr
-        assert f'pip install "xlt[{extra}]"' in done.stderr
+        assert f'[{extra}]"' in done.stderr.splitlines()[-1]

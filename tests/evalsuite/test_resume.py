@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import sys
 import pytest
 
 from xlt.core.artifacts.bundle import write_manifest
-from xlt.core.errors import CheckFailed, UsageError
+from xlt.core.errors import CheckFailed, ModelError, UsageError
 from xlt.evalsuite import evaluate
 from xlt.evalsuite.report.submission import write_submission
 
@@ -281,3 +282,32 @@ def test_predictions_that_changed_behind_the_results_are_no_submission(bundles, 
     with pytest.raises(CheckFailed, match=r"test-sw\.tsv: not the file whose scores"):
         write_submission(results, tmp_path / "sub")
     assert not (tmp_path / "sub").exists()
+
+
+def test_a_user_tasks_bundle_needs_no_task_file(bundles, make, tmp_path):
+    """Without --task-file the bundle's own record says where the data are and what they mean."""
+    from xlt.data.taskfile import load_task_file
+
+    row = json.dumps({"one": "x yes", "two": "x", "gold": 1}) + "\n"
+    root = make.root(tmp_path / "root", {"mine/sw.jsonl": row})
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nkind: pair\nlabels: [neutral, entailment, contradiction]\nlanguages: [sw]\n"
+        'files: {test: "mine/{lang}.jsonl"}\ncolumns: {text_a: one, text_b: two, label: gold}\n'
+    )
+    user = load_task_file(tmp_path / "mine.yaml")
+    model = tmp_path / "mine"
+    shutil.copytree(bundles / "xnli", model)
+    manifest = json.loads((model / "xlt.json").read_text())
+    labels = manifest["task"]["labels"]
+    record = {**user.to_json(), "task": {**user.task.to_json(), "labels": labels}}
+    manifest |= {"name": "mine", "answers": ["mine"], "task_file": user.to_json(),
+                 "task": record["task"]}  # fmt: skip
+    (model / "xlt.json").write_text(json.dumps(manifest))
+    found = evaluate(model, root, out=tmp_path / "r")
+    assert found.score("mine", "sw") == 100
+    named = evaluate(model, root, task_files=[tmp_path / "mine.yaml"], out=tmp_path / "named")
+    assert named.record["cells"] == found.record["cells"]
+    manifest["task_file"] = {"task": 1}
+    (model / "xlt.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match="not a task's record"):
+        evaluate(model, root, out=tmp_path / "damaged")

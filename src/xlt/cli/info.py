@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from xlt.cli.options import command, data_option, json_option, langs_option
+from xlt.core.errors import DataError
 from xlt.core.show import terminal as show
 from xlt.core.tasks.languages import Language, load_languages, parse_langs
 from xlt.core.tasks.table import TASKS, Task
@@ -53,6 +54,8 @@ def tasks(as_json: bool) -> None:
 @json_option
 def langs(langs: str, data: Path | None, as_json: bool) -> None:
     """List the languages: codes, family, branch, script, and the tasks that score them."""
+    if data is not None and not data.is_dir():
+        raise DataError(f"data root {data} is no folder", "check the path, or leave out --data")
     table = load_languages(data)
     chosen = [table[code] for code in parse_langs(langs, table, table)]
     by_language = tasks_by_language(table)

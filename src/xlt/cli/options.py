@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import iter_params_for_processing
 
 from xlt.core.errors import UsageError
 from xlt.core.show.program import as_typed
@@ -51,7 +52,7 @@ class AllAtOnce(click.Command):
         except click.UsageError as error:
             mistakes[error.format_message()] = None
             values, order = {}, []
-        for option in order:
+        for option in iter_params_for_processing(order, self.get_params(ctx)):
             try:
                 option.handle_parse_result(ctx, dict(values), [])
             except click.UsageError as error:

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["pip_line"]
+__all__ = ["pip", "pip_line"]
 
 
 def pip_line(extra: str) -> str:
@@ -21,14 +21,15 @@ def pip_line(extra: str) -> str:
     """
     clone = _clone()
     if clone is None:
-        return f'{_pip()} install "./[{extra}]" in a clone of xlt'
+        return f'{pip()} install "./[{extra}]"  # in a clone of xlt'
     here = Path.cwd()
     if clone == here:
-        return f'{_pip()} install "./[{extra}]"'
-    return f'{_pip()} install "{clone}[{extra}]"'
+        return f'{pip()} install "./[{extra}]"'
+    return f'{pip()} install "{clone}[{extra}]"'
 
 
-def _pip() -> str:
+def pip() -> str:
+    """What to type for the pip of this environment."""
     beside = Path(sys.executable).parent
     found = shutil.which("pip")
     if found and Path(found).parent == beside:

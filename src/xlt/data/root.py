@@ -30,6 +30,7 @@ class DataRoot:
     Args:
         path: the folder. `tasks/*.yaml` in it are task files.
         task_files: more task files.
+        carried: tasks that bundles bring along; a task file of the same name goes before.
 
     Attributes:
         tasks: every task by name, user tasks included.
@@ -39,7 +40,13 @@ class DataRoot:
         UsageError: mistakes in a task file.
     """
 
-    def __init__(self, path: Path | str, *, task_files: Iterable[Path] = ()) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        task_files: Iterable[Path] = (),
+        carried: Iterable[UserTask] = (),
+    ) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
             raise DataError(
@@ -47,7 +54,10 @@ class DataRoot:
                 "give --data ROOT; `xlt world --out ROOT` makes one offline",
             )
         self.languages: dict[str, Language] = load_languages(self.path)
-        self.user_tasks = _user_tasks([*sorted(self.path.glob("tasks/*.yaml")), *task_files])
+        self.user_tasks = {
+            **{user.task.name: user for user in carried},
+            **_user_tasks([*sorted(self.path.glob("tasks/*.yaml")), *task_files]),
+        }
         self.tasks: dict[str, Task] = {
             **TASKS,
             **{name: user.task for name, user in self.user_tasks.items()},

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from xlt.core.tasks.table import Task
 
@@ -42,3 +43,28 @@ class UserTask:
     hub: HubSource | None = None
     columns: Columns = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON values, for runs and bundles."""
+        value = asdict(self)
+        return {**value, "task": self.task.to_json(), "folder": str(self.folder)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> UserTask:
+        """The record that `to_json` wrote.
+
+        Raises:
+            TypeError: it is none.
+        """
+        hub = value.get("hub")
+        columns = {
+            name: column if isinstance(column, str) else tuple(column)
+            for name, column in value["columns"].items()
+        }
+        given = {
+            "task": Task.from_json(value["task"]),
+            "folder": Path(value["folder"]),
+            "hub": HubSource(**hub) if hub else None,
+            "columns": columns,
+        }
+        return cls(**{**value, **given})

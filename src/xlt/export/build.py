@@ -178,6 +178,7 @@ def _manifest(
         "lineage": dict(job.lineage),
         "dev": dict(job.dev),
         "baseline": dict(job.baseline),
+        **({"task_file": dict(job.task_file)} if job.task_file else {}),
         "parity": {"fp32": dict(record)},
         "export": {**facts, **asdict(graph)},
     }

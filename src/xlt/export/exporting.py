@@ -164,6 +164,7 @@ def _key(job: Job, precision: str, versions: Mapping[str, str]) -> str:
             # only where there are some: bundles from before the flag stay what they are
             **({"dimensions": list(job.dimensions)} if job.dimensions else {}),
             **({"prompts": dict(job.prompts)} if job.prompts else {}),
+            **({"task_file": dict(job.task_file)} if job.task_file else {}),
         }
     )
 

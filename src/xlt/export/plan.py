@@ -20,7 +20,7 @@ __all__ = ["Job", "find_model", "plan"]
 # What run.json calls the collections that tokenizers and pretraining read.
 PLAIN_TEXT = {"text", "parallel"}
 # Fields of a run's target that the bundle names elsewhere; the rest is how it was trained.
-NAMED_ELSEWHERE = {"path", "task", "serves", "dev", "baseline"}
+NAMED_ELSEWHERE = {"path", "task", "task_file", "serves", "dev", "baseline"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,7 @@ class Job:
         baseline: facts of the training data, such as the most frequent tag of each word.
         lineage: base model, phases, seed ... from the run.
         base: what the run started from, as its configuration resolved it.
+        task_file: of a task from a task file, what that file says (`UserTask.to_json`).
     """
 
     name: str
@@ -54,6 +55,7 @@ class Job:
     trained_on: Mapping[str, Any] = field(default_factory=dict)
     lineage: Mapping[str, Any] = field(default_factory=dict)
     base: str = ""
+    task_file: Mapping[str, Any] | None = None
     dev: Mapping[str, Any] = field(default_factory=dict)
     baseline: Mapping[str, Any] = field(default_factory=dict)
 
@@ -140,6 +142,7 @@ def _target_job(run: Run, name: str, target: Path, config: ExportConfig) -> Job:
             "training": {k: v for k, v in entry.items() if k not in NAMED_ELSEWHERE},
         },
         base=_base(run),
+        task_file=entry.get("task_file"),
         dev=entry.get("dev") or {},
         baseline=entry.get("baseline") or {},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,26 @@ def _precisions(values: tuple[str, ...]) -> dict[str, str]:
             mistakes, "--precision int8, or for one model --precision NAME=int8"
         )
     return found
+
+
+def _check_certificate(certificate: Path, key: Path | None) -> None:
+    """Look at the PEM files of --tls-cert and --tls-key before anything else is done.
+
+    Raises:
+        UsageError: one is not there, or they are no certificate and its key.
+    """
+    for path in (certificate, key):
+        if path is not None and not path.is_file():
+            raise UsageError(f"{path}: no such file", "name the PEM file of the certificate or key")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except OSError as error:  # ssl.SSLError is one
+        if "BAD_DECRYPT" in str(error) or "BAD_PASSWORD" in str(error):
+            return  # the server will ask for its password
+        raise UsageError(
+            f"--tls-cert {certificate}: not a certificate with its key in PEM ({error})",
+            "give both files: --tls-cert CERT.pem --tls-key KEY.pem",
+        ) from error
 
 
 def _limits(**flags: Any) -> Any:
@@ -202,6 +223,8 @@ def serve(
     with mistakes:
         if (tls_key is not None) and tls_cert is None:
             raise UsageError("--tls-key without --tls-cert", "give the certificate too")
+        if tls_cert is not None:
+            _check_certificate(tls_cert, tls_key)
     with mistakes:
         if root_path and (not root_path.startswith("/") or root_path.endswith("/")):
             raise UsageError(

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from xlt.cli.options import command, json_option, out_option, seed_option
-from xlt.core.errors import MissingExtra
+from xlt.core.extras import needs
 from xlt.core.files import read_json
 from xlt.core.show.page import write_page
 from xlt.core.show.program import command_line
@@ -117,8 +117,9 @@ def check_extras() -> None:
     """
     for extra, packages in EXTRAS.items():
         for package in packages:
-            if importlib.util.find_spec(package) is None:
-                raise MissingExtra(package, "all", f"the demo needs the extra {extra}")
+            with needs("all", f"the demo needs the extra {extra}"):
+                if importlib.util.find_spec(package) is None:
+                    raise ModuleNotFoundError(package, name=package)
 
 
 def page_values(

@@ -18,10 +18,10 @@ import transformers
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+from xlt.core.artifacts.hub import prepare_hub
 from xlt.core.encode.families import family_of
 from xlt.core.errors import ModelError
 from xlt.core.files import atomic_folder
-from xlt.core.hub import prepare_hub
 from xlt.core.kinds.table import KINDS
 from xlt.core.tasks.table import Task
 

@@ -116,7 +116,11 @@ def _train(plan: Plan, corpus: Corpus | None, run: Run, device: torch.device) ->
     for phase in plan.targets:  # 8
         if phase.name not in run.record["targets"]:
             entry = train_phase(plan, phase, encoder, run, device)
-            entry = {"task": phase.task.to_json(), "serves": list(phase.serves), **entry}
+            user = plan.root.user_tasks.get(phase.task.name)
+            told = {"task_file": user.to_json()} if user else {}
+            entry = {
+                "task": phase.task.to_json(), "serves": list(phase.serves), **told, **entry,
+            }  # fmt: skip
             run.save(targets={**run.record["targets"], phase.name: entry})
             shutil.rmtree(run.state / phase.name, ignore_errors=True)
     run.finish()  # 9

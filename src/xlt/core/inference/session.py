@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from xlt.core.errors import MissingExtra, ModelError, UsageError
 from xlt.core.inference.device import parse_device
-from xlt.core.install import pip_line
+from xlt.core.install import pip, pip_line
 
 __all__ = ["Session", "check_device", "usable_cores"]
 
@@ -123,7 +123,7 @@ def _on_device(graph: Path | bytes, device: str, threads: int) -> tuple[Any, str
     if kind == "cuda" and CUDA not in available:
         raise ModelError(
             f"device {device} is not there: this ONNX Runtime offers {', '.join(available)}",
-            f"use --device cpu, or {pip_line('gpu')} in place of xlt[cpu]",
+            f"use --device cpu, or {pip_line('gpu')} in place of [cpu]",
         )
     providers: list[Any] = [CPU]
     if kind != "cpu" and CUDA in available:
@@ -200,7 +200,7 @@ def _runtime() -> Any:
     if len(_installed_wheels()) > 1:
         raise UsageError(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files",
-            f"pip uninstall -y onnxruntime onnxruntime-gpu && {pip_line('gpu')}  (or xlt[cpu])",
+            f"{pip()} uninstall -y onnxruntime onnxruntime-gpu && {pip_line('gpu')} (or [cpu])",
         )
     try:
         import onnxruntime

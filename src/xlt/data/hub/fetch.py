@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from xlt.core.artifacts.hub import prepare_hub
 from xlt.core.errors import DataError, PartlyDone, UsageError
 from xlt.core.extras import needs
 from xlt.core.files import (
@@ -23,7 +24,6 @@ from xlt.core.files import (
     write_error,
     write_json,
 )
-from xlt.core.hub import prepare_hub
 from xlt.core.show import terminal as show
 from xlt.core.tasks.languages import parse_langs
 from xlt.core.tasks.table import INTERMEDIATE, TARGETS, Task, parse_tasks

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from xlt.core.artifacts.bundle import DEFAULT_RUN, Bundle, find_bundles
 from xlt.core.artifacts.runs import recorded_root
-from xlt.core.errors import DataError, Mistakes, UsageError
+from xlt.core.errors import DataError, Mistakes, ModelError, UsageError
 from xlt.core.inference.device import parse_device
 from xlt.core.inference.session import check_device
 from xlt.core.tasks.languages import LANGUAGES, parse_langs
 from xlt.core.tasks.table import Task
 from xlt.data import DataRoot
+from xlt.data.usertask import UserTask
 from xlt.evalsuite.plan.choose import Assignment, assign
 from xlt.evalsuite.plan.config import EvalConfig
 from xlt.evalsuite.plan.gates import Floor, parse_floors
@@ -134,7 +135,11 @@ def make_plan(config: EvalConfig) -> Plan:
     with mistakes:
         bundles = _bundles(config.models, config.precision)
     with mistakes:
-        root = DataRoot(_data_root(config.models, config.data), task_files=config.task_files)
+        root = DataRoot(
+            _data_root(config.models, config.data),
+            task_files=config.task_files,
+            carried=_carried(bundles),
+        )
     assignments: list[Assignment] = []
     if root is not None and bundles:
         with mistakes:
@@ -226,6 +231,27 @@ def _bundles(models: Sequence[Path], precision: str) -> list[Bundle]:
     paths = [path for model in named for path in find_bundles(model)]
     unique = {path.resolve(): path for path in paths}
     return [Bundle.open(path, precision=precision, verify=False) for path in unique.values()]
+
+
+def _carried(bundles: Sequence[Bundle]) -> list[UserTask]:
+    """The tasks of task files that bundles were trained on, as their manifests have them.
+
+    Raises:
+        ModelError: a record is damaged.
+    """
+    found = []
+    for bundle in bundles:
+        record = bundle.manifest.get("task_file")
+        if record is None:
+            continue
+        try:
+            found.append(UserTask.from_json(record))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ModelError(
+                f"{bundle.path}: task_file of its manifest is not a task's record ({error})",
+                "export the model again, or give --task-file",
+            ) from error
+    return found
 
 
 def _verified(assignments: Sequence[Assignment]) -> list[Assignment]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xlt.core.artifacts.hub import prepare_hub
 from xlt.core.encode.families import Family, family_of
 from xlt.core.errors import ModelError
 from xlt.core.extras import needs
 from xlt.core.files import read_json, sha256_file, sha256_json
-from xlt.core.hub import prepare_hub
 from xlt.core.tasks.table import KindName
 
 __all__ = ["Checkpoint", "SentenceSettings", "fetch", "read_checkpoint"]
