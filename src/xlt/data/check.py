@@ -9,6 +9,7 @@ from typing import Any
 
 from xlt.core.errors import DataError
 from xlt.core.files import read_json
+from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.table import Task
 from xlt.data.overlap import (
     Overlap,
@@ -87,7 +88,7 @@ def plan_check(root: DataRoot, tasks: Sequence[Task], langs: Iterable[str]) -> l
     is; the list is empty when the root has nothing of the chosen tasks and languages.
     """
     wanted = set(langs)
-    chosen = [task for task in tasks if task.kind != "mlm"]
+    chosen = [task for task in tasks if kind_of(task).columns]
     names = {task.name for task in chosen}
     learnt = _sets(root, chosen, wanted, ("train", "dev"))
     kinds = {root.tasks[files.task].kind for files in learnt}
@@ -122,7 +123,7 @@ def check_root(
         tick: called with 1 after every set.
     """
     wanted = set(langs)
-    chosen = [task for task in tasks if task.kind != "mlm"]
+    chosen = [task for task in tasks if kind_of(task).columns]
     names = {task.name for task in chosen}
     found: dict[tuple[str, str, str], CheckedSet] = {}
     errors: list[DataError] = []
@@ -144,7 +145,7 @@ def check_root(
             overlap = overlap_table(data, (keys for kind, keys in index if kind == task.kind))
         if listed:
             found[files.task, files.lang, files.split] = _checked(root, data, overlap)
-    mined = any(task.kind == "embed" for task in chosen)
+    mined = any(kind_of(task).vectors for task in chosen)
     parallel = [
         _parallel(root, lang, errors) for lang in root.parallel_langs() if mined and lang in wanted
     ]

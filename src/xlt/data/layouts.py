@@ -61,7 +61,7 @@ def _english(pattern: str, names: str = SAME) -> Layout:
 
 _ANLI = "<anli/anli_v0.1|anli/anli_v1.0|anli|anli_v0.1|anli_v1.0>"
 
-# The data sets that anli+ joins, by the name of the part.
+# Data sets that tasks join (`Task.parts`), by the name of the part.
 PARTS: dict[str, tuple[Layout, ...]] = {
     **{
         f"anli-r{k}": (

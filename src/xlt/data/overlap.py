@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from xlt.core.kinds.embed import EMBED
+from xlt.core.kinds.table import KINDS
 from xlt.core.tasks.examples import Bitext, Choice, Example, Pair, Question, Tagged
 from xlt.core.tasks.table import Task
 from xlt.data.layouts import matches
@@ -35,7 +37,7 @@ NOISE = re.compile(
     r"[\s!-/:-@\[-`{-~\u00a0-\u00bf\u200b-\u200f\u2010-\u206f\u3000-\u303f\uff00-\uff0f"
     r"\u060c\u061b\u061f\u06d4\u0964\u0965]+"
 )
-KIND_OF = {Pair: "pair", Choice: "choice", Tagged: "tag", Question: "span"}
+KIND_OF = {kind.record: name for name, kind in KINDS.items() if kind.gold_field}
 LEAST_BYTES = 30
 INCIDENTAL_SHARE = 0.2
 
@@ -218,7 +220,7 @@ def parallel_set(root: DataRoot, lang: str) -> DataSet:
 
 def parallel_overlaps(root: DataRoot, lang: str) -> list[Overlap]:
     """Gold pairs of retrieval test sets that stand in `parallel/en-<lang>.tsv`."""
-    return overlap_table(parallel_set(root, lang), test_index(root, "embed"))
+    return overlap_table(parallel_set(root, lang), test_index(root, EMBED.name))
 
 
 def overlaps(root: DataRoot, train: DataSet) -> list[Overlap]:

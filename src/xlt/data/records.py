@@ -11,8 +11,8 @@ from typing import Any
 
 from xlt.core.errors import DataError
 from xlt.core.files import sha256_bytes, sha256_file
-from xlt.core.tasks.examples import Bitext, Example, Pair, Question, Tagged
-from xlt.core.tasks.examples import Choice as ChoiceExample
+from xlt.core.kinds.table import KINDS
+from xlt.core.tasks.examples import Bitext, Example, Question, Tagged
 
 __all__ = [
     "DataSet",
@@ -105,20 +105,20 @@ def file_digest(paths: Iterable[Path]) -> str:
     return digests[0] if len(digests) == 1 else sha256_bytes("".join(digests).encode())
 
 
+# class of an example -> the field of its gold part
+GOLD_FIELDS = {kind.record: kind.gold_field for kind in KINDS.values() if kind.gold_field}
+
+
 def _gold(example: Example) -> Any:
-    if isinstance(example, Pair | ChoiceExample):
-        return example.label
-    if isinstance(example, Tagged):
-        return example.tags
-    return example.answers if isinstance(example, Question) else None
+    field = GOLD_FIELDS.get(type(example))
+    return getattr(example, field) if field else None
 
 
 def without_gold(examples: Iterable[Example]) -> tuple[Example, ...]:
     """The same examples with their gold parts removed."""
-    field = {Pair: "label", ChoiceExample: "label", Tagged: "tags", Question: "answers"}
     return tuple(
-        dataclasses.replace(example, **{field[type(example)]: None})  # type: ignore[arg-type]
-        if type(example) in field
+        dataclasses.replace(example, **{GOLD_FIELDS[type(example)]: None})  # type: ignore[arg-type]
+        if type(example) in GOLD_FIELDS
         else example
         for example in examples
     )

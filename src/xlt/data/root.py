@@ -77,8 +77,8 @@ class DataRoot:
         if split == TRANSLATED:
             found = sorted((self.path / TRANSLATED / lang / task.name).glob("train.*"))
             return _file_set(task, lang, split, found[:1]) if found else None
-        if task.name == "anli+":
-            if split == "test":
+        if task.parts:
+            if split == "test":  # the parts have their own
                 return None
             return self._find_parts(task, language, split)
         for layout in self._layouts(task):
@@ -95,8 +95,8 @@ class DataRoot:
         if split == TRANSLATED:
             return [f"{TRANSLATED}/{lang}/{task.name}/train.*"]
         layouts = (
-            [layout for part in PARTS.values() for layout in part]
-            if task.name == "anli+"
+            [layout for part in task.parts for layout in PARTS[part]]
+            if task.parts
             else self._layouts(task)
         )
         spellings = [fill(layout, language, split) for layout in layouts]
@@ -194,11 +194,11 @@ class DataRoot:
         return None
 
     def _find_parts(self, task: Task, language: Language, split: str) -> FileSet | None:
-        """anli+: the parts (three rounds of ANLI, MNLI, SNLI) that the root has."""
+        """The parts of a task (of anli+: three rounds of ANLI, MNLI, SNLI) that the root has."""
         paths: list[Path] = []
         parts: list[str] = []
-        for part, layouts in PARTS.items():
-            for layout in layouts:
+        for part in task.parts:
+            for layout in PARTS[part]:
                 files = self._find_layout(layout, task, language, split)
                 if files is not None:
                     paths.extend(files.paths)

@@ -13,8 +13,10 @@ from typing import Any
 from xlt.core.errors import DataError, UsageError, did_you_mean
 from xlt.core.extras import needs
 from xlt.core.files import read_text
-from xlt.core.tasks.table import TASKS, KindName, Task
-from xlt.data.readers.columns import COLUMNS, REQUIRED
+from xlt.core.kinds.table import KINDS, PROTOCOLS
+from xlt.core.metrics.official import FORMATS
+from xlt.core.metrics.table import metrics_of
+from xlt.core.tasks.table import TASKS, XTREME, KindName, Task
 from xlt.data.usertask import HubSource, UserTask
 
 __all__ = ["load_task_file", "load_task_files", "load_tasks"]
@@ -22,19 +24,11 @@ __all__ = ["load_task_file", "load_task_files", "load_tasks"]
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 UNREADABLE = re.compile(r"[\x00\ud800-\udfff]")
 LANG = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
-KINDS = ("pair", "choice", "tag", "span", "embed")
-METRICS = {
-    "pair": ("accuracy",),
-    "choice": ("accuracy",),
-    "tag": ("tag_f1", "token_accuracy"),
-    "span": ("squad", "squad2", "mlqa"),
-    "embed": ("tatoeba",),
-}
-LENGTHS = {"pair": 128, "choice": 256, "tag": 128, "span": 384, "embed": 512}
+USER_KINDS = tuple(name for name, kind in KINDS.items() if kind.columns)
 SPLITS = ("train", "dev", "test")
 FIELDS = (
     "name", "kind", "labels", "n_choices", "languages", "metric", "max_length", "null_answer",
-    "files", "hub", "columns", "values",
+    "suite", "files", "hub", "columns", "values",
 )  # fmt: skip
 HUB_FIELDS = ("name", "config", "splits")
 
@@ -136,9 +130,9 @@ class Checker:
         """The record; None, or an incomplete one, when there are mistakes."""
         self._unknown(self.value, FIELDS, "")
         kind = self.value.get("kind")
-        if kind not in KINDS:
-            near = did_you_mean(str(kind), KINDS)
-            self.wrong("kind", f"kind is {kind!r}{near} known: {', '.join(KINDS)}")
+        if kind not in USER_KINDS:
+            near = did_you_mean(str(kind), USER_KINDS)
+            self.wrong("kind", f"kind is {kind!r}{near} known: {', '.join(USER_KINDS)}")
             return None
         name = self.value.get("name")
         if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -150,8 +144,9 @@ class Checker:
         if not files and hub is None:
             self.wrong("files", "neither `files` nor `hub`: say where the data are")
         columns = self._columns(kind)
-        if kind == "embed" and not columns:
-            self.wrong("columns", "kind embed needs columns: foreign, english")
+        if KINDS[kind].vectors and not columns:
+            needed = ", ".join(KINDS[kind].required)
+            self.wrong("columns", f"kind {kind} needs columns: {needed}")
         user = UserTask(
             task=self._record(str(name), kind),
             folder=folder,
@@ -167,25 +162,26 @@ class Checker:
         return user
 
     def _record(self, name: str, kind: KindName) -> Task:
+        row = PROTOCOLS["search"] if KINDS[kind].vectors else KINDS[kind]
         labels = self._list("labels")
-        if kind == "pair" and len(labels) < 2:
-            self.wrong("labels", "kind pair needs two or more labels")
-        if labels and kind not in {"pair", "tag"}:
+        if len(labels) < row.least_labels:
+            self.wrong("labels", f"kind {kind} needs two or more labels")
+        if labels and not row.classes:
             self.wrong("labels", f"kind {kind} has no labels")
         if len(set(labels)) < len(labels):
             self.wrong("labels", "a label is there twice")
         n_choices = self._number("n_choices", 0)
-        if kind == "choice" and n_choices < 2:
-            self.wrong("n_choices", "kind choice needs n_choices, 2 or more")
-        if kind != "choice" and n_choices:
+        if row.choices and n_choices < 2:
+            self.wrong("n_choices", f"kind {kind} needs n_choices, 2 or more")
+        if not row.choices and n_choices:
             self.wrong("n_choices", f"kind {kind} has no n_choices")
         null_answer = self.value.get("null_answer", False)
-        if not isinstance(null_answer, bool) or (null_answer and kind != "span"):
+        if not isinstance(null_answer, bool) or (null_answer and not row.null_answer):
             self.wrong("null_answer", f"null_answer is {null_answer!r}: true is for kind span")
-        metric = self.value.get("metric", "squad2" if null_answer else METRICS[kind][0])
-        if metric not in METRICS[kind]:
-            near = did_you_mean(str(metric), METRICS[kind])
-            known = ", ".join(METRICS[kind])
+        metric = self.value.get("metric", "squad2" if null_answer else row.metric)
+        metrics = metrics_of(row.form)
+        if metric not in metrics:
+            near, known = did_you_mean(str(metric), metrics), ", ".join(metrics)
             self.wrong("metric", f"metric is {metric!r}{near} known for {kind}: {known}")
         languages = self._list("languages") or ("en",)
         for code in languages:
@@ -194,16 +190,25 @@ class Checker:
         return Task(
             name=name,
             kind=kind,
+            protocol=row.protocol,
             role="user",
+            suite=self._suite(),
             languages=languages,
             labels=labels,
             metric=str(metric),
-            source=None if kind == "embed" else name,
-            extension="json" if kind == "span" else "tsv",
-            max_length=self._number("max_length", LENGTHS[kind]),
+            source=None if row.untrained else name,
+            extension=FORMATS[row.form].extension,
+            max_length=self._number("max_length", row.max_length),
             n_choices=n_choices,
             null_answer=bool(null_answer),
         )
+
+    def _suite(self) -> str | None:
+        value = self.value.get("suite")
+        if value is None or (isinstance(value, str) and value and value != XTREME):
+            return value
+        self.wrong("suite", f"suite is {value!r}: a name of your own is needed, not {XTREME}")
+        return None
 
     def _unknown(self, value: Mapping[Any, Any], known: Iterable[str], prefix: str) -> None:
         for name in value:
@@ -270,11 +275,11 @@ class Checker:
             splits={ours: str(theirs) for ours, theirs in splits.items()},
         )
 
-    def _columns(self, kind: str) -> dict[str, str | tuple[str, ...]]:
+    def _columns(self, kind: KindName) -> dict[str, str | tuple[str, ...]]:
         value = self._mapping("columns")
-        self._unknown(value, COLUMNS[kind], "columns.")
+        self._unknown(value, KINDS[kind].columns, "columns.")
         if value:
-            for name in REQUIRED[kind]:
+            for name in KINDS[kind].required:
                 if name not in value:
                     self.wrong("columns", f"columns lacks {name}, which kind {kind} needs")
         columns: dict[str, str | tuple[str, ...]] = {}

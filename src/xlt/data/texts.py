@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.examples import Choice, Example, Pair, Question, Tagged
 from xlt.core.tasks.languages import Language
 from xlt.core.tasks.table import TARGETS, TASKS
@@ -47,12 +48,12 @@ def text_sources(root: DataRoot, langs: Iterable[str] | None = None) -> list[Tex
     if "en" in wanted:
         seen: set[object] = set()
         for task in TASKS.values():
-            files = root.find(task, "en", "train") if task.kind not in {"embed", "mlm"} else None
+            files = root.find(task, "en", "train") if not kind_of(task).untrained else None
             if files is not None and not seen.issuperset(files.paths):
                 seen.update(files.paths)
                 sources.append(TextSource(kind="train", lang="en", task=task.name))
     for name in TARGETS:
-        if TASKS[name].kind == "embed":
+        if kind_of(TASKS[name]).vectors:
             continue
         sources += [
             TextSource(kind="dev", lang=lang, task=name)

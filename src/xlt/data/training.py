@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from xlt.core.errors import DataError, UsageError
+from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.examples import Choice, Example, Pair, Question, Tagged
 from xlt.core.tasks.table import Task
 from xlt.data.overlap import keys_of, test_index
@@ -56,7 +57,7 @@ def training_sets(
         UsageError: nothing trains this task (retrieval, mlm).
         DataError: no train split (the paths tried are named), or no labels in it.
     """
-    if task.source is None or task.kind in {"embed", "mlm"}:
+    if task.source is None or kind_of(task).untrained:
         raise UsageError(
             f"task {task.name} has no labelled training data",
             "masked LM reads text/ and parallel/; retrieval uses the encoder as it is",
@@ -98,7 +99,7 @@ def _dev_file(
     root: DataRoot, task: Task, source: Task, train: DataSet, notes: list[str]
 ) -> DataSet | None:
     """The English dev file: the task's own, else its source's; for questions the source's."""
-    owners = [source] if task.kind == "span" or source == task else [task, source]
+    owners = [source] if kind_of(task).dev_of_source or source == task else [task, source]
     for owner in owners:
         if root.find(owner, "en", "dev") is None:
             continue

@@ -10,6 +10,7 @@ from typing import Any
 
 from xlt.core.artifacts.lock import locked
 from xlt.core.files import write_json
+from xlt.core.metrics.table import headline_mean
 from xlt.core.show import terminal as show
 from xlt.evalsuite.compute.cells import CellStore, Identity, State
 from xlt.evalsuite.compute.engines import Engines
@@ -20,7 +21,7 @@ from xlt.evalsuite.compute.measured import Measured
 from xlt.evalsuite.plan.inputs import Inputs, find_inputs
 from xlt.evalsuite.plan.plan import Plan, Planned
 from xlt.evalsuite.report.record import build_record
-from xlt.evalsuite.report.results import Results, cell_score
+from xlt.evalsuite.report.results import Results
 from xlt.evalsuite.report.submission import check_target, write_submission
 
 __all__ = ["check_before", "preview", "run_plan"]
@@ -140,7 +141,7 @@ def _tell(number: int, plan: Plan, job: _Job, stored: Mapping[str, Any], seconds
     """One line about a finished cell."""
     cell, n = job.cell, stored["n"]
     why = f" ({job.state.text})" if job.state.text != "new" else ""
-    score = cell_score(cell.task.metric, stored["metrics"])
+    score = headline_mean(cell.task.metric, stored["metrics"])
     show.note(
         f"[{number}/{len(plan.cells)}] {cell.name}{why}: "
         f"{'no score' if score is None else f'{score:.1f}'}, {n} items, {seconds:.1f} s"

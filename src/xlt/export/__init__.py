@@ -1,4 +1,4 @@
-"""Checkpoints to ONNX bundles, held against PyTorch: `xlt.export.export(checkpoint, ...)`.
+"""Checkpoints to ONNX bundles, checked against PyTorch: `xlt.export.export(checkpoint, ...)`.
 
 `export(ExportConfig(...))` is what `xlt export` runs.
 May import `core`, `data`; the command also `cli`.

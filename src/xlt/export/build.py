@@ -1,4 +1,4 @@
-"""One bundle, from weights to manifest: built beside its place, moved there when it is proven."""
+"""One bundle, from weights to manifest: built in a temporary folder, moved once it is checked."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def gate_device(device: str) -> str:
 
     Raises:
         ModelError: the device is not there.
-        UsageError: it is no device.
+        UsageError: an unknown device name.
     """
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return choose_device(device, cuda_devices=found, auto="cpu")

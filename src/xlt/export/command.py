@@ -51,16 +51,16 @@ __all__ = ["export"]
 )
 @click.option(
     "--dimensions", metavar="LIST",
-    help="Encoders trained so (Matryoshka): widths, such as 64,128, that vectors may be cut to.",
+    help="Encoders trained for it (Matryoshka): widths that vectors may be cut to, as 64,128.",
 )  # fmt: skip
 @data_option
 @force_option
 @json_option
-@click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written; write nothing.")
 @device_option
 @threads_option
 def export(model: str | None, as_json: bool, **flags: Any) -> None:
-    """Turn trained models into ONNX bundles, held against PyTorch.
+    """Turn trained models into ONNX bundles, checked against PyTorch.
 
     No model named: ./xlt-run. A bundle is made only when ONNX Runtime gives PyTorch's answers on
     text in 14 scripts (and on dev text of --data): otherwise exit 5, and NAME.failed is kept.

@@ -1,4 +1,4 @@
-"""`xlt export` as a function: plan, convert, hold against PyTorch, write, one bundle a job."""
+"""`xlt export` as a function: plan, convert, compare with PyTorch, write, one bundle a job."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def export(
     A run gives one bundle for each trained target and one for its encoder, in `RUN/bundles/` or
     in `out`; a checkpoint gives one, `out` itself. A bundle is written only when ONNX Runtime
     answers as PyTorch does (`xlt.export.parity`). Bundles whose inputs did not change are kept;
-    with `data`, only those that were held against its dev text.
+    with `data`, only those that were checked on its dev text.
 
     Args:
         model: a whole configuration; or a run, folder or hub id, None for `./xlt-run`.
@@ -223,7 +223,7 @@ def _check_places(
 
 
 def _is_foreign(path: Path) -> bool:
-    """Whether an entry of an output folder is no bundle, nor what an export leaves behind."""
+    """Whether an entry of an output folder is neither a bundle nor left there by an export."""
     left_behind = path.name.startswith(".") or path.name.endswith(".failed")
     return not left_behind and not (path / MANIFEST).is_file()
 

@@ -165,7 +165,7 @@ def compare(
     kind: str,
     pooling: str | None = None,
 ) -> Parity:
-    """Run the graph on the same batches and hold it against the reference.
+    """Run the graph on the same batches and compare it with the reference.
 
     Args:
         run: ONNX Runtime: feeds in, outputs by name.

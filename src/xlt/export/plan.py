@@ -1,4 +1,4 @@
-"""What one `xlt export` writes: one job a bundle, settled before any weight is loaded."""
+"""What one `xlt export` writes: one job a bundle, complete before any weight is loaded."""
 
 from __future__ import annotations
 

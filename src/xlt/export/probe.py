@@ -1,7 +1,7 @@
 """The texts that the parity gate runs: ours in 14 scripts, and dev text of a data root.
 
 Each of our texts comes short and at full length, as an item of any kind. No test item is read
-and no ids are made up, so the gate sees what the model will see.
+and no token ids are invented, so the gate sees what the model will see.
 """
 
 from __future__ import annotations

@@ -10,20 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from xlt.core.kinds.table import kind_of
+from xlt.core.metrics.table import get_metric
 from xlt.core.show.terminal import table
 from xlt.core.tasks.table import TARGETS, TASKS
 
-__all__ = ["HEADLINE", "Row", "compare", "text_table", "transfer_rows"]
-
-# The metric that stands for a task, where a task reports several.
-HEADLINE = {
-    "accuracy": "accuracy",
-    "tag_f1": "f1",
-    "squad": "exact_match",
-    "mlqa": "exact_match",
-    "bucc": "f1",
-    "tatoeba": "accuracy",
-}
+__all__ = ["Row", "compare", "text_table", "transfer_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +60,7 @@ def compare(
     """
     rows = []
     for name in TARGETS:
-        metric = HEADLINE[TASKS[name].metric]
+        metric = get_metric(TASKS[name].metric).headline[0]
         scores = {
             arm: dict(results[arm]["tasks"].get(name, {}).get(metric, {}))
             for arm in ("direct", "intermediate")
@@ -137,10 +129,10 @@ def _baseline(
     metric: str,
 ) -> float | None:
     """Mean over the other languages of the task's simplest baseline, where there is one."""
-    kind = TASKS[task].kind
-    if kind == "embed":
+    kind = kind_of(TASKS[task])
+    if kind.vectors:
         by_lang = results.get("static", {}).get("tasks", {}).get(task, {}).get(metric, {})
-    elif kind == "span":
+    elif not kind.classes:
         by_lang = references.get(task, {})
     else:
         by_lang = {

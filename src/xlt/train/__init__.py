@@ -1,4 +1,7 @@
-"""The compact PyTorch trainer: `fit(TrainConfig(...))` is what `xlt train` runs."""
+"""The compact PyTorch trainer: `fit(TrainConfig(...))` is what `xlt train` runs.
+
+`run.py` shows a run from top to bottom. May import `core`, `data`; the command also `cli`.
+"""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ __all__ = ["train"]
 @click.option(
     "--train-examples",
     metavar="N|P%",
-    help="Use so many examples; smaller sets lie inside larger ones.",
+    help="Train on so many examples; smaller sets are part of larger ones.",
 )
 @click.option(
     "--train-split",
@@ -84,7 +84,9 @@ __all__ = ["train"]
 @click.option("--batch-size", type=int, metavar="N", help="Examples per step.")
 @click.option("--max-length", type=int, metavar="N", help="Tokens per model input.")
 @click.option("--warmup", type=float, metavar="SHARE", help="Share of the steps. [default: 0.1]")
-@click.option("--weight-decay", type=float, metavar="X", help="Never on biases and norms.")
+@click.option(
+    "--weight-decay", type=float, metavar="X", help="Of AdamW; never on biases and norms."
+)
 @click.option(
     "--precision",
     default="fp32",
@@ -96,9 +98,11 @@ __all__ = ["train"]
     "--eval-every",
     type=int,
     metavar="N",
-    help="Steps between looks at English dev. [default: once an epoch]",
+    help="Steps between evaluations on English dev. [default: once an epoch]",
 )
-@click.option("--patience", type=int, metavar="N", help="Stop after N looks without a gain.")
+@click.option(
+    "--patience", type=int, metavar="N", help="Stop after N dev evaluations without improvement."
+)
 @click.option(
     "--save-every",
     type=int,
@@ -106,7 +110,7 @@ __all__ = ["train"]
     help="Steps between checkpoints. [default: about one a minute]",
 )
 @click.option(
-    "--allow-overlap", is_flag=True, help="Train although training items occur in a test file."
+    "--allow-overlap", is_flag=True, help="Train even where training items occur in a test file."
 )
 @click.option("--resume", is_flag=True, help="Continue what is there; start when nothing is.")
 @force_option

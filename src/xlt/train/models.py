@@ -54,7 +54,7 @@ HINT = "--model takes a hub id, a folder with config.json and weights, or a run"
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' notes about new heads off the screen; ours say it once."""
+    """Silence transformers' warnings and progress bars inside the block."""
     level = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -108,7 +108,7 @@ def check_source(source: str | Path) -> None:
 def load_encoder(source: str | Path) -> Any:
     """The encoder of a hub id or a folder, without any head, in fp32.
 
-    A pooler that the checkpoint lacks is left out instead of being made up.
+    A pooler that the checkpoint lacks is left out, not drawn at random.
 
     Raises:
         ModelError: nothing there, or not a model that transformers can open.

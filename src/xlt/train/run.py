@@ -211,7 +211,7 @@ def _start(plan: Plan, corpus: Corpus | None, run: Run, device: torch.device) ->
         write_start(plan, corpus, base)
     if corpus is None or not plan.pretraining.parts:
         return base
-    pretrain(plan, corpus, base, run, device)
+    add_phase(run, pretrain(plan, corpus, base, run, device))
     return pretrained
 
 

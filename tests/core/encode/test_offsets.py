@@ -197,6 +197,12 @@ def test_format_characters_around_an_answer_do_not_make_it_absent(uncased, gold)
     assert strip_invisible(text) == strip_invisible(gold)
 
 
+def test_an_answer_that_stands_nowhere_is_in_no_window(uncased):
+    (row,) = encode(uncased, "span", [Question(id="q", question="?", context="the cat sat")])
+    for text in (" dog", "\u200e dog"):
+        assert answer_positions(row, Answer(text=text, start=-1)) == (0, 0)
+
+
 def test_a_byte_order_mark_before_a_word_is_in_no_answer():
     text = "went to \ufeffOslo then"
     for name in ("uncased", "cased"):

@@ -79,8 +79,8 @@ def uses_types(config: dict[str, Any], names: dict[str, Any]) -> bool:
 
 def layout_of(tokenizer: Any, *, pair: bool) -> Layout:
     """Learn from the tokenizer's post-processor what it puts around one text or two."""
-    probe = _probe(tokenizer)
-    encoding = tokenizer.encode(probe, probe if pair else None)
+    text = _one_token_text(tokenizer)
+    encoding = tokenizer.encode(text, text if pair else None)
     sequence = [-1 if part is None else part for part in encoding.sequence_ids]
     a, end = sequence.index(0), len(sequence)
     b = sequence.index(1) if pair else end
@@ -99,7 +99,7 @@ def layout_of(tokenizer: Any, *, pair: bool) -> Layout:
     )
 
 
-def _probe(tokenizer: Any) -> str:
+def _one_token_text(tokenizer: Any) -> str:
     """A text that is exactly one token."""
     added = (token.content for token in tokenizer.get_added_tokens_decoder().values())
     plain = (tokenizer.id_to_token(index) for index in range(tokenizer.get_vocab_size()))

@@ -121,7 +121,8 @@ def _given_back(
         return spans
     lost = np.concatenate(([False], ~covered & (classes != BLANK), [False]))
     edges = np.flatnonzero(lost[1:] != lost[:-1])
-    starts, stops = spans[owners, 0].copy(), spans[owners, 1].copy()
+    first = spans[owners, 0]
+    starts, stops = first.copy(), spans[owners, 1].copy()
     for start, end in edges.reshape(-1, 2).tolist():
         before = int(np.searchsorted(stops, start, side="right")) - 1
         if before < 0 or stops[before] < start:
@@ -130,7 +131,7 @@ def _given_back(
             if start == end:
                 continue
             if before < 0 or (end < len(covered) and covered[end]):
-                after = int(np.searchsorted(spans[owners, 0], end))
+                after = int(np.searchsorted(first, end))
                 starts[after] = min(starts[after], start)
                 continue
         stops[before] = end

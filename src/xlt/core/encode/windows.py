@@ -53,9 +53,10 @@ def answer_positions(row: Row, answer: Answer | None) -> tuple[int, int]:
 
     Args:
         row: a window of a span task.
-        answer: the answer to train on (the first one); None for an unanswerable question.
+        answer: the answer to train on (the first one); None for an unanswerable question. One
+            that stands nowhere (start -1) is in no window.
     """
-    if answer is None or row.offsets is None:
+    if answer is None or answer.start < 0 or row.offsets is None:
         return 0, 0
     offsets = row.offsets
     tokens = np.flatnonzero((offsets[:, 0] >= 0) & (offsets[:, 0] < offsets[:, 1]))

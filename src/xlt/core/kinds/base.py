@@ -120,10 +120,14 @@ class Kind:
         onnx_task: optimum's task name; None when the kind is not exported.
         outputs: names of the ONNX outputs that decoding needs.
         classes: whether the logits are named by the task's `labels`.
+        least_labels: labels that a task file must name.
         choices: whether an item brings candidates, whose number is the task's `n_choices`.
         null_answer: whether a task may allow "no answer".
         vectors: whether the answer is a vector of the encoder itself.
         untrained: why no head is trained for it; "" when one is.
+        keyed: whether predictions are found by the id of the item, not by its place.
+        dev_of_source: whether models are selected on the dev set of the task that trains them, of
+            which test sets hold translations (SQuAD and XQuAD).
         n_outputs: width of the head where labels do not give it; None for the model's default.
             items_at_once: items given to the engine together: enough for full batches of equal
             lengths, few enough to bound memory. Predictions do not depend on it.
@@ -150,10 +154,13 @@ class Kind:
     onnx_task: str | None = None
     outputs: tuple[str, ...] = ()
     classes: bool = False
+    least_labels: int = 0
     choices: bool = False
     null_answer: bool = False
     vectors: bool = False
     untrained: str = ""
+    keyed: bool = False
+    dev_of_source: bool = False
     n_outputs: int | None = None
     items_at_once: int = ITEMS_AT_ONCE
     encode: Callable[[Encoder, Sequence[Item]], list[Row]]

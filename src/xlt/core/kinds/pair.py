@@ -64,6 +64,7 @@ PAIR = Kind(
     onnx_task="text-classification",
     outputs=("logits",),
     classes=True,
+    least_labels=2,
     encode=encode_texts,
     cut=logits_of,
     decode=_decode,

@@ -141,6 +141,7 @@ def _candidates(
 
 
 def _gold(examples: Sequence[Question]) -> list[tuple[str, list[str]]]:
+    # pairs, not a mapping: two questions with one id both count, as in the official script
     return [(one.id, [answer.text for answer in one.answers or ()]) for one in examples]
 
 
@@ -166,6 +167,8 @@ SPAN = Kind(
     onnx_task="question-answering",
     outputs=("start_logits", "end_logits"),
     null_answer=True,
+    keyed=True,
+    dev_of_source=True,
     n_outputs=2,
     items_at_once=QUESTIONS_AT_ONCE,
     encode=_encode,

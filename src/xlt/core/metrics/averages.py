@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from xlt.core.metrics.table import get_metric
+from xlt.core.metrics.table import get_metric, headline_mean
 from xlt.core.tasks.table import GROUPS, TARGETS, Task, get_task
 
 __all__ = ["PARTIAL", "summarise", "task_mean"]
@@ -89,9 +89,9 @@ def _with_averages(
     ]
     averaged = there or scored
     whole = set(there) == set(task.languages)
-    result |= _named("avg_", by_metric, averaged, headline, blank=not whole)
+    result |= _named("avg_", by_metric, averaged, task.metric, blank=not whole)
     if not whole:
-        result |= _named(f"{PARTIAL}avg_", by_metric, averaged, headline)
+        result |= _named(f"{PARTIAL}avg_", by_metric, averaged, task.metric)
         result[f"{PARTIAL}langs"] = averaged
     beyond = [lang for lang in scored if lang not in averaged]
     if beyond:
@@ -103,18 +103,19 @@ def _named(
     prefix: str,
     by_metric: Mapping[str, ByLanguage],
     langs: Collection[str],
-    headline: Collection[str],
+    metric: str,
     *,
     blank: bool = False,
 ) -> dict[str, float | None]:
     """The means of every metric and of the headline, under names with the prefix."""
     means = {
-        metric: _mean(scores[lang] for lang in langs if lang in scores)
-        for metric, scores in by_metric.items()
+        name: _mean(scores[lang] for lang in langs if lang in scores)
+        for name, scores in by_metric.items()
         if any(lang in scores for lang in langs)
     }
-    if headline and all(metric in means for metric in headline):
-        means["metric"] = _mean(means[metric] for metric in headline)
+    headline = headline_mean(metric, means)
+    if headline is not None:
+        means["metric"] = headline
     return {f"{prefix}{name}": None if blank else value for name, value in means.items()}
 
 

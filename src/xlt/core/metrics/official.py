@@ -1,21 +1,58 @@
 """Predictions and labels in XTREME's official files: `<task>/test-<lang>.<tsv|json>`.
 
-One label a line (pair, choice, tatoeba); one tag a line and an empty line after each sentence;
-`foreign id<TAB>English id` (bucc2018); JSON for questions. Source: XTREME's evaluate.py.
+A task's kind names the form of its predictions; `FORMATS` says how each form is written and read.
+Source: XTREME's evaluate.py.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xlt.core.errors import DataError
 from xlt.core.files import read_json, read_text, write_atomic
+from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.table import Task
 
-__all__ = ["line_of", "official_path", "read_labels", "read_predictions", "write_predictions"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "format_of",
+    "line_of",
+    "official_path",
+    "read_labels",
+    "read_predictions",
+    "write_predictions",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """How predictions and gold of one form stand in a file.
+
+    Attributes:
+        extension: of the files.
+        text: (predictions, path for messages) -> the file's text, so that `read` gives the same.
+        read: predictions of a file, in the shape that metrics take.
+        read_gold: gold of a file, in the same shape.
+        starts: lines of a file -> the 1-based line of each item, for messages.
+        one_an_item: whether there is one prediction an item.
+    """
+
+    extension: str = "tsv"
+    text: Callable[[Any, Path], str]
+    read: Callable[[Path], Any]
+    read_gold: Callable[[Path], Any]
+    starts: Callable[[Sequence[str]], Sequence[int]]
+    one_an_item: bool = True
+
+
+def format_of(task: Task) -> Format:
+    """The format of a task's files."""
+    return FORMATS[kind_of(task).form]
 
 
 def official_path(folder: Path, task: Task, lang: str, split: str = "test") -> Path:
@@ -29,9 +66,7 @@ def read_labels(task: Task, path: Path) -> Any:
     Raises:
         DataError: the file is missing, damaged, or not of the task's layout.
     """
-    if task.kind == "span":
-        return _gold_answers(path)
-    return _read_lines(task, path)
+    return format_of(task).read_gold(path)
 
 
 def read_predictions(task: Task, path: Path) -> Any:
@@ -40,9 +75,7 @@ def read_predictions(task: Task, path: Path) -> Any:
     Raises:
         DataError: the file is missing, damaged, or not of the task's layout.
     """
-    if task.kind == "span":
-        return _predicted_answers(path)
-    return _read_lines(task, path)
+    return format_of(task).read(path)
 
 
 def write_predictions(task: Task, path: Path, predicted: Any) -> None:
@@ -56,19 +89,27 @@ def write_predictions(task: Task, path: Path, predicted: Any) -> None:
     Raises:
         DataError: a value that the layout cannot hold, such as a label with a line end.
     """
-    if task.kind == "span":
-        answers = dict(predicted)
-        # The reader unwraps a top-level "data", so a question of that name needs the wrapper.
-        value = {"data": answers} if "data" in answers else answers
-        write_atomic(path, json.dumps(value, indent=1) + "\n")
-        return
-    if task.kind == "tag":
-        lines = [line for tags in predicted for line in (*_clean(tags, path, empty=False), "")]
-    elif task.metric == "bucc":
-        lines = ["\t".join(_clean(pair, path, empty=False)) for pair in predicted]
-    else:
-        lines = list(_clean(predicted, path, empty=True))
-    write_atomic(path, "".join(f"{line}\n" for line in lines))
+    write_atomic(path, format_of(task).text(predicted, path))
+
+
+def _line_text(predicted: Any, path: Path) -> str:
+    return "".join(f"{line}\n" for line in _clean(predicted, path, empty=True))
+
+
+def _tag_text(predicted: Any, path: Path) -> str:
+    lines = [line for tags in predicted for line in (*_clean(tags, path, empty=False), "")]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _pair_text(predicted: Any, path: Path) -> str:
+    return "".join("\t".join(_clean(pair, path, empty=False)) + "\n" for pair in predicted)
+
+
+def _answer_text(predicted: Any, path: Path) -> str:
+    answers = dict(predicted)
+    # The reader unwraps a top-level "data", so a question of that name needs the wrapper.
+    value = {"data": answers} if "data" in answers else answers
+    return json.dumps(value, indent=1) + "\n"
 
 
 def _clean(values: Iterable[Any], path: Path, *, empty: bool) -> Iterator[str]:
@@ -93,13 +134,12 @@ def _stripped(path: Path) -> list[str]:
     return [line.strip() for line in _lines(read_text(path))]
 
 
-def _read_lines(task: Task, path: Path) -> list[str] | list[list[str]] | list[tuple[str, ...]]:
-    lines = _stripped(path)
-    if task.kind == "tag":
-        return [tags for _, tags in _sentences(lines)]
-    if task.metric == "bucc":
-        return [tuple(line.split("\t")) for line in lines]
-    return lines
+def _read_tags(path: Path) -> list[list[str]]:
+    return [tags for _, tags in _sentences(_stripped(path))]
+
+
+def _read_pairs(path: Path) -> list[tuple[str, ...]]:
+    return [tuple(line.split("\t")) for line in _stripped(path)]
 
 
 def _sentences(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
@@ -118,8 +158,16 @@ def _sentences(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
 def line_of(task: Task, path: Path, item: int) -> int:
     """The 1-based line where item `item` begins; past the last item, the line after the end."""
     lines = _stripped(path)
-    starts = [n for n, _ in _sentences(lines)] if task.kind == "tag" else range(1, len(lines) + 1)
+    starts = format_of(task).starts(lines)
     return starts[item] if item < len(starts) else len(lines) + 1
+
+
+def _every_line(lines: Sequence[str]) -> Sequence[int]:
+    return range(1, len(lines) + 1)
+
+
+def _sentence_starts(lines: Sequence[str]) -> Sequence[int]:
+    return [number for number, _ in _sentences(lines)]
 
 
 def _unwrapped(path: Path) -> Any:
@@ -177,3 +225,28 @@ def _questions(articles: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, A
     for article in articles:
         for paragraph in article["paragraphs"]:
             yield from paragraph["qas"]
+
+
+LINES = Format(text=_line_text, read=_stripped, read_gold=_stripped, starts=_every_line)
+# form of the predictions -> its file
+FORMATS: dict[str, Format] = {
+    "labels": LINES,  # a class, or the index of a choice
+    "matches": LINES,  # the line number of the matching sentence
+    "tags": Format(  # one a line, and an empty line after each sentence
+        text=_tag_text, read=_read_tags, read_gold=_read_tags, starts=_sentence_starts
+    ),
+    "pairs": Format(  # foreign id, tab, English id; as many as were found
+        text=_pair_text,
+        read=_read_pairs,
+        read_gold=_read_pairs,
+        starts=_every_line,
+        one_an_item=False,
+    ),
+    "answers": Format(  # question id -> answer; gold is SQuAD's JSON
+        extension="json",
+        text=_answer_text,
+        read=_predicted_answers,
+        read_gold=_gold_answers,
+        starts=_every_line,
+    ),
+}

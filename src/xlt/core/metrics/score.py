@@ -12,7 +12,13 @@ from typing import Any
 from xlt.core.errors import DataError
 from xlt.core.metrics.averages import summarise
 from xlt.core.metrics.counts import LengthMismatch
-from xlt.core.metrics.official import line_of, official_path, read_labels, read_predictions
+from xlt.core.metrics.official import (
+    format_of,
+    line_of,
+    official_path,
+    read_labels,
+    read_predictions,
+)
 from xlt.core.metrics.table import measure
 from xlt.core.tasks.languages import LANGUAGES, parse_langs
 from xlt.core.tasks.table import TARGETS, Task, parse_tasks
@@ -179,7 +185,7 @@ def _remarks(task: Task, gold: Any, predicted: Any) -> list[str]:
             *_counted("questions without a prediction (counted as wrong)", asked, predicted),
             *_counted("predictions for questions that the labels do not have", predicted, asked),
         ]
-    if task.metric == "bucc":
+    if not format_of(task).one_an_item:
         return []
     allowed = {*task.labels, *_flat(gold)}
     return _counted("predicted labels outside the set", _flat(predicted), allowed)

@@ -24,7 +24,16 @@ from xlt.core.metrics.answers import (
 from xlt.core.metrics.counts import Counts, Scores, f1_scores, same_length
 from xlt.core.metrics.tags import tag_counts, token_scores
 
-__all__ = ["METRICS", "Metric", "counts", "get_metric", "headline_mean", "measure", "scores_of"]
+__all__ = [
+    "METRICS",
+    "Metric",
+    "counts",
+    "get_metric",
+    "headline_mean",
+    "measure",
+    "metrics_of",
+    "scores_of",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +41,7 @@ class Metric:
     """How one kind of prediction is scored.
 
     Attributes:
+        form: the form of gold and predictions that it takes, as kinds name theirs.
         scores: names of the scores, in the order they are shown.
         headline: the scores whose mean is the task's `avg_metric`.
         count: (gold, predicted, lang) -> counts_NS, one row an item.
@@ -39,6 +49,7 @@ class Metric:
     """
 
     name: str
+    form: str
     scores: tuple[str, ...]
     headline: tuple[str, ...]
     count: Callable[[Any, Any, str], Counts]
@@ -58,6 +69,11 @@ def get_metric(name: str) -> Metric:
     return METRICS[name]
 
 
+def metrics_of(form: str) -> tuple[str, ...]:
+    """Names of the metrics that can score predictions of a form."""
+    return tuple(name for name, metric in METRICS.items() if metric.form == form)
+
+
 def counts(metric: str, gold: Any, predicted: Any, lang: str) -> Counts:
     """What each item adds to the sums behind a score: (items, counts), for intervals and tests.
 
@@ -72,9 +88,8 @@ def measure(metric: str, gold: Any, predicted: Any, lang: str) -> dict[str, floa
 
     Args:
         metric: key of `METRICS`.
-        gold: labels as a list of strings (accuracy, tatoeba), of lists of tags (tag_f1,
-            token_accuracy), of id pairs (bucc), or question id -> answer texts (squad, squad2,
-            mlqa).
+        gold: in the metric's form: a list of strings (labels, matches), of lists of tags (tags),
+            of id pairs (pairs), or question id -> answer texts (answers).
         predicted: the same shape; one text a question.
         lang: language of the answers; only mlqa looks at it.
 
@@ -141,6 +156,7 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric(
             name="accuracy",
+            form="labels",
             scores=("accuracy",),
             headline=("accuracy",),
             count=accuracy_counts,
@@ -148,6 +164,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             name="tag_f1",
+            form="tags",
             scores=("f1", "precision", "recall", "token_accuracy"),
             headline=("f1",),
             count=tag_counts,
@@ -155,6 +172,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             name="token_accuracy",
+            form="tags",
             scores=("token_accuracy",),
             headline=("token_accuracy",),
             count=lambda gold, predicted, lang: tag_counts(gold, predicted, lang)[:, 3:],
@@ -162,6 +180,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             name="squad",
+            form="answers",
             scores=("exact_match", "f1"),
             headline=("exact_match", "f1"),
             count=squad_counts,
@@ -169,6 +188,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             name="squad2",
+            form="answers",
             scores=(
                 "exact_match",
                 "f1",
@@ -182,6 +202,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             name="mlqa",
+            form="answers",
             scores=("exact_match", "f1"),
             headline=("exact_match", "f1"),
             count=mlqa_counts,
@@ -189,6 +210,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             name="bucc",
+            form="pairs",
             scores=("f1", "precision", "recall"),
             headline=("f1",),
             count=pair_counts,
@@ -196,11 +218,14 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             name="tatoeba",
+            form="matches",
             scores=("accuracy",),
             headline=("accuracy",),
             count=accuracy_counts,
             combine=accuracy_scores,
         ),
-        Metric(name="none", scores=(), headline=(), count=no_counts, combine=lambda sums: {}),
+        Metric(
+            name="none", form="", scores=(), headline=(), count=no_counts, combine=lambda sums: {}
+        ),
     )
 }

@@ -12,26 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from xlt.core.files import UNICODE_RULE, BadJson, parse_json
+from xlt.core.kinds.table import kind_of
 from xlt.data.readers.rows import Row, bad_row, csv_rows, json_rows, shown, suffix, tsv_rows
 from xlt.data.usertask import UserTask
 
-__all__ = ["COLUMNS", "REQUIRED", "map_row", "mapped_rows"]
+__all__ = ["map_row", "mapped_rows"]
 
-# What a task of each kind can name, and what it must name when it names any column.
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "pair": ("text_a", "text_b", "label", "id", "language"),
-    "choice": ("prompt", "choices", "label", "id", "language"),
-    "tag": ("words", "tags", "id", "language"),
-    "span": ("question", "context", "answers", "answer_text", "answer_start", "id", "language"),
-    "embed": ("foreign", "english", "language"),
-}
-REQUIRED: dict[str, tuple[str, ...]] = {
-    "pair": ("text_a",),
-    "choice": ("prompt", "choices"),
-    "tag": ("words",),
-    "span": ("question", "context"),
-    "embed": ("foreign", "english"),
-}
 OFFSET = re.compile(r"-?[0-9]{1,18}")
 
 
@@ -78,7 +64,7 @@ def _mapped(path: Path, row: Row, user: UserTask) -> Row:
         if place is None:
             place = str(fields.get("context")).find(str(text))
         fields["answers"] = [{"text": text, "answer_start": place}] if text else []
-    if "id" in fields or user.task.kind == "span":
+    if "id" in fields or kind_of(user.task).keyed:
         fields["id"] = str(fields.get("id", row.line))
     return Row(row.line, fields)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from xlt.core.errors import DataError
 from xlt.core.tasks.examples import Answer, Bitext, Choice, Example, Pair, Question, Tagged
-from xlt.core.tasks.table import Task
+from xlt.core.tasks.table import KindName, ProtocolName, Task
 from xlt.data.layouts import matches
 from xlt.data.readers.retrieval import read_gold
 from xlt.data.readers.rows import bad_row, lines, shown, whole_number
@@ -20,15 +20,18 @@ from xlt.data.records import Rows
 __all__ = ["find_labels", "with_labels"]
 
 
+# Label files that serve every language, where the rows of all test files are parallel.
+SHARED_LABELS = {"xnli": ("xnli/labels/test-all-languages.tsv",)}
+
+
 def find_labels(root: Path, task: Task, lang: str) -> Path | None:
     """The label file of a test set: `labels/<task>/test-<lang>.<ext>`, or in the task's folder.
 
-    XNLI's test rows are parallel, so one file can serve all languages there; nowhere else.
+    One file serves all languages only where `SHARED_LABELS` names it.
     """
     name = f"test-{lang}.{task.extension}"
     places = [f"labels/{task.name}/{name}", f"{task.name}/labels/{name}"]
-    if task.name == "xnli":
-        places.append("xnli/labels/test-all-languages.tsv")
+    places += SHARED_LABELS.get(task.name, ())
     for place in places:
         if found := matches(root, place):
             return found[0]
@@ -42,21 +45,14 @@ def with_labels(rows: Rows, where: Path, path: Path, task: Task) -> Rows:
         DataError: numbers of labels and examples differ, unknown labels, questions without gold.
     """
     notes = (*rows.notes, f"labels from {path.name}")
-    if rows.bitext is not None:
-        return dataclasses.replace(
-            rows, bitext=_bitext(rows.bitext, where, path, task), notes=notes
-        )
-    examples: Sequence[Example]
-    if task.kind == "span":
-        examples = _answered(rows.examples, where, path)
-    elif task.kind == "tag":
-        examples = _tagged(rows.examples, where, path, task)
-    else:
-        examples = _classified(rows.examples, where, path, task)
+    if rows.bitext is not None and task.protocol is not None:
+        bitext = BITEXT_LABELS[task.protocol](rows.bitext, where, path)
+        return dataclasses.replace(rows, bitext=bitext, notes=notes)
+    examples = LABELS[task.kind](rows.examples, where, path, task)
     return dataclasses.replace(rows, examples=tuple(examples), notes=notes)
 
 
-def _answered(examples: Sequence[Example], where: Path, path: Path) -> list[Example]:
+def _answered(examples: Sequence[Example], where: Path, path: Path, task: Task) -> list[Example]:
     answers = read_answers(path)
     questions = [one for one in examples if isinstance(one, Question)]
     place: Counter[str] = Counter()  # of a question among those of its id
@@ -135,10 +131,13 @@ def _same_number(path: Path, labels: int, where: Path, examples: int, what: str)
         )
 
 
-def _bitext(bitext: Bitext, where: Path, path: Path, task: Task) -> Bitext:
-    """Gold pairs: BUCC's as they are; Tatoeba's line i is the i-th sorted English sentence."""
-    if task.metric == "bucc":
-        return dataclasses.replace(bitext, gold=read_gold(path))
+def _paired(bitext: Bitext, where: Path, path: Path) -> Bitext:
+    """Gold pairs as they are in the file."""
+    return dataclasses.replace(bitext, gold=read_gold(path))
+
+
+def _numbered(bitext: Bitext, where: Path, path: Path) -> Bitext:
+    """Gold by line numbers: line i is the match of the i-th English sentence, sorted by text."""
     numbers = [line.strip() for line in lines(path)]
     _same_number(path, len(numbers), where, len(bitext.english), "sentences")
     known = {sentence.id for sentence in bitext.foreign}
@@ -150,3 +149,12 @@ def _bitext(bitext: Bitext, where: Path, path: Path, task: Task) -> Bitext:
     order = sorted(bitext.english, key=lambda sentence: sentence.text)
     gold = tuple((number, one.id) for number, one in zip(numbers, order, strict=True))
     return dataclasses.replace(bitext, gold=gold)
+
+
+# One row a kind, and one a protocol of retrieval.
+LABELS: dict[KindName, Callable[[Sequence[Example], Path, Path, Task], list[Example]]] = {
+    "pair": _classified, "choice": _classified, "tag": _tagged, "span": _answered,
+}  # fmt: skip
+BITEXT_LABELS: dict[ProtocolName, Callable[[Bitext, Path, Path], Bitext]] = {
+    "search": _numbered, "mine": _paired,
+}  # fmt: skip

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from xlt.core.errors import UsageError
 from xlt.core.tasks.examples import Example
-from xlt.core.tasks.table import Task
-from xlt.data.layouts import PARTS
+from xlt.core.tasks.table import KindName, ProtocolName, Task
 from xlt.data.readers.choices import read_choices
 from xlt.data.readers.columns import mapped_rows
 from xlt.data.readers.labels import with_labels
 from xlt.data.readers.pairs import read_pairs, row_languages
 from xlt.data.readers.retrieval import read_aligned, read_bucc, read_tatoeba
-from xlt.data.readers.rows import json_rows, suffix
+from xlt.data.readers.rows import Row, json_rows, suffix
 from xlt.data.readers.spans import read_spans, span_languages
 from xlt.data.readers.tags import read_tags
 from xlt.data.records import (
@@ -28,9 +28,19 @@ from xlt.data.records import (
 )
 from xlt.data.usertask import UserTask
 
-__all__ = ["READERS", "languages_inside", "read_files"]
+__all__ = ["BITEXT_READERS", "READERS", "languages_inside", "read_files"]
 
-READERS = {"pair": read_pairs, "choice": read_choices, "tag": read_tags, "span": read_spans}
+Reader = Callable[[Path, Task, str | None, Iterator[Row] | None], Rows]
+
+# One row a kind whose files hold one example after the other, and one a protocol of retrieval.
+READERS: dict[KindName, Reader] = {
+    "pair": read_pairs, "choice": read_choices, "tag": read_tags, "span": read_spans,
+}  # fmt: skip
+BITEXT_READERS: dict[ProtocolName, Callable[..., Rows]] = {
+    "search": read_tatoeba, "mine": read_bucc,
+}  # fmt: skip
+# Kinds whose files may name the language of a row elsewhere than in a language column.
+LANGUAGES: dict[KindName, Callable[[Path], frozenset[str]]] = {"span": span_languages}
 
 
 def read_files(files: FileSet, task: Task, user: UserTask | None = None) -> DataSet:
@@ -73,12 +83,12 @@ def languages_inside(path: Path, task: Task, user: UserTask | None = None) -> fr
     """Which languages the rows of one file hold (a language column, or TyDiQA's ids)."""
     if user is not None:
         return frozenset(str(row.fields.get("language")) for row in mapped_rows(path, user))
-    return span_languages(path) if task.kind == "span" else row_languages(path)
+    return LANGUAGES.get(task.kind, row_languages)(path)
 
 
 def _rows(files: FileSet, task: Task, user: UserTask | None) -> Rows:
-    if task.kind == "embed":
-        return _bitext_rows(files, task, user)
+    if task.protocol is not None:
+        return _bitext_rows(files, task.protocol, user)
     if task.kind not in READERS:
         raise UsageError(
             f"task {task.name} has no data files", "its text comes from text/ and parallel/"
@@ -98,7 +108,7 @@ def _rows(files: FileSet, task: Task, user: UserTask | None) -> Rows:
             for one in rows.examples
         )
     if files.parts:
-        absent = [part for part in PARTS if part not in files.parts]
+        absent = [part for part in task.parts if part not in files.parts]
         notes.append("joined: " + ", ".join(files.parts))
         if absent:
             notes.append("absent: " + ", ".join(absent))
@@ -106,16 +116,13 @@ def _rows(files: FileSet, task: Task, user: UserTask | None) -> Rows:
     return Rows(examples=tuple(examples), notes=tuple(notes))
 
 
-def _bitext_rows(files: FileSet, task: Task, user: UserTask | None) -> Rows:
+def _bitext_rows(files: FileSet, protocol: ProtocolName, user: UserTask | None) -> Rows:
     path = files.paths[0]
     if user is not None:
         return read_aligned(path, mapped_rows(path, user), files.lang)
     if suffix(path) == ".jsonl":
         return read_aligned(path, json_rows(path), files.lang)
-    if task.metric == "bucc":
-        gold = files.paths[2] if len(files.paths) > 2 else None
-        return read_bucc(path, files.paths[1], gold)
-    return read_tatoeba(path, files.paths[1])
+    return BITEXT_READERS[protocol](*files.paths)
 
 
 def _labelled(rows: Rows, split: str) -> bool:

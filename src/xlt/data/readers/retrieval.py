@@ -14,7 +14,7 @@ from xlt.data.records import Rows
 __all__ = ["read_aligned", "read_bucc", "read_gold", "read_tatoeba"]
 
 
-def read_bucc(foreign: Path, english: Path, gold: Path | None) -> Rows:
+def read_bucc(foreign: Path, english: Path, gold: Path | None = None) -> Rows:
     """BUCC's three files: `id TAB sentence` twice, and `foreign id TAB English id`.
 
     Raises:

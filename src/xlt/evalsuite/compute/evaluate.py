@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from xlt.core.kinds.table import kind_of
 from xlt.core.metrics.table import get_metric
 from xlt.core.show import terminal as show
 from xlt.data import DataSet
@@ -11,7 +12,7 @@ from xlt.evalsuite.compute.cells import Outcome
 from xlt.evalsuite.compute.engines import Engines
 from xlt.evalsuite.compute.items import items_of
 from xlt.evalsuite.compute.predict import majority_scores, predict_and_score
-from xlt.evalsuite.compute.retrieval import mine_and_score, search_and_score
+from xlt.evalsuite.compute.retrieval import match_and_score
 from xlt.evalsuite.plan.inputs import Inputs
 from xlt.evalsuite.plan.plan import Plan, Planned
 from xlt.evalsuite.plan.provenance import majority_label
@@ -36,25 +37,14 @@ def evaluate_cell(plan: Plan, cell: Planned, inputs: Inputs, engines: Engines) -
 
 
 def _outcome(plan: Plan, cell: Planned, inputs: Inputs, data: DataSet, engines: Engines) -> Outcome:
-    if cell.task.metric == "bucc":
-        with_dev = inputs.tuning is not None
-        tuning = plan.root.read(cell.task, cell.lang, "dev") if with_dev else None
-        return _mined(cell, data, tuning, engines)
-    if cell.task.kind == "embed":
-        return _searched(plan, cell, data, engines)
-    return _answered(cell, data, engines)
-
-
-def _mined(cell: Planned, data: DataSet, tuning: DataSet | None, engines: Engines) -> Outcome:
+    if kind_of(cell.task).matching is None:
+        return _answered(cell, data, engines)
+    tuning = None if inputs.tuning is None else plan.root.read(cell.task, cell.lang, "dev")
     total = sum(_sentences(part) for part in (data, tuning))
     with show.progress(cell.name, total) as tick:
-        return mine_and_score(data, tuning, engines.vectors(cell.bundle), tick)
-
-
-def _searched(plan: Plan, cell: Planned, data: DataSet, engines: Engines) -> Outcome:
-    with show.progress(cell.name, _sentences(data)) as tick:
         vectors = engines.vectors(cell.bundle)
-        return search_and_score(data, vectors, tick, both_directions=plan.both_directions)
+        both = plan.both_directions
+        return match_and_score(cell.task, data, tuning, vectors, tick, both_directions=both)
 
 
 def _answered(cell: Planned, data: DataSet, engines: Engines) -> Outcome:

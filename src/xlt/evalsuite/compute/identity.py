@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from xlt.core.kinds.table import kind_of
 from xlt.evalsuite.compute.cells import Identity
-from xlt.evalsuite.compute.retrieval import MARGIN, NEIGHBOURS
 from xlt.evalsuite.compute.sources import code_hash
 from xlt.evalsuite.plan.inputs import Inputs
 from xlt.evalsuite.plan.plan import Plan, Planned
@@ -21,10 +21,11 @@ def identify(plan: Plan, cell: Planned, inputs: Inputs) -> Identity:
     """The content key of a cell."""
     task = cell.task
     settings: dict[str, Any] = {}
-    if task.metric == "bucc":
-        settings |= {"margin": MARGIN, "neighbours": NEIGHBOURS}
-    if task.metric == "tatoeba" and plan.both_directions:
-        settings["both_directions"] = True
+    matching = kind_of(task).matching
+    if matching is not None:
+        settings |= matching.settings
+        if matching.two_way and plan.both_directions:
+            settings["both_directions"] = True
     majority = majority_label(cell.assignment)
     if majority is not None:
         settings["majority"] = majority

@@ -7,6 +7,7 @@ from typing import Any
 
 from xlt.core.errors import DataError
 from xlt.core.files import sha256_json
+from xlt.core.kinds.table import kind_of
 from xlt.data import DataRoot, FileSet
 from xlt.evalsuite.plan.plan import Planned
 
@@ -47,7 +48,8 @@ def find_inputs(root: DataRoot, cell: Planned) -> Inputs:
             f"no {cell.split} data of {task.name} in {cell.lang}",
             "tried " + ", ".join(root.tried(task, cell.lang, cell.split)),
         )
-    tuned = task.metric == "bucc" and cell.split != "dev"
+    matching = kind_of(task).matching
+    tuned = matching is not None and matching.tuned and cell.split != "dev"
     user = root.user_tasks.get(task.name)
     return Inputs(
         files=files,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xlt.core.artifacts.bundle import Bundle
+from xlt.core.kinds.table import kind_of
 from xlt.evalsuite.plan.choose import Assignment
 
 __all__ = ["bundle_record", "majority_label", "training_flags"]
@@ -34,11 +35,7 @@ def training_flags(assignment: Assignment, lang: str) -> list[str]:
 def majority_label(assignment: Assignment) -> str | None:
     """The most frequent label of the bundle's training data, for tasks that have labels."""
     label = (assignment.bundle.manifest.get("baseline") or {}).get("label")
-    return (
-        label
-        if assignment.task.kind in {"pair", "tag"} and label in assignment.task.labels
-        else None
-    )
+    return label if kind_of(assignment.task).classes and label in assignment.task.labels else None
 
 
 def bundle_record(bundle: Bundle) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from typing import Any
 
 from xlt.core.artifacts.bundle import Bundle
 from xlt.core.metrics.averages import summarise
-from xlt.core.metrics.table import get_metric
+from xlt.core.metrics.table import get_metric, headline_mean
 from xlt.core.tasks.languages import Language
 from xlt.evalsuite.compute.failures import Failure
 from xlt.evalsuite.plan.plan import Plan, Planned
 from xlt.evalsuite.plan.provenance import bundle_record, training_flags
 from xlt.evalsuite.report.families import AXES, group_means
-from xlt.evalsuite.report.results import SCHEMA, cell_score, task_scores
+from xlt.evalsuite.report.results import SCHEMA, task_scores
 
 __all__ = ["build_record"]
 
@@ -73,7 +73,7 @@ def _cell(cell: Planned, stored: Mapping[str, Any], bundle: str) -> dict[str, An
         "lang": cell.lang,
         "split": cell.split,
         "n": stored["n"],
-        "score": cell_score(assignment.task.metric, stored["metrics"]),
+        "score": headline_mean(assignment.task.metric, stored["metrics"]),
         "metrics": stored["metrics"],
         "baseline": stored["baseline"],
         "key": stored["key"],

@@ -10,10 +10,9 @@ from typing import Any
 from xlt.core.errors import DataError
 from xlt.core.files import read_json
 from xlt.core.metrics.averages import task_mean
-from xlt.core.metrics.table import get_metric
 from xlt.evalsuite.compute.failures import Failure
 
-__all__ = ["SCHEMA", "Results", "cell_score", "task_scores"]
+__all__ = ["SCHEMA", "Results", "task_scores"]
 
 SCHEMA = 2
 
@@ -89,18 +88,6 @@ class Results:
 
 def _shown(score: float | None, partial: bool) -> str:
     return "-" if score is None else f"{score:.1f}{'*' if partial else ''}"
-
-
-def cell_score(metric: str, metrics: Mapping[str, float]) -> float | None:
-    """The number XTREME averages for a cell, in percent; None without a score.
-
-    Question answering: the mean of exact match and F1; F1 for tagging and mining; otherwise
-    accuracy (evaluate.py's `avg_metric`, per language).
-    """
-    names = get_metric(metric).headline
-    if not names or any(name not in metrics for name in names):
-        return None
-    return sum(metrics[name] for name in names) / len(names)
 
 
 def task_scores(cells: Iterable[Mapping[str, Any]], task: str) -> dict[str, float]:

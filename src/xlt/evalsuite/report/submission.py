@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xlt.core.errors import CheckFailed, UsageError
 from xlt.core.files import atomic_folder, sha256_bytes
-from xlt.core.metrics.official import official_path, read_predictions
+from xlt.core.metrics.official import format_of, official_path, read_predictions
 from xlt.core.tasks.table import TARGETS, TASKS
 from xlt.evalsuite.report.results import Results
 
@@ -75,7 +75,7 @@ def _unchanged(path: Path, sha256: str) -> bytes:
 def _check_count(n: int, path: Path, name: str) -> None:
     task = TASKS[name]
     found = len(read_predictions(task, path))
-    if task.metric != "bucc" and found != n:
+    if format_of(task).one_an_item and found != n:
         raise CheckFailed(
             f"{path}: {found} items read back, {n} were predicted",
             "run the same command with --force",

@@ -1,4 +1,4 @@
-"""What a folder of weights is, its labels, and its weights in memory.
+"""What a checkpoint folder holds: its kind, its labels, and its weights once they are loaded.
 
 May import `core`.
 """

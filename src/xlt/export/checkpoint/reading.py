@@ -1,7 +1,7 @@
-"""What a folder of weights is: its kind of task, labels, depth, and how it pools.
+"""What a checkpoint folder holds: its kind of task, labels, depth, and how it pools.
 
-Everything is read from the small files (config.json, modules.json ...); weights are loaded in
-`export/load.py`, once the plan is known.
+Everything is read from the small files (config.json, modules.json ...); weights are loaded by
+`weights.py`, once the plan is known.
 """
 
 from __future__ import annotations
@@ -222,7 +222,9 @@ def _kind_of(folder: Path, architecture: str) -> KindName:
             return kind
     known = ", ".join(f"...{suffix}" for suffix in HEADS)
     named = f"has the architecture {architecture!r}" if architecture else "names no architecture"
-    raise ModelError(f"{folder}/config.json {named}; exported are {known}", "name another model")
+    raise ModelError(
+        f"{folder}/config.json {named}; only {known} can be exported", "name another model"
+    )
 
 
 def _labels(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -266,8 +268,8 @@ def _sentence_settings(folder: Path) -> SentenceSettings | None:
     foreign = [name for name in names if name not in {"Transformer", "Pooling", "Normalize"}]
     if foreign or "Pooling" not in names:
         raise ModelError(
-            f"{folder}/modules.json lists {' + '.join(names)}; exported are "
-            "Transformer + Pooling (+ Normalize)",
+            f"{folder}/modules.json lists {' + '.join(names)}; only "
+            "Transformer + Pooling (+ Normalize) can be exported",
             "a Dense layer and static embeddings are not supported",
         )
     own = folder / "config_sentence_transformers.json"
@@ -307,7 +309,8 @@ def _pooling(folder: Path, settings: Mapping[str, Any]) -> str:
         known = [POOLING_NAMES.get(flag) for flag in flags]
     if len(known) != 1 or known[0] is None:
         raise ModelError(
-            f"{folder}: pools by {' + '.join(flags) or 'nothing'}; exported are mean, cls and last",
+            f"{folder}: pools by {' + '.join(flags) or 'nothing'}; only mean, cls and last can be "
+            "exported",
             "choose one with --pooling after editing 1_Pooling/config.json",
         )
     return known[0]

@@ -41,7 +41,7 @@ def load_model(checkpoint: Checkpoint) -> nn.Module:
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
         raise ModelError(
             f"{checkpoint.source} cannot be loaded: {' '.join(str(error).split())[:300]}",
-            "the checkpoint is damaged or of a foreign kind; save or fetch it again",
+            "the checkpoint is damaged or not supported; save or fetch it again",
         ) from error
     finally:
         quiet.setLevel(level)

@@ -1,4 +1,4 @@
-"""From PyTorch modules to ONNX graphs.
+"""From PyTorch modules to ONNX graphs: cut, pooling, conversion.
 
-May import `core`, `export.checkpoint`.
+May import `core`.
 """

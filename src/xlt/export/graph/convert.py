@@ -220,7 +220,7 @@ def _checked(path: Path, exporter: str) -> Graph:
         onnx.checker.check_model(str(path))
     except onnx.checker.ValidationError as error:
         raise ModelError(
-            f"{path.name}: onnx.checker refuses the graph: {_one_line(error)}",
+            f"{path.name}: onnx.checker rejects the graph: {_one_line(error)}",
             "this is a fault of the exporter; please report the architecture",
         ) from error
     for part in path.parent.iterdir():

@@ -1,4 +1,4 @@
-"""Phases on labelled data: heads, gold labels, dev scores, baselines.
+"""Phases on labelled data: fresh heads, gold labels, dev scores, baselines; and where a run starts.
 
-May import `train.plan`, `train.loop`, `train.models`.
+May import `core`, `train.plan`, `train.loop`, `train.pretrain`, and of `train` models and seeds.
 """

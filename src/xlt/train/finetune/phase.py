@@ -25,7 +25,7 @@ from xlt.train.seeds import derive
 
 __all__ = ["train_phase"]
 
-# Tokens through the model at once; more does not pay on a CPU.
+# Padded tokens of one forward pass; on a CPU, larger ones are no faster.
 PART_TOKENS = {"cpu": 1024, "cuda": 16384}
 
 
@@ -48,7 +48,7 @@ def train_phase(
     encoder = Encoder.load(folder, max_length=phase.hyper.max_length)
     data = encode_labelled(encoder, phase.task, phase.train.examples)
     tokens = int(data.lengths.sum())
-    hyper = _settle(phase.hyper, tokens / len(data.rows))
+    hyper = _with_batch_size(phase.hyper, tokens / len(data.rows))
     order = Order(data.lengths, hyper.batch_size, derive(plan.seed, phase.name))
     steps = order.steps(hyper.epochs)
     steps = min(steps, hyper.steps or steps)
@@ -102,7 +102,7 @@ def train_phase(
     }
 
 
-def _settle(hyper: Hyper, mean_tokens: float) -> Hyper:
+def _with_batch_size(hyper: Hyper, mean_tokens: float) -> Hyper:
     """Turn a batch in tokens into one in examples."""
     if hyper.batch_size:
         return hyper
@@ -110,7 +110,7 @@ def _settle(hyper: Hyper, mean_tokens: float) -> Hyper:
 
 
 def _freeze(model: nn.Module, parts: tuple[str, ...]) -> list[str]:
-    """Keep parameters as they are; returns their names."""
+    """Exclude parameters from training; returns their names."""
     names = []
     for name, parameter in model.named_parameters():
         if any(part in name for part in parts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -14,7 +15,6 @@ from xlt.core.encode.encoder import Encoder
 from xlt.core.errors import ModelError
 from xlt.core.files import atomic_folder
 from xlt.core.show.terminal import note
-from xlt.train.lineage import add_phase
 from xlt.train.loop.loop import run_job
 from xlt.train.models import check_head, load_encoder, quiet, save_folder, tokenizer_files
 from xlt.train.plan.plan import Plan
@@ -54,8 +54,14 @@ def write_start(plan: Plan, corpus: Corpus | None, target: Path) -> None:
             check_head(folder, phase.task)
 
 
-def pretrain(plan: Plan, corpus: Corpus, base: Path, run: Run, device: torch.device) -> None:
-    """Phase 0 of a new compact encoder: read `base`, write and record the pretrained folder."""
+def pretrain(
+    plan: Plan, corpus: Corpus, base: Path, run: Run, device: torch.device
+) -> dict[str, Any]:
+    """Phase 0 of a new compact encoder: read `base`, write the pretrained folder.
+
+    Returns:
+        The phase's entry in run.json.
+    """
     target = run.path / "phases" / PRETRAINING
     outcome = None
     if plan.pretraining.steps:
@@ -67,14 +73,13 @@ def pretrain(plan: Plan, corpus: Corpus, base: Path, run: Run, device: torch.dev
         save_folder(model.cpu(), base, target)
     else:
         shutil.copytree(base, target, dirs_exist_ok=True)
-    entry = {
+    return {
         "name": PRETRAINING,
         "tasks": list(plan.pretraining.parts),
         "path": f"phases/{PRETRAINING}",
         "steps": outcome.steps if outcome else 0,
         "loss": outcome.loss if outcome else None,
     }
-    add_phase(run, entry)
 
 
 def _copy(plan: Plan, folder: Path) -> None:

@@ -1,4 +1,4 @@
 """The training loop: batches, optimiser, checkpoints; one code for every phase.
 
-May import `core`, `train.models`, `train.seeds`.
+May import `core` (no tasks, no kinds, no metrics), and of `train` models and seeds.
 """

@@ -1,6 +1,6 @@
 """Which examples a step sees, and how they go through the model.
 
-Each epoch is one seeded order. Examples of like length are put into one step (drawn within
+Each epoch is one seeded order. Examples of similar length are put into one step (drawn within
 pools of many steps, so order stays random at large), and a step is cut into parts of a few
 tokens for speed. The effective batch stays a number of examples, whatever the parts are.
 """
@@ -27,7 +27,7 @@ POOL = 16
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledRows:
-    """Encoded rows and what they should come out as, index by index.
+    """Encoded rows and their gold outputs, index by index.
 
     Attributes:
         rows: model inputs.

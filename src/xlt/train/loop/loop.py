@@ -156,7 +156,7 @@ def run_job(job: Job, run: Run) -> Outcome:
                 at.loss_sum, at.loss_steps = 0.0, 0
                 run.log(phase=job.name, step=at.step, loss=at.loss, lr=_rate(job, at.step - 1))
             if job.evaluate and (at.step % job.eval_every == 0 or at.step == job.steps):
-                _look(job, at, state, run)
+                _evaluate(job, at, state, run)
             tick(1)
             if _due(job, at.step, saved):
                 state.save(at.step, model, optimizer, {**at.to_json(), "log_size": run.log_size})
@@ -181,7 +181,7 @@ def _step(job: Job, optimizer: torch.optim.Optimizer, at: Position, state: State
     value = 0.0
     rows = max(micro.examples for micro in micros)
     here = f"step {at.step + 1} of {job.name} ({rows} rows at once)"
-    with _out_of_memory_is_told(here):
+    with _named_out_of_memory(here):
         for micro in micros:
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=job.bf16):
                 loss = job.loss(model, micro) / weight
@@ -199,7 +199,7 @@ def _step(job: Job, optimizer: torch.optim.Optimizer, at: Position, state: State
     rate = _rate(job, at.step)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]
-    with _out_of_memory_is_told(here):
+    with _named_out_of_memory(here):
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     at.loss_sum += value
@@ -208,8 +208,8 @@ def _step(job: Job, optimizer: torch.optim.Optimizer, at: Position, state: State
 
 
 @contextmanager
-def _out_of_memory_is_told(where: str) -> Iterator[None]:
-    """Make a plain error of memory that runs out inside the block.
+def _named_out_of_memory(where: str) -> Iterator[None]:
+    """Turn memory that runs out inside the block into an error for the user.
 
     Raises:
         UsageError: says where, and which flags need less.
@@ -232,11 +232,11 @@ def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     return isinstance(error, kinds) or any(text in said for text in NO_MEMORY)
 
 
-def _look(job: Job, at: Position, state: State, run: Run) -> None:
+def _evaluate(job: Job, at: Position, state: State, run: Run) -> None:
     """Score English dev; keep the weights when they are the best so far."""
     assert job.evaluate is not None
     job.model.eval()
-    with torch.no_grad(), _out_of_memory_is_told(f"dev scores after step {at.step} of {job.name}"):
+    with torch.no_grad(), _named_out_of_memory(f"dev scores after step {at.step} of {job.name}"):
         scores = job.evaluate()
     job.model.train()
     run.log(phase=job.name, step=at.step, dev=scores)

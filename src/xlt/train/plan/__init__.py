@@ -1,4 +1,4 @@
 """From a configuration to the plan of a run, checked before any work.
 
-May import `core`, `data`.
+Loads no PyTorch. May import `core`, `data`, and of `train` the seeds.
 """

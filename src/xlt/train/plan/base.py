@@ -63,7 +63,7 @@ def find_base(config: TrainConfig) -> Base:
         )
     if not (path / "config.json").is_file():
         raise ModelError(
-            f"--model {name} is no model folder (no config.json)",
+            f"--model {name} is not a model folder (no config.json)",
             f"--model takes a hub id, a folder, a run, or {COMPACT}",
         )
     return Base(

@@ -49,8 +49,8 @@ class TrainConfig:
         warmup: share of the steps in which the learning rate rises.
         weight_decay: AdamW's, never on biases and norms.
         precision: fp32, or bf16 autocast.
-        eval_every: steps between looks at English dev; None: once an epoch.
-        patience: stop after so many looks without a better score.
+        eval_every: steps between evaluations on English dev; None: once an epoch.
+        patience: stop after so many dev evaluations without improvement; None: never.
         save_every: steps between checkpoints; None: about one a minute.
         allow_overlap: train although training items occur in a test file.
         resume: continue what is there.

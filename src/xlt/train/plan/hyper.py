@@ -2,7 +2,7 @@
 
 Pretrained encoders: learning rates and weight decay of XTREME's baseline scripts (Hu et al.
 2020), epochs, batches and warm-up of X-STILTs (Phang et al. 2020). The compact encoder is
-some thousand times smaller and wants larger steps; its values were chosen on English dev.
+some thousand times smaller and needs larger steps; its values were chosen on English dev.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ ALIGNED = {
     "tag": Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
     "span": Hyper(lr=1e-3, epochs=3, batch_tokens=768, frozen=EMBEDDINGS),
 }
-# Where nothing but the order of the words tells, larger steps leave it at chance.
+# PAWS-X differs in word order alone: with larger steps the encoder stays at chance.
 ALIGNED_TASKS: dict[str, dict[str, Any]] = {"pawsx": {"lr": 3e-4, "epochs": 5.0}}
-# Without parallel text there is nothing to lose, and words have to be learnt from few examples.
+# Without parallel text there is no alignment to lose, and few examples teach the words.
 UNALIGNED = {
     "pair": Hyper(lr=1e-3, epochs=4, batch_tokens=768, dropout=0.1),
     "choice": Hyper(lr=1e-3, epochs=4, batch_size=8, dropout=0.1),

@@ -201,7 +201,7 @@ def _phase(
     name: str,
     serves: Sequence[Task] = (),
 ) -> Phase:
-    """Read the training data of a task and settle how it is trained."""
+    """Read the training data of a task and choose its hyper-parameters."""
     files = dict(config.train_split)
     file = files.get(task.source or task.name, files.get(task.name))
     training = training_sets(root, task, seed=config.seed, train_file=file)

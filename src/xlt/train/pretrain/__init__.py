@@ -1,4 +1,4 @@
 """The compact encoder: tokenizer, closed-form start, masked and translation LM.
 
-May import `train.plan`, `train.loop`, `train.models`.
+May import `core`, `data`, `train.plan`, `train.loop`, and of `train` the seeds.
 """

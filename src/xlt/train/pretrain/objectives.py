@@ -103,7 +103,7 @@ def start_embeddings(model: Any, tokens: Tokens, seed: int) -> None:
 
 
 def start_bias(model: Any, tokens: Tokens) -> None:
-    """Log unigram frequencies as output bias: the first plateau is skipped."""
+    """Set the output bias to log unigram frequencies, which training would learn first."""
     counts_V = tokens.counts() + 1.0
     with torch.no_grad():
         bias_V = model.get_output_embeddings().bias
