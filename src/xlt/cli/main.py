@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "train": ("xlt.train.command", "train", "Intermediate-task training, then target tasks."),
     "export": ("xlt.export.command", "export", "Turn checkpoints into ONNX bundles."),
     "eval": ("xlt.evalsuite.command", "evaluate", "Evaluate bundles in every language."),
+    "report": ("xlt.evalsuite.report_command", "report", "Results as a page, or as tables."),
     "demo": ("xlt.study.command", "demo", "The whole path on the embedded benchmark."),
     "score": ("xlt.cli.score", "score", "Score predictions in the official layout."),
     "serve": ("xlt.serve.command", "serve", "Serve bundles over HTTP."),

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from xlt.core.errors import UsageError
-from xlt.core.stats.seeds import METHODS, pseudo_values, seed_effect, sign_flip
+from xlt.core.stats.seeds import METHODS, _acceleration, pseudo_values, seed_effect, sign_flip
 
 
 def accuracy(sums):
@@ -176,3 +176,11 @@ def test_one_seed_has_no_spread():
         seed_effect(table(np.zeros((1, 5))), mean, None)
     with pytest.raises(UsageError, match="unknown interval method 'z'"):
         seed_effect(table(np.zeros((2, 5))), mean, None, method="z")
+
+
+def test_acceleration_is_a_sixth_of_the_skewness_of_the_mean():
+    """As Efron defines it, where only one of the two levels varies."""
+    by_seed = np.array([0.0, 0.1, 0.2, 0.4, 3.0])
+    expected = stats.skew(by_seed) / (6 * np.sqrt(5))
+    assert _acceleration(np.repeat(by_seed[:, None], 9, axis=1)) == pytest.approx(expected)
+    assert _acceleration(np.repeat(by_seed[None], 9, axis=0)) == pytest.approx(expected)

@@ -193,10 +193,21 @@ def swap_test(
     hits, done = 0, 0
     while done < swaps:
         size = min(max(1, BLOCK_NUMBERS // len(counts_R)), swaps - done)
-        drawn_BR = rng.binomial(counts_R, 0.5, size=(size, len(counts_R)))
-        hits += int((apart(drawn_BR.astype(np.float64)) >= seen - SAME).sum())
+        hits += int((apart(_exchanged(counts_R, size, rng)) >= seen - SAME).sum())
         done += size
     return Test(p=(1 + hits) / (1 + swaps), floor=1 / (1 + swaps), method="permutation")
+
+
+def _exchanged(
+    counts_R: NDArray[np.int64], size: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """How many clusters of each kind are exchanged, each with probability one half."""
+    drawn_BR = np.empty((size, len(counts_R)))
+    single = counts_R == 1  # most of them, and a bit is cheaper than a binomial number
+    drawn_BR[:, single] = rng.integers(2, size=(size, int(single.sum())), dtype=np.int8)
+    several = counts_R[~single]
+    drawn_BR[:, ~single] = rng.binomial(several, 0.5, size=(size, len(several)))
+    return drawn_BR
 
 
 def _kinds_of_change(

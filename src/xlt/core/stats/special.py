@@ -7,6 +7,7 @@ evaluated by Lentz's method).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 __all__ = ["normal_cdf", "normal_quantile", "t_cdf", "t_quantile"]
@@ -39,6 +40,7 @@ def t_cdf(x: float, df: float) -> float:
     return tail if x < 0 else 1 - tail
 
 
+@lru_cache(maxsize=1 << 14)  # the same levels and degrees of freedom come again and again
 def t_quantile(p: float, df: float) -> float:
     """The x with P(T <= x) = p."""
     if math.isinf(df) or p <= 0 or p >= 1:
