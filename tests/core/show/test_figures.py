@@ -97,7 +97,7 @@ def test_ticks_are_round_few_and_inside(low, width, most):
         assert low - 1e-6 * width <= tick <= low + width * (1 + 1e-6)
     if len(found) > 1:
         mantissa = float(f"{found[1] - found[0]:e}".split("e")[0])
-        assert round(mantissa, 3) in (1, 2, 5, 10)
+        assert round(mantissa, 3) in (1, 2, 2.5, 5, 10)
 
 
 def heat():

@@ -48,12 +48,12 @@ def shade(value: float, low: float, high: float, *, diverging: bool = False) -> 
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Round numbers from `low` to `high`, at most so many, 1, 2 or 5 times a power of ten apart."""
+    """Round numbers from `low` to `high`, at most so many; steps of 1, 2, 2.5, 5, 10 ..."""
     if high <= low:
         return [low]
     raw = (high - low) / max(1, most - 1)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next((f * power for f in (1, 2, 5) if f * power >= raw * (1 - 1e-9)), 10 * power)
+    step = next((f * power for f in (1, 2, 2.5, 5) if f * power >= raw * (1 - 1e-9)), 10 * power)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [round(number * step, 12) for number in range(first, last + 1)]

@@ -126,7 +126,7 @@ def _all_shown(task: Task, items: Items) -> Iterator[Shown | None]:
 def _shown(example: Example, index: int, items: Items) -> Shown:
     match example:
         case Question():
-            answers = items.gold[example.id]
+            answers = items.gold[index][1]
             return Shown(
                 parts=[
                     ("question", example.question),
