@@ -66,6 +66,7 @@ bench: setup ## the figures of benchmarks/README.md: real files, real encoder, t
 	$(BIN)/python benchmarks/serve_load.py --check
 	$(BIN)/python benchmarks/serve_overload.py
 	$(BIN)/python benchmarks/serve_soak.py --check
+	$(BIN)/python benchmarks/serve_models.py --check
 
 clean: ## remove what is built
 	rm -rf build dist .venv *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -75,20 +75,28 @@ def write_tokenizer(folder):
     return tokenizer
 
 
-def write_graph(path, kind, vocab_size, n_out, seed, *, pooled=False):
+def write_graph(path, kind, vocab_size, n_out, seed, *, pooled=False, mebibytes=0):
     """Table lookup; then a linear layer on every token, or on the maximum over tokens.
 
-    An encoder gives its token vectors, or with `pooled` the first of them alone.
+    An encoder gives its token vectors, or with `pooled` the first of them alone. With `mebibytes`
+    it has weights of that size besides, which change nothing.
     """
     rng = np.random.default_rng(seed)
     table = rng.standard_normal((vocab_size - 1, WIDTH)).astype(np.float32)  # crashbomb: no row
     table[vocab_size - 2] = np.inf  # nanbomb
     head = rng.standard_normal((WIDTH, n_out)).astype(np.float32)
+    looked_up = "looked_up" if mebibytes else "tokens"
     axes = ["batch", "choices", "length"] if kind == "choice" else ["batch", "length"]
     nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["tokens"]),
+        helper.make_node("Gather", ["table", "input_ids"], [looked_up]),
         helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
     ]
+    if mebibytes:
+        nodes += [
+            helper.make_node("Gather", ["ballast", "input_ids"], ["heavy"]),
+            helper.make_node("Unsqueeze", ["heavy", "last"], ["heavy1"]),
+            helper.make_node("Add", ["looked_up", "heavy1"], ["tokens"]),
+        ]
     outputs = ["start_logits", "end_logits"] if kind == "span" else ["logits"]
     if kind in ("tag", "span", "embed"):
         nodes.append(helper.make_node("MatMul", ["tokens", "head"], ["scores"]))
@@ -118,6 +126,7 @@ def write_graph(path, kind, vocab_size, n_out, seed, *, pooled=False):
         "table": table, "head": head, "last": np.array([-1]), "second_last": np.array([-2]),
         "place0": np.array(0), "place1": np.array(1),
         "one": np.float32(1), "much": np.float32(1e9),
+        "ballast": np.zeros(max(1, mebibytes << 18), np.float32),
     }  # fmt: skip
     used = {name for node in nodes for name in node.input}
     graph = helper.make_graph(
@@ -144,13 +153,14 @@ KINDS = {  # bundle name -> task, width of the last layer
 }
 
 
-def write_bundle(folder, name, *, seed=1, pooled=False, **manifest):
+def write_bundle(folder, name, *, seed=1, pooled=False, mebibytes=0, **manifest):
     task, n_out = KINDS[name]
     record = TASKS[task]
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = write_tokenizer(folder)
     size = tokenizer.get_vocab_size()
-    write_graph(folder / "onnx/model.onnx", record.kind, size, n_out, seed, pooled=pooled)
+    shape = {"pooled": pooled, "mebibytes": mebibytes}
+    write_graph(folder / "onnx/model.onnx", record.kind, size, n_out, seed, **shape)
     fields = {
         "name": name,
         "task": record.to_json(),

@@ -22,7 +22,7 @@ def run(project, script, *arguments):
         text=True,
         timeout=200,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
@@ -49,6 +49,15 @@ def test_the_overload_runs(project, bundles, tmp_path):
     for exact in ("answers other than", "requests without an answer", "counters do not have"):
         (line,) = [line for line in shown.splitlines() if exact in line]
         assert line.startswith("holds"), line
+
+
+def test_models_that_come_and_go_leave_no_memory_behind(project, make_bundle, tmp_path):
+    bundle = make_bundle("encoder", mebibytes=200)
+    shown = run(project, "serve_models.py", "--model", bundle, "--rounds", 20, "--check",
+                "--work", tmp_path)  # fmt: skip
+    result = json.loads(shown)
+    assert result["answers"]["200"] > 100
+    assert result["rss_mib"]["last"] <= result["rss_mib"]["allowed"]
 
 
 def test_the_soak_runs(project, bundles, tmp_path):

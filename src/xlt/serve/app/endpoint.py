@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 
 from xlt.serve.app.answers import Answers
 from xlt.serve.compute.metrics import REFUSALS
@@ -16,6 +17,17 @@ from xlt.serve.request.state import State
 __all__ = ["Endpoint"]
 
 log = logging.getLogger("xlt.serve")
+
+
+def _clear_frames(error: BaseException) -> None:
+    """Let go of what the frames of an error hold.
+
+    An error sits in the future of its work, which its frames hold: a cycle around the model.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        traceback.clear_frames(found.__traceback__)
+        found = found.__cause__ or found.__context__
 
 
 class Endpoint:
@@ -39,8 +51,10 @@ class Endpoint:
             reply = await operation.handler(call)
         except Problem as problem:
             await self._refuse(call, send, problem)
-        except Disconnected:
+            _clear_frames(problem)
+        except Disconnected as left:
             call.gone = True
+            _clear_frames(left)
         except asyncio.CancelledError:  # the time for draining is over
             if call.gone:
                 return
@@ -51,6 +65,7 @@ class Endpoint:
             log.error("a handler failed: %s", type(error).__name__, exc_info=error)
             text = f"an error of the server; its log has it under request {call.request_id}"
             await self._refuse(call, send, Problem(500, "internal_error", text))
+            _clear_frames(error)
         else:
             await self.answers.reply(call, send, reply)
 

@@ -38,6 +38,7 @@ __all__ = ["App"]
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+TIDY_SECONDS = 1.0
 log = logging.getLogger("xlt.serve")
 
 
@@ -59,6 +60,7 @@ class App:
             settings.limits,
             metrics,
             tokenizer_threads=settings.tokenizer_threads,
+            freed=models.freed,
             on_fatal=self._die,
         )
         self.state = State(settings, models, metrics, scheduler, self.operations)
@@ -69,6 +71,7 @@ class App:
         self.check_seconds = CHECK_SECONDS
         self.loading: asyncio.Task[None] | None = None
         self.checking: asyncio.Task[None] | None = None
+        self.tidying: asyncio.Task[None] | None = None
         endpoints = [Endpoint(self.state, self.answers, op) for op in self.operations]
         self.inner = self._stack(endpoints)
         self.direct = {  # most requests need no search through all routes
@@ -102,10 +105,11 @@ class App:
         state.models.awaited = {source.name: source for source in sources}
         self.loading = asyncio.create_task(self._load(sources))
         self.checking = asyncio.create_task(self._check_failing())
+        self.tidying = asyncio.create_task(self._give_memory_back())
 
     async def stop(self) -> None:
         """Stop the threads; what is in flight has been answered or its time is over."""
-        for task in (self.loading, self.checking):
+        for task in (self.loading, self.checking, self.tidying):
             if task is not None:
                 task.cancel()
         self.state.loader.shutdown(wait=False, cancel_futures=True)
@@ -130,6 +134,14 @@ class App:
             await asyncio.sleep(self.check_seconds)
             for served in self.state.models.failing:
                 await loop.run_in_executor(self.state.loader, served.check)
+
+    async def _give_memory_back(self) -> None:
+        """Give back what unloaded models and long bodies held, at most once a second."""
+        loop, freed = asyncio.get_running_loop(), self.state.models.freed
+        while True:
+            await asyncio.sleep(TIDY_SECONDS)
+            if freed.due:
+                await loop.run_in_executor(None, freed.give_back)
 
     @staticmethod
     def busy(seconds: float) -> bool:
@@ -165,6 +177,10 @@ class App:
                     await self.answers.refuse(call, send, problem)
         finally:
             self._close(call)
+            # The call and its scope name each other; the collector comes rarely (`memory`), and
+            # the model that answered would stay until then.
+            del scope["xlt.call"]
+            call.model = None
 
     def _open(self, scope: Scope, receive: Receive) -> Call:
         headers = dict(scope["headers"])
@@ -182,9 +198,8 @@ class App:
 
     def _close(self, call: Call) -> None:
         seconds = time.monotonic() - call.started
-        name, task = (call.model.name, call.model.task) if call.model else ("", "")
         status = call.status or 499
-        self.state.metrics.requests.labels(name, task, call.route, str(status)).inc()
+        self.state.metrics.answered(call.model, call.route, status)
         if call.model is not None:
             series = self.state.metrics.of(call.model)
             series.request_seconds.observe(seconds)
@@ -205,7 +220,7 @@ class App:
             "method": call.scope["method"],
             "route": call.route,
             "status": status,
-            "model": name,
+            "model": call.model_name,
             "items": call.n_items,
             "tokens": call.tokens,
             "truncated": call.n_truncated,

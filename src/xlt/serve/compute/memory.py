@@ -1,16 +1,43 @@
-"""Memory of a process that serves: freeze long-lived objects, back weights with huge pages."""
+"""Memory of a process that serves: freeze what stays, give back what was freed."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import sys
+import weakref
 from pathlib import Path
 
-__all__ = ["freeze_and_use_huge_pages"]
+__all__ = ["Freed", "freeze_and_use_huge_pages"]
 
 LEAST_BYTES = 4 << 20  # of a mapping that is worth it
 MADV_HUGEPAGE, MADV_COLLAPSE = 14, 25  # of Linux; the second since 6.1, at once
+
+
+class Freed:
+    """Whether much memory has been freed that the C library still holds.
+
+    It keeps freed pages for the next allocation. After a model has gone, or a body of megabytes
+    was tokenised, that is as much as they held.
+    """
+
+    def __init__(self) -> None:
+        self.due = False
+
+    def note(self) -> None:
+        """Much has been freed, or is about to be. Called from any thread."""
+        self.due = True
+
+    def when_gone(self, value: object) -> None:
+        """Note it when an object is freed."""
+        weakref.finalize(value, self.note).atexit = False
+
+    def give_back(self) -> None:
+        """Give freed pages back to the system; where the C library has no call for it, nothing."""
+        self.due = False
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def freeze_and_use_huge_pages() -> None:

@@ -1,6 +1,7 @@
 """Prometheus series of the server. Labels are bounded: model, task, route template, status.
 
-Every series of a model exists, at zero, from the moment the model is loaded.
+Every series of a model exists, at zero, from the moment the model is loaded, until it is unloaded.
+What a model still answers after that counts without its name.
 """
 
 from __future__ import annotations
@@ -91,18 +92,37 @@ class Metrics:
         build.labels(__version__).set(1)
         for reason in REFUSALS:
             self.refused.labels(reason)
+        self.nameless: ModelSeries | None = None
         self.known: dict[tuple[str, str], ModelSeries] = {}
 
     def text(self) -> bytes:
         """The exposition for `/metrics`."""
         return generate_latest(self.registry)
 
+    def add(self, model: Named) -> ModelSeries:
+        """The series of a loaded model; it goes on with them when it replaces one of its task."""
+        return self.known.setdefault(key := (model.name, model.task), ModelSeries(self, *key))
+
+    def forget(self, model: Named) -> None:
+        """Remove the series of a model that has been unloaded."""
+        series = self.known.pop((model.name, model.task), None)
+        if series is not None:
+            series.remove()
+
     def of(self, model: Named) -> ModelSeries:
-        """The series of a model, made once."""
-        key = (model.name, model.task)
-        if key not in self.known:
-            self.known[key] = ModelSeries(self, *key)
-        return self.known[key]
+        """The series of a loaded model; of one that has been unloaded, those without a name."""
+        series = self.known.get((model.name, model.task))
+        if series is None:
+            series = self.nameless = self.nameless or ModelSeries(self, "", "")
+        return series
+
+    def answered(self, model: Named | None, route: str, status: int) -> None:
+        """Count an answer, of a model or of none."""
+        series = None if model is None else self.known.get((model.name, model.task))
+        if series is None:
+            self.requests.labels("", "", route, str(status)).inc()
+        else:
+            series.answered(route, status)
 
     def rejected(self, reason: str) -> None:
         """Count a refusal."""
@@ -156,15 +176,38 @@ class ModelSeries:
 
     def __init__(self, metrics: Metrics, model: str, task: str) -> None:
         self.counts = Counts()
-        self.request_seconds = metrics.request_seconds.labels(model, task)
-        self.stages = {stage: metrics.stage_seconds.labels(model, task, stage) for stage in STAGES}
-        self.input_tokens = metrics.input_tokens.labels(model, task)
-        self.truncated = metrics.truncated.labels(model, task)
-        self.batch_rows = metrics.batch_rows.labels(model, task)
-        self.batch_tokens = metrics.batch_tokens.labels(model, task)
-        self.padding = metrics.padding.labels(model, task)
-        self.tokens = metrics.tokens.labels(model, task)
-        self.padded = metrics.padded.labels(model, task)
-        self.failed = {reason: metrics.failed_rows.labels(model, task, reason) for reason in FAULTS}
-        self.lost = {reason: metrics.lost.labels(model, task, reason) for reason in LOSSES}
-        self.ready = metrics.model_ready.labels(model, task)
+        self.made: list[tuple[Any, tuple[str, ...]]] = []
+        own = (model, task)
+
+        def child(metric: Any, *more: str) -> Any:
+            self.made.append((metric, (*own, *more)))
+            return metric.labels(*own, *more)
+
+        self.requests = metrics.requests
+        self.own = own
+        self.answers: dict[tuple[str, str], Any] = {}
+        self.request_seconds = child(metrics.request_seconds)
+        self.stages = {stage: child(metrics.stage_seconds, stage) for stage in STAGES}
+        self.input_tokens = child(metrics.input_tokens)
+        self.truncated = child(metrics.truncated)
+        self.batch_rows = child(metrics.batch_rows)
+        self.batch_tokens = child(metrics.batch_tokens)
+        self.padding = child(metrics.padding)
+        self.tokens = child(metrics.tokens)
+        self.padded = child(metrics.padded)
+        self.failed = {reason: child(metrics.failed_rows, reason) for reason in FAULTS}
+        self.lost = {reason: child(metrics.lost, reason) for reason in LOSSES}
+        self.ready = child(metrics.model_ready)
+
+    def answered(self, route: str, status: int) -> None:
+        """Count an answer."""
+        key = (route, str(status))
+        if key not in self.answers:
+            self.made.append((self.requests, (*self.own, *key)))
+            self.answers[key] = self.requests.labels(*self.own, *key)
+        self.answers[key].inc()
+
+    def remove(self) -> None:
+        """Take all of them out of the exposition."""
+        for metric, labels in self.made:
+            metric.remove(*labels)

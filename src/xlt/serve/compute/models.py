@@ -8,6 +8,7 @@ from dataclasses import replace
 from xlt.core.errors import ModelError
 from xlt.core.inference.engine import Engine
 from xlt.serve.compute.lanes import Pace
+from xlt.serve.compute.memory import Freed
 from xlt.serve.compute.metrics import Metrics
 from xlt.serve.compute.served import Served
 from xlt.serve.compute.sources import Loading, Source
@@ -22,6 +23,7 @@ class Models:
 
     def __init__(self, loading: Loading, metrics: Metrics) -> None:
         self.loading, self.metrics = loading, metrics
+        self.freed = Freed()
         self.table: dict[str, Served] = {}
         self.awaited: dict[str, Source] = {}  # named at the start and not loaded yet
         self.device_lock = threading.Lock()
@@ -63,14 +65,19 @@ class Models:
 
     def put(self, served: Served) -> None:
         """Make a model answer under its name, in place of its predecessor."""
+        before = self.table.get(served.name)
+        if before is not None and before.task != served.task:
+            self.metrics.forget(before)
+        self.freed.when_gone(served.engine.session)
         self.table[served.name] = served
         self.awaited.pop(served.name, None)
-        task = served.task
-        self.metrics.of(served).ready.set_function(lambda: float(self._answers(served.name, task)))
+        # By name: a function that held the model would keep the last one of each name for good.
+        name, task = served.name, served.task
+        self.metrics.add(served).ready.set_function(lambda: float(self._answers(name, task)))
 
     def remove(self, name: str) -> None:
         """Forget a model of the table; what is in flight is still answered."""
-        del self.table[name]
+        self.metrics.forget(self.table.pop(name))
 
     @property
     def failing(self) -> list[Served]:

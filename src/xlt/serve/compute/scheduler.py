@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from xlt.serve.compute.lanes import Batch, Lanes
+from xlt.serve.compute.memory import Freed
 from xlt.serve.compute.metrics import Metrics
 from xlt.serve.compute.served import Served
 from xlt.serve.compute.threads import Threads, ordinary
@@ -38,6 +39,7 @@ class Scheduler:
     Args:
         limits: what is admitted.
         metrics: where to count.
+        freed: told when a long body is done with.
         tokenizer_threads: threads that encode and decode.
         on_fatal: called (on the event loop) when the worker keeps dying.
     """
@@ -48,9 +50,10 @@ class Scheduler:
         metrics: Metrics,
         *,
         tokenizer_threads: int = 2,
+        freed: Freed | None = None,
         on_fatal: Callable[[], None] = lambda: None,
     ) -> None:
-        self.metrics = metrics
+        self.metrics, self.freed = metrics, freed or Freed()
         self.lock = threading.Condition()
         self.lanes: Lanes[Work] = Lanes()
         self.admission = admission = Admission(limits)
@@ -114,6 +117,8 @@ class Scheduler:
         """Give the place of a request back, whatever became of it."""
         with self.lock:
             self.admission.leave(ticket)
+        if ticket.n_bytes > LONG_BYTES:
+            self.freed.note()
 
     async def compute(self, model: Served, encode: Encode, ticket: Ticket, deadline: float) -> Work:
         """Tokenise, admit, queue and compute a request.

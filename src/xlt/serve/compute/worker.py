@@ -86,26 +86,29 @@ class Worker:
     def _run(self) -> None:
         try:
             while (batch := self.next_batch()) is not None:
-                self.since = time.monotonic()  # before the batch, which says that it counts
-                self.batch = batch
-                model = batch.pieces[0].work.model  # one lane a batch, so one model
-                rows = [piece.work.rows[piece.index] for piece in batch.pieces]
-                outputs = run_rows(model, rows, self.metrics)
-                seconds = time.monotonic() - self.since
-                self.metrics.batch(
-                    model,
-                    rows=len(rows),
-                    tokens=batch.tokens,
-                    padded=batch.padded_tokens,
-                    seconds=seconds,
-                )
-                self.done(batch, outputs)
-                # After the answers: checking a failing model computes a row of its own, for which
-                # no client should wait.
-                model.vitals.note(outputs, model.run)
-                self.batch = None
+                self._compute(batch)
+                del batch  # while it waits, the last model may be unloaded
         except BaseException as error:
             log.error("the worker died: %s", type(error).__name__, exc_info=error)
+
+    def _compute(self, batch: Batch[Work]) -> None:
+        self.since = time.monotonic()  # before the batch, which says that it counts
+        self.batch = batch
+        model = batch.pieces[0].work.model  # one lane a batch, so one model
+        rows = [piece.work.rows[piece.index] for piece in batch.pieces]
+        outputs = run_rows(model, rows, self.metrics)
+        self.metrics.batch(
+            model,
+            rows=len(rows),
+            tokens=batch.tokens,
+            padded=batch.padded_tokens,
+            seconds=time.monotonic() - self.since,
+        )
+        self.done(batch, outputs)
+        # After the answers: checking a failing model computes a row of its own, for which no
+        # client should wait.
+        model.vitals.note(outputs, model.run)
+        self.batch = None
 
     async def _watch(self, on_death: Callable[[Batch[Work] | None], None]) -> None:
         while not self.closed:
