@@ -112,6 +112,7 @@ class App:
         for task in (self.loading, self.checking, self.tidying):
             if task is not None:
                 task.cancel()
+        self.state.vetting.stop()
         self.state.loader.shutdown(wait=False, cancel_futures=True)
         self.state.scheduler.close()
         self.spans.close()

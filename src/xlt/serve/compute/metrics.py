@@ -25,7 +25,7 @@ TOKENS = (8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384, 65536)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 RATIOS = (1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0, 4.0)
 REFUSALS = ("overloaded", "too_many_tokens", "draining", "not_ready")
-FAULTS = ("exception", "non_finite")
+FAULTS = ("exception", "non_finite", "undecoded")
 LOSSES = ("deadline", "disconnect")
 
 

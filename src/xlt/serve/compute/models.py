@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-from xlt.core.errors import ModelError
+from xlt.core.errors import ModelError, XltError
 from xlt.core.inference.engine import Engine
 from xlt.serve.compute.lanes import Pace
 from xlt.serve.compute.memory import Freed
 from xlt.serve.compute.metrics import Metrics
 from xlt.serve.compute.served import Served
 from xlt.serve.compute.sources import Loading, Source
-from xlt.serve.compute.vitals import Vitals
-from xlt.serve.compute.warmup import example_item, tune
+from xlt.serve.compute.threads import ordinary
+from xlt.serve.compute.vitals import NOT_FINITE, Vitals, is_finite
+from xlt.serve.compute.warmup import tune
 
 __all__ = ["Models"]
 
@@ -38,29 +39,45 @@ class Models:
         """Open a model and warm it up. Blocks; the table is not changed.
 
         Raises:
-            ModelError: not a bundle, damaged, or without the variant.
+            ModelError: not a bundle, damaged, without the variant, or one whose outputs are not
+                finite or do not fit its labels.
         """
-        loading = self.loading
         with self.load_lock:
-            engine = Engine.open(
-                source.path,
-                precision=source.precision,
-                device=loading.device,
-                threads=loading.threads,
+            try:
+                served: Served = ordinary(lambda: self._open(source))
+                return served
+            except XltError:
+                raise
+            except Exception as error:
+                raise ModelError(
+                    f"{source.path}: does not load: {type(error).__name__}",
+                    "export the model again with xlt export",
+                ) from error
+
+    def _open(self, source: Source) -> Served:
+        loading = self.loading
+        engine = Engine.open(
+            source.path,
+            precision=source.precision,
+            device=loading.device,
+            threads=loading.threads,
+        )
+        served = Served(source, engine, self.device_lock, Vitals(source.name))
+        if loading.batch_tokens is not None:
+            served.pace = Pace(budget=loading.batch_tokens)
+        outputs = served.trial()
+        if not is_finite(outputs):
+            raise ModelError(
+                f"{source.path}: gives {NOT_FINITE} for a plain text",
+                "train or export the model again",
             )
-            example = example_item(engine.task.kind, n_choices=engine.task.n_choices or 2)
-            vitals = Vitals(source.name, engine.encode_rows([example])[0])
-            served = Served(source, engine, self.device_lock, vitals)
-            if loading.batch_tokens is not None:
-                served.pace = Pace(budget=loading.batch_tokens)
-            if loading.warm_up:
-                served.pace = tune(served, loading.batch_tokens)
-            if served.kind == "embed":
-                (output,) = served.run([vitals.check_row])
-                served.dimensions = len(output["sentence_embedding"])
-                _check_widths(served)
-            if engine.token_output is not None:
-                served.by_token = replace(served, engine=engine.for_tokens())
+        if loading.warm_up:
+            served.pace = tune(served, loading.batch_tokens)
+        if served.kind == "embed":
+            served.dimensions = len(outputs[0]["sentence_embedding"])
+            _check_widths(served)
+        if engine.token_output is not None:
+            served.by_token = replace(served, engine=engine.for_tokens())
         return served
 
     def put(self, served: Served) -> None:

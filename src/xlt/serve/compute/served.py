@@ -13,9 +13,10 @@ from xlt.core.encode.encoder import Row
 from xlt.core.inference.engine import Engine
 from xlt.core.kinds.table import encode
 from xlt.core.tasks.table import KindName
+from xlt.serve.compute.examples import example_item
 from xlt.serve.compute.lanes import Pace
 from xlt.serve.compute.sources import Source
-from xlt.serve.compute.vitals import Vitals
+from xlt.serve.compute.vitals import Vitals, is_finite
 
 __all__ = ["Served"]
 
@@ -78,7 +79,23 @@ class Served:
 
     def check(self) -> None:
         """Find out whether it answers again; for a model that has failed."""
-        self.vitals.check(self.run)
+        self.vitals.check(self.trial)
+
+    def trial(self) -> Sequence[Any]:
+        """Compute and decode a made-up item.
+
+        Returns:
+            The outputs; decoded only where they are finite.
+
+        Raises:
+            Exception: whatever is wrong with the model.
+        """
+        item = example_item(self.bundle.task)
+        rows = self.engine.encode_rows([item])
+        outputs = self.run(rows)
+        if is_finite(outputs):
+            self.engine.decode([item], rows, outputs)
+        return outputs
 
     def run(self, rows: Sequence[Any]) -> Sequence[Any]:
         """Outputs of rows, one batch, one at a time on the device."""

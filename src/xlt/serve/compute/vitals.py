@@ -22,6 +22,7 @@ FAILURES = 20
 CHECK_SECONDS = 5.0  # between checks of a failing model
 NOT_FINITE = "NaN or infinite numbers"
 
+Trial = Callable[[], Sequence[Any]]
 log = logging.getLogger("xlt.serve")
 
 
@@ -38,51 +39,61 @@ class Vitals:
 
     Args:
         name: of the model.
-        check_row: a row that a healthy model computes without trouble.
 
     Attributes:
         failed: rows without output since the last one with.
+        undecoded: items whose outputs could not be decoded, since the last one that could.
         reason: why the model is not ready; None while it answers.
     """
 
-    def __init__(self, name: str, check_row: Any) -> None:
-        self.name, self.check_row = name, check_row
-        self.failed = 0
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.failed = self.undecoded = 0
         self.reason: str | None = None
 
-    def note(self, outputs: Sequence[Any], run: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
-        """Count a computed batch, and check the model when too many rows have failed.
+    def note(self, outputs: Sequence[Any], trial: Trial) -> None:
+        """Count a computed batch, and check the model when too much has failed.
 
         Args:
             outputs: of the batch; a `RowFault` where a row has none.
-            run: computes rows with the model.
+            trial: computes and decodes something plain with the model.
         """
-        if not all(isinstance(output, RowFault) for output in outputs):
-            self._answered()
-            return
-        self.failed += len(outputs)
-        if self.reason is None and self.failed >= FAILURES:
-            self.check(run)
+        if all(isinstance(output, RowFault) for output in outputs):
+            self.failed += len(outputs)
+        else:
+            self.failed = 0
+            if self.reason is not None and self.undecoded < FAILURES:
+                self._answered()
+        if self.reason is None and max(self.failed, self.undecoded) >= FAILURES:
+            self.check(trial)
 
-    def check(self, run: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
-        """Compute the check row; its outcome decides whether the model counts as failing."""
+    def note_decoded(self, n_items: int, n_faults: int) -> None:
+        """Count decoded items. Nothing is computed here: the next batch checks the model."""
+        if n_faults < n_items:
+            self.undecoded = 0
+        else:
+            self.undecoded += n_faults
+
+    def check(self, trial: Trial) -> None:
+        """Try the model on something plain; that decides whether it counts as failing."""
         try:
-            fault = None if is_finite(run([self.check_row])) else NOT_FINITE
+            fault = None if is_finite(trial()) else NOT_FINITE
         except Exception as error:
             fault = type(error).__name__
         if fault is None:
             self._answered()
         elif self.reason is None:
             self.reason = (
-                f"model {self.name!r} fails: {self.failed} inputs in a row and a plain text "
-                f"({fault})"
+                f"model {self.name!r} fails: {max(self.failed, self.undecoded)} inputs in a row "
+                f"and a plain text ({fault})"
             )
             log.error("%s", self.reason)
 
     def _answered(self) -> None:
         if self.reason is not None:
             log.info("model %r answers again", self.name)
-        self.failed, self.reason = 0, None
+        self.failed = self.undecoded = 0
+        self.reason = None
 
 
 def is_finite(output: Any) -> bool:

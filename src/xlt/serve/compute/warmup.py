@@ -13,34 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from xlt.core.tasks.examples import Choice, Example, Pair, Question, Tagged
+from xlt.serve.compute.examples import example_item
 from xlt.serve.compute.lanes import FIXED_TOKENS, MAX_ROWS, Pace
 from xlt.serve.compute.served import Served
 
-__all__ = ["example_item", "tune"]
+__all__ = ["tune"]
 
-WORDS = "the river runs past seven old houses and a mill before it meets the sea again".split()
 CPU_TOKENS = 512
 GPU_TOKENS = 16384
 LEAST_TOKENS = 64
 ENOUGH = 0.95
 SECONDS = 1.0  # the search for the batch size stops here
-
-
-def example_item(kind: str, n_words: int = 16, *, n_choices: int = 4) -> Example | str:
-    """A made-up item of about `n_words` words."""
-    words = [WORDS[index % len(WORDS)] for index in range(max(2, n_words))]
-    half = len(words) // 2
-    first, second = " ".join(words[:half]), " ".join(words[half:])
-    if kind == "pair":
-        return Pair(id="0", text_a=first, text_b=second)
-    if kind == "choice":
-        return Choice(id="0", prompt=first, choices=(second,) * n_choices)
-    if kind == "tag":
-        return Tagged(id="0", words=tuple(words))
-    if kind == "span":
-        return Question(id="0", question=first, context=second)
-    return " ".join(words)
 
 
 def tune(model: Served, batch_tokens: int | None) -> Pace:
@@ -54,7 +37,7 @@ def tune(model: Served, batch_tokens: int | None) -> Pace:
     Returns:
         Its best speed, and the budget.
     """
-    item = example_item(model.kind, n_choices=model.bundle.task.n_choices or 2)
+    item = example_item(model.bundle.task)
     row = model.engine.encode_rows([item])[0]
     cost = int(row.ids.size)
     model.run([row])  # the first run allocates; it is not timed

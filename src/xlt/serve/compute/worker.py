@@ -107,7 +107,7 @@ class Worker:
         self.done(batch, outputs)
         # After the answers: checking a failing model computes a row of its own, for which no
         # client should wait.
-        model.vitals.note(outputs, model.run)
+        model.vitals.note(outputs, model.trial)
         self.batch = None
 
     async def _watch(self, on_death: Callable[[Batch[Work] | None], None]) -> None:

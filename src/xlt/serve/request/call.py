@@ -216,6 +216,8 @@ class Call:
 
     def _note(self, work: Work, result: Result) -> None:
         self.tokens, self.n_truncated = result.tokens, result.n_truncated
+        for _ in range(result.n_undecoded):
+            self.state.metrics.failed_row(result.model, "undecoded")
         self.stages["tokenize"] = work.encoded - work.arrived
         self.stages["queue"] = work.started - work.encoded if work.started else 0.0
         self.stages["infer"] = work.finished - work.started if work.started else 0.0

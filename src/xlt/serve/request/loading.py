@@ -33,7 +33,7 @@ async def load_model(
     path, known = _place(state, name, bundle)
     source = Source(name=name, path=path, precision=precision or known)
     try:
-        return await state.load(source)
+        return await state.load(source, vet=True)
     except XltError as error:
         raise Problem(422, "bad_model", f"{error.message}; {error.hint}", "bundle") from None
 

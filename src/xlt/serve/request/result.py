@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,8 @@ from xlt.serve.errors import Problem, fields_of
 
 __all__ = ["Result", "fault_fields", "gather", "refuse_truncated"]
 
+log = logging.getLogger("xlt.serve")
+
 
 @dataclass(slots=True, kw_only=True)
 class Result:
@@ -24,6 +27,7 @@ class Result:
         outputs: one a row: what the engine computed.
         truncated: one an item: whether text was cut.
         tokens: computed for the request, special tokens included.
+        n_undecoded: items whose outputs make no prediction.
     """
 
     model: Served
@@ -31,6 +35,7 @@ class Result:
     outputs: Sequence[Any]
     truncated: list[bool]
     tokens: int
+    n_undecoded: int = 0
 
     @property
     def usage(self) -> dict[str, int]:
@@ -70,35 +75,54 @@ def gather(model: Served, items: Sequence[Any], work: Work) -> Result:
         truncated[row.item] |= row.truncated
         if isinstance(output, RowFault):
             faults.setdefault(row.item, output)
-    if not faults:
-        predictions = model.engine.decode(items, rows, outputs)
-    else:
-        predictions = _decode_rest(model, items, rows, outputs, faults)
+    predictions, n_undecoded = _decode(model, items, rows, outputs, faults)
+    if len(faults) < len(items):
+        model.vitals.note_decoded(len(items) - len(faults), n_undecoded)
     return Result(
         model=model,
         predictions=predictions,
         outputs=outputs,
         truncated=truncated,
         tokens=tokens,
+        n_undecoded=n_undecoded,
     )
 
 
-def _decode_rest(
+def _decode(
     model: Served,
     items: Sequence[Any],
     rows: Sequence[Row],
     outputs: Sequence[Any],
     faults: dict[int, RowFault],
-) -> list[Any]:
-    place = {item: new for new, item in enumerate(i for i in range(len(items)) if i not in faults)}
-    kept = [
-        (replace(row, item=place[row.item]), output)
-        for row, output in zip(rows, outputs, strict=True)
-        if row.item in place
-    ]
-    good = [items[item] for item in place]
-    decoded = model.engine.decode(good, [row for row, _ in kept], [out for _, out in kept])
-    return [faults[i] if i in faults else decoded[place[i]] for i in range(len(items))]
+) -> tuple[list[Any], int]:
+    """One prediction or fault an item, and how many could not be decoded.
+
+    Together where all goes well; one by one where decoding fails, so that an item costs only
+    itself.
+    """
+    if not faults:
+        try:
+            return list(model.engine.decode(items, rows, outputs)), 0
+        except Exception as error:
+            log.warning("decoding in %s failed (%s)", model.name, type(error).__name__)
+    mine: dict[int, list[int]] = {}
+    for place, row in enumerate(rows):
+        mine.setdefault(row.item, []).append(place)
+    found: list[Any] = []
+    undecoded = 0
+    for index, item in enumerate(items):
+        if index in faults:
+            found.append(faults[index])
+            continue
+        places = mine.get(index, [])
+        alone = [replace(rows[place], item=0) for place in places]
+        try:
+            found += model.engine.decode([item], alone, [outputs[place] for place in places])
+        except Exception as error:
+            undecoded += 1
+            message = f"the model's output makes no prediction ({type(error).__name__})"
+            found.append(RowFault("model_error", message))
+    return found, undecoded
 
 
 def refuse_truncated(rows: Sequence[Row], model: Served) -> None:

@@ -15,6 +15,7 @@ from xlt.serve.compute.models import Models
 from xlt.serve.compute.scheduler import Scheduler
 from xlt.serve.compute.served import Served
 from xlt.serve.compute.sources import Source
+from xlt.serve.compute.vetting import Vetting
 from xlt.serve.errors import Problem
 from xlt.serve.http.bodies import Reader
 from xlt.serve.request.operation import Operation, own_paths
@@ -52,6 +53,7 @@ class State:
         self.settings, self.models, self.metrics = settings, models, metrics
         self.scheduler, self.operations = scheduler, operations
         self.reader = Reader(settings.limits)
+        self.vetting = Vetting()
         self.loader = ThreadPoolExecutor(1, thread_name_prefix="xlt-load")
         self.draining = self.refusing = False
         self.dropped = 0
@@ -78,14 +80,23 @@ class State:
                 503, "draining", "the server is shutting down", retry_after=1.0, close=True
             )
 
-    async def load(self, source: Source) -> Served:
+    async def load(self, source: Source, *, vet: bool = False) -> Served:
         """Load a model and let it answer under its name; a model it replaces serves until then.
+
+        Args:
+            source: where it is.
+            vet: whether to look at it first, in a process of its own, while others are loaded.
 
         Raises:
             ModelError: it cannot be opened; nothing has changed then.
         """
         started = time.monotonic()
         loop = asyncio.get_running_loop()
+        if vet:
+            repository = self.settings.repository
+            known = repository is not None and source.path.is_relative_to(repository)
+            root = repository if known else None
+            await loop.run_in_executor(None, self.vetting.vet, source.path, root)
         served = await loop.run_in_executor(self.loader, self.models.load, source)
         self.models.put(served)
         fields = {
