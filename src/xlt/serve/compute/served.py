@@ -13,10 +13,9 @@ from xlt.core.encode.encoder import Row
 from xlt.core.inference.engine import Engine
 from xlt.core.kinds.table import encode
 from xlt.core.tasks.table import KindName
-from xlt.serve.compute.examples import example_item
 from xlt.serve.compute.lanes import Pace
 from xlt.serve.compute.sources import Source
-from xlt.serve.compute.vitals import Vitals, is_finite
+from xlt.serve.compute.vitals import Vitals, example_item, is_finite
 
 __all__ = ["Served"]
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from xlt.serve.compute.examples import example_item
 from xlt.serve.compute.lanes import FIXED_TOKENS, MAX_ROWS, Pace
 from xlt.serve.compute.served import Served
+from xlt.serve.compute.vitals import example_item
 
 __all__ = ["tune"]
 
