@@ -72,7 +72,7 @@ def test_missing_extra_names_the_pip_line(monkeypatch, capsys):
 
     code, _, err = outcome(monkeypatch, capsys, body)
     assert code == 6
-    assert re.search(r'hint: .*pip install ".*\[report\]"\n', err)
+    assert re.search(r'hint: .*pip install ".*\[report\]"', err)
     assert "surely_not_installed_anywhere" in err
 
 

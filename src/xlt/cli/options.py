@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+REMARK = re.compile(r"( {3,})([^#\s])")  # what stands behind a command
 PATH = click.Path(path_type=Path)
 
 
@@ -65,7 +67,8 @@ class AllAtOnce(click.Command):
 
 def command(*examples: str, **settings: Any) -> Callable[[Callable[..., Any]], click.Command]:
     """A click command whose `--help` ends with copyable examples."""
-    epilog = "\b\nExamples:\n" + "\n".join(f"  {as_typed(line)}" for line in examples)
+    lines = [REMARK.sub(r"\1# \2", as_typed(line)) for line in examples]
+    epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
     context = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
     return click.command(cls=AllAtOnce, epilog=epilog, context_settings=context, **settings)
 

@@ -99,6 +99,20 @@ def test_every_example_runs(examples, documented, tmp_path):
             check_shape(shown, json.loads(body))
 
 
+def test_every_example_runs_against_a_full_run_where_two_models_fit_a_route(
+    examples, run_server, bundles, tmp_path
+):
+    """The page's examples named no model: 400 as soon as both pair tasks were there."""
+    twins = {"pawsx": "xnli", "udpos": "panx", "tydiqa": "xquad"}
+    served = {**bundles, **{name: bundles[twin] for name, twin in twins.items()}}
+    repository = next(iter(bundles.values())).parent
+    server = run_server(served, admin_keys=Keys([ADMIN]), repository=repository)
+    for command, shown in examples:
+        status, body = run_curl(command, server, tmp_path)
+        refused = isinstance(shown, dict) and "error" in shown
+        assert (400 <= status < 500) if refused else status == 200, (command, body)
+
+
 def test_shapes_are_compared():
     check_shape({"a": [1.5, "…"]}, {"a": [2.5, 3, 4]})
     for shown, found in [({"a": 1}, {"b": 1}), ({"a": 1}, {"a": "1"}), ({"a": 1}, {"a": 1, "b": 2}),
