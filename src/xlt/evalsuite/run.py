@@ -30,7 +30,7 @@ LOCK = "results.lock"
 
 
 def check_before(plan: Plan) -> tuple[Plan, Results | None]:
-    """What must hold before any work is done.
+    """Check the submission folder and read the baseline, before any work is done.
 
     Returns:
         The plan, whose missing languages are now those that the baseline has, too; and the
@@ -92,13 +92,13 @@ def _run_cells(plan: Plan) -> Results:
                 continue
             seconds = time.monotonic() - started
             measured.add(cell, stored["n"], seconds, engines.setup)
-            _tell(number, plan, job, stored, seconds)
+            _report(number, plan, job, stored, seconds)
         failures.forget(cell)
         done[cell.name], status[cell.name] = stored, job.state.text
     failures.raise_if_nothing_done(done)
     record = build_record(plan, done, failures.found)
     write_json(out / "results.json", record)
-    _tell_kept(plan, status, len(store) - len(done))
+    _report_kept(plan, status, len(store) - len(done))
     return Results(path=out, record=record, failures=tuple(failures.found), status=status)
 
 
@@ -132,12 +132,12 @@ def _evaluate(plan: Plan, job: _Job, engines: Engines, store: CellStore) -> Mapp
 
 
 def _by_bundle(plan: Plan) -> list[Planned]:
-    """The cells with those of one bundle together, so that one engine is open at a time."""
+    """The cells grouped by bundle, so that one engine is loaded at a time."""
     order = list(dict.fromkeys(cell.bundle.path for cell in plan.cells))
     return sorted(plan.cells, key=lambda cell: order.index(cell.bundle.path))
 
 
-def _tell(number: int, plan: Plan, job: _Job, stored: Mapping[str, Any], seconds: float) -> None:
+def _report(number: int, plan: Plan, job: _Job, stored: Mapping[str, Any], seconds: float) -> None:
     """One line about a finished cell."""
     cell, n = job.cell, stored["n"]
     why = f" ({job.state.text})" if job.state.text != "new" else ""
@@ -148,7 +148,7 @@ def _tell(number: int, plan: Plan, job: _Job, stored: Mapping[str, Any], seconds
     )
 
 
-def _tell_kept(plan: Plan, status: Mapping[str, str], others: int) -> None:
+def _report_kept(plan: Plan, status: Mapping[str, str], others: int) -> None:
     for task, langs in plan.langs.items():
         kept = [lang for lang in langs if status.get(f"{task}/{lang}") == "kept"]
         if kept:

@@ -18,6 +18,7 @@ ROOMS_WITHOUT = (
 )
 MODULES_WITHOUT = {
     "xlt", "xlt._version", "xlt.core", "xlt.core.errors", "xlt.core.extras", "xlt.core.files",
+    "xlt.core.install",
     "xlt.core.tasks", "xlt.core.tasks.table", "xlt.core.tasks.languages", "xlt.evalsuite",
     "xlt.evalsuite.run",
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """Cells: one (bundle, task, language, split) each, keyed by content, kept on disk when finished.
 
-A cell is believed when its key still fits what is asked and its predictions file still has the
-bytes that were written; otherwise it is redone, and the reason is told.
+A cell is kept when its key still fits what is asked and the files beside it still have the bytes
+that were written; otherwise it is computed again, and the reason is printed.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Outcome:
         predictions: in the form that `core.metrics.official` writes; None: nothing to write.
         baseline: the metrics of always answering the most frequent training label.
         counts: counts_NS of the items behind the metrics; None for retrieval, or without gold.
-        items: who the items are; None without gold.
+        items: hashes and counts of the items, for later comparison; None without gold.
     """
 
     n: int
@@ -222,7 +222,7 @@ def items_path(identity: Identity) -> str:
 
 
 def _read_cell(path: Path) -> dict[str, Any] | None:
-    """A stored cell; None when its bytes do not hold together."""
+    """A stored cell; None when the file is damaged."""
     try:
         record = read_json(path)
     except DataError:
@@ -235,7 +235,7 @@ def _read_cell(path: Path) -> dict[str, Any] | None:
 
 
 def _difference(asked: Mapping[str, Any], others: list[dict[str, Any]]) -> str:
-    """Why no stored cell fits, from the stored one that differs least."""
+    """What has changed since the stored cell that differs least."""
     changed = min(
         ([name for name in REASONS if asked[name] != other["parts"].get(name)] for other in others),
         key=len,

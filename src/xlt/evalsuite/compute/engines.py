@@ -1,4 +1,4 @@
-"""What is open while cells are evaluated: one engine at a time, and the texts it has encoded."""
+"""The engine that is loaded while cells are evaluated, and the vectors of texts it encoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Engines:
         self._vectors: TextVectors | None = None
 
     def engine(self, bundle: Bundle) -> Engine:
-        """The engine of a bundle; the one of the bundle before is let go first.
+        """The engine of a bundle; the previous bundle's engine is closed first.
 
         Raises:
             ModelError: the bundle does not load, or the device is not there.

@@ -1,4 +1,4 @@
-"""Cells that failed: the rest goes on, the traceback is saved, the list is given at the end."""
+"""Cells that failed: their tracebacks are saved, and the other cells are evaluated."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Failure:
 
 
 class Failures:
-    """Catches what goes wrong in single cells of one results folder."""
+    """Catches errors of single cells of one results folder."""
 
     def __init__(self, out: Path) -> None:
         self._out = out

@@ -1,4 +1,4 @@
-"""The items of a scored cell: who they are, and what each adds to the score.
+"""The items of a scored cell: a hash of each, and what it adds to the score.
 
 Two evaluations are compared on the items that both have, whatever files they come from.
 """

@@ -43,7 +43,7 @@ class Measured:
 
 
 def _former(path: Path) -> dict[str, Any]:
-    """What earlier calls measured; a damaged file is begun anew, for nothing depends on it."""
+    """What earlier calls measured; a damaged file is started again, as nothing depends on it."""
     try:
         cells = read_json(path).get("cells", {}) if path.is_file() else {}
     except (DataError, AttributeError):

@@ -152,6 +152,6 @@ def _can(bundle: Bundle, task: Task) -> bool:
 
 
 def _short(bundle: Bundle, among: Sequence[Bundle]) -> str:
-    """The name, or the folder where the name is not enough."""
+    """The bundle's name; its folder where several have that name."""
     same = [other for other in among if other.name == bundle.name]
     return bundle.name if len(same) == 1 else str(bundle.path)

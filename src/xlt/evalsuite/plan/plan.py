@@ -11,6 +11,7 @@ from xlt.core.artifacts.runs import recorded_root
 from xlt.core.errors import DataError, Mistakes, ModelError, UsageError
 from xlt.core.inference.device import parse_device
 from xlt.core.inference.session import check_device
+from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.languages import LANGUAGES, parse_langs
 from xlt.core.tasks.table import Task
 from xlt.data import DataRoot
@@ -216,7 +217,8 @@ def _expected(root: DataRoot, task: Task, there: Collection[str]) -> list[str]:
     if constructed and not set(official) & set(there):
         official = []
     expected = dict.fromkeys([*official, *own])
-    return [code for code in expected if not (task.kind == "embed" and code == "en")]
+    bitext = kind_of(task).matching is not None
+    return [code for code in expected if not (bitext and code == "en")]
 
 
 def _default_out(models: Sequence[Path]) -> Path:

@@ -39,7 +39,7 @@ def majority_label(assignment: Assignment) -> str | None:
 
 
 def bundle_record(bundle: Bundle) -> dict[str, Any]:
-    """What results.json tells about a bundle."""
+    """The fields of results.json about a bundle."""
     manifest = bundle.manifest
     return {
         "key": bundle.key,

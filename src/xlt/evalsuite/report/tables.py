@@ -150,7 +150,7 @@ def _mean_line(scores: Mapping[str, float], partial: bool) -> str:
 
 
 def _baselines(bundle: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What answers that ignore the text reach on English dev, as the run found it."""
+    """Input-blind baselines on English dev, as the training run measured them."""
     if cells[0]["task"] != bundle["task"]:
         return []
     found = {
@@ -168,7 +168,7 @@ def _baselines(bundle: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) ->
 
 
 def _retrieval(bundle: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> list[str]:
-    """How vectors are made, and where the thresholds come from."""
+    """The layer, the pooling, and the thresholds chosen on dev."""
     if not bundle.get("pooling"):
         return []
     layer = bundle.get("layer")
