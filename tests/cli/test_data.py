@@ -172,7 +172,7 @@ def test_check_of_an_empty_root(call, tmp_path):
 @pytest.mark.parametrize(
     ("make", "arguments", "code", "parts"),
     [
-        (None, ["check", "--data", "nowhere"], 3, ["data root nowhere is no folder"]),
+        (None, ["check", "--data", "nowhere"], 3, ["data root nowhere is not a folder"]),
         (None, ["check"], 2, ["no data root given", "--data ROOT"]),
         (None, ["check", "--data", ".", "--tasks", "xnil"], 2, ["'xnil'", "did you mean 'xnli'"]),
         (None, ["check", "--data", ".", "--langs", "sww"], 2, ["'sww'", "did you mean 'sw'"]),

@@ -119,7 +119,7 @@ def test_an_empty_root_has_nothing(tmp_path):
 
 
 def test_a_root_that_is_no_folder(tmp_path):
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         DataRoot(tmp_path / "nowhere")
 
 

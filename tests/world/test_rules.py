@@ -372,7 +372,7 @@ def test_families_differ_in_cognates_and_script():
     assert share["qca"] == share["qcb"] == 0
     cyrillic = "".join(world.grammars["qca"].lexicon.roots.values())
     assert all("а" <= letter <= "я" for letter in cyrillic)
-    assert {speech.order for speech in LANGUAGES} == {"SVO", "SOV", "VSO"}
+    assert {spec.order for spec in LANGUAGES} == {"SVO", "SOV", "VSO"}
 
 
 def test_word_order_and_affixes_of_each_family(world):

@@ -59,7 +59,7 @@ class UsageError(XltError):
 
     @classmethod
     def all_of(cls, mistakes: Sequence[str], hint: str = "") -> UsageError:
-        """One error for several mistakes, so that a user mends them in one go."""
+        """One error for several mistakes, so that a user can correct them in one go."""
         if len(mistakes) == 1:
             return cls(mistakes[0], hint)
         error = cls(f"{len(mistakes)} mistakes: " + "; ".join(mistakes), hint)

@@ -46,7 +46,7 @@ ESCAPE = re.compile(
 
 
 class BadJson(ValueError):
-    """A text that is no valid JSON, or whose strings are not valid Unicode.
+    """A text that is not valid JSON, or whose strings are not valid Unicode.
 
     Attributes:
         problem: what is wrong, without the place.

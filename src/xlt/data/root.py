@@ -50,7 +50,7 @@ class DataRoot:
         self.path = Path(path)
         if not self.path.is_dir():
             raise DataError(
-                f"data root {self.path} is no folder",
+                f"data root {self.path} is not a folder",
                 "give --data ROOT; `xlt world --out ROOT` makes one offline",
             )
         self.languages: dict[str, Language] = load_languages(self.path)

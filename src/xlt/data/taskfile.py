@@ -186,7 +186,7 @@ class Checker:
         languages = self._list("languages") or ("en",)
         for code in languages:
             if not LANG.fullmatch(code):
-                self.wrong("languages", f"language {code!r} is no code like 'sw'")
+                self.wrong("languages", f"language {code!r} is not a code like 'sw'")
         return Task(
             name=name,
             kind=kind,

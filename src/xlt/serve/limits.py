@@ -192,7 +192,7 @@ def clamp_timeout(milliseconds: str | None, limits: Limits) -> float:
     """Seconds a request may take: the client's `x-request-timeout-ms`, at most the server's.
 
     Raises:
-        Problem: 400 when the header is no positive number.
+        Problem: 400 when the header is not a positive number.
     """
     if milliseconds is None:
         return limits.request_seconds

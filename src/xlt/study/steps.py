@@ -98,7 +98,7 @@ class Children:
             alone = shlex.join(["xlt", *step.arguments])
             fault = XltError(
                 f"the step {step.name!r} ended with exit code {code} (its message is above)",
-                f"mend it, then run the same command again; alone: {alone}",
+                f"correct it, then run the same command again; alone: {alone}",
             )
             fault.exit_code = code if code > 0 else 1
             raise fault

@@ -8,7 +8,7 @@ from xlt.world.draw import Draw
 from xlt.world.language.concepts import draw_concepts
 from xlt.world.language.events import Event, Facts
 from xlt.world.language.grammar import Grammar, text_of
-from xlt.world.language.lexicon import LANGUAGES, Speech, build_lexicons
+from xlt.world.language.lexicon import LANGUAGES, LanguageSpec, build_lexicons
 from xlt.world.sizes import Size
 
 __all__ = ["World", "make_world", "sentence"]
@@ -33,9 +33,9 @@ class World:
         return self.grammars["en"]
 
     @property
-    def speeches(self) -> tuple[Speech, ...]:
+    def specs(self) -> tuple[LanguageSpec, ...]:
         """The languages of this world, English first."""
-        return tuple(grammar.speech for grammar in self.grammars.values())
+        return tuple(grammar.spec for grammar in self.grammars.values())
 
     @property
     def foreign(self) -> list[str]:
@@ -45,13 +45,13 @@ class World:
 
 def make_world(size: Size, seed: int) -> World:
     """Draw the concepts and the languages of a world."""
-    speeches = LANGUAGES[: size.languages]
-    lexicons = build_lexicons(seed, speeches)
+    specs = LANGUAGES[: size.languages]
+    lexicons = build_lexicons(seed, specs)
     return World(
         seed=seed,
         size=size,
         facts=Facts(seed=seed, concepts=draw_concepts(Draw(seed, "concepts"))),
-        grammars={speech.code: Grammar(speech, lexicons[speech.code]) for speech in speeches},
+        grammars={spec.code: Grammar(spec, lexicons[spec.code]) for spec in specs},
     )
 
 

@@ -192,7 +192,7 @@ def test_false_discovery_rate_is_scipys():
 
 
 def test_no_probability_is_refused():
-    with pytest.raises(UsageError, match="is no p value"):
+    with pytest.raises(UsageError, match="is not a p value"):
         holm([0.1, 1.2])
 
 

@@ -132,7 +132,7 @@ def test_wrong_rows_name_line_and_rule(tmp_path, rows, parts):
 
 
 def test_an_answer_key_that_is_no_choice(tmp_path):
-    with pytest.raises(DataError, match="answerKey 'F' is no choice"):
+    with pytest.raises(DataError, match="answerKey 'F' is not a choice"):
         read_choices(jsonl(tmp_path, csqa_flat("F")), TASKS["csqa"])
 
 

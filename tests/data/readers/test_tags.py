@@ -199,7 +199,7 @@ def test_ccg_word_and_tag_lines(tmp_path):
 
 
 def test_a_ccg_token_without_tag(tmp_path):
-    with pytest.raises(DataError, match="is no word"):
+    with pytest.raises(DataError, match="is not a word"):
         read_tags(put(tmp_path, "train.txt", "Dogs|N bark|\n"), CCG)
 
 

@@ -60,7 +60,7 @@ class Run:
         Raises:
             UsageError: the folder holds something and neither flag is given; another process
                 works on it; `resume` with another configuration.
-            ModelError: `resume` on a folder that is no run.
+            ModelError: `resume` on a folder that is not a run.
         """
         wanted = json.loads(json.dumps(config))
         if resume and not _is_fresh(path):
@@ -95,7 +95,7 @@ class Run:
         """Read a run; nothing is locked.
 
         Raises:
-            ModelError: the folder is missing, is no run, or its record is damaged.
+            ModelError: the folder is missing, is not a run, or its record is damaged.
         """
         if not (path / RECORD).is_file():
             raise ModelError(

@@ -98,7 +98,7 @@ def _choices(index: int, value: Any) -> tuple[str, ...]:
     """A list of texts as a tuple.
 
     Raises:
-        DataError: it is no list; a string is not taken apart into its letters.
+        DataError: it is not a list; a string is not taken apart into its letters.
     """
     if isinstance(value, tuple | list):
         return tuple(value)
@@ -109,4 +109,6 @@ def _choices(index: int, value: Any) -> tuple[str, ...]:
 
 
 def _unreadable(kind: str, index: int, what: str) -> DataError:
-    return DataError(f"item {index}: {what} is no item of a {kind} model", f"give {FORMS[kind]}")
+    return DataError(
+        f"item {index}: {what} is not an item of a {kind} model", f"give {FORMS[kind]}"
+    )

@@ -53,7 +53,7 @@ class Session:
         device: where it runs: cpu or cuda:N.
 
     Raises:
-        ModelError: the file is no valid graph, or an explicit device is not there.
+        ModelError: the file is not a valid graph, or an explicit device is not there.
         MissingExtra: ONNX Runtime is not installed.
         UsageError: an unknown device, or both ONNX Runtime wheels are installed.
     """

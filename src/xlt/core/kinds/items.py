@@ -20,7 +20,7 @@ def encode_texts(encoder: Encoder, items: Sequence[Item]) -> list[Row]:
     """One row an item: a text, or two texts with what separates them.
 
     Raises:
-        DataError: an item is no text and no pair of texts.
+        DataError: an item is neither a text nor a pair of texts.
     """
     texts = [_texts_of(index, item) for index, item in enumerate(items)]
     tokens = encoder.tokenise(text for pair in texts for text in pair if text is not None)
@@ -62,7 +62,7 @@ def check_texts(index: int, item: object, texts: Iterable[object]) -> None:
 
 def refuse(index: int, item: object, why: str) -> NoReturn:
     """Raise the error that names an item and what is wrong with it."""
-    raise DataError(f"{item_name(index, item)}: {why}", "mend or drop the item")
+    raise DataError(f"{item_name(index, item)}: {why}", "fix or remove the item")
 
 
 def check_labels(name: str, labels: Sequence[str], n_classes: int) -> None:

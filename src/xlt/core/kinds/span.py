@@ -20,7 +20,7 @@ __all__ = ["SPAN", "Span"]
 
 QUESTION_TOKENS = 64  # XTREME's max_query_length
 STRIDE = 128  # XTREME's doc_stride
-BEST = 20  # starts, ends and answers that are looked at (run_squad's n_best_size)
+N_BEST = 20  # starts, ends and answers that are looked at (run_squad's n_best_size)
 LONGEST_ANSWER = 30  # sub-words (run_squad's max_answer_length)
 QUESTIONS_AT_ONCE = 128  # a question has several long rows
 
@@ -95,7 +95,7 @@ def _decode(
         if text and text not in answers:
             first = int(start[place]) + piece.index(text)
             answers[text] = float(score[place]), first, first + len(text)
-            if len(answers) == BEST:
+            if len(answers) == N_BEST:
                 break
     null_score = None
     if task.null_answer:
@@ -129,8 +129,8 @@ def _candidates(
     """Score, start and end (code points) of the valid pairs of a window's best starts and ends."""
     assert row.offsets is not None
     assert row.best_context is not None
-    starts = np.argsort(-output["start_logits"], kind="stable")[:BEST]
-    ends = np.argsort(-output["end_logits"], kind="stable")[:BEST]
+    starts = np.argsort(-output["start_logits"], kind="stable")[:N_BEST]
+    ends = np.argsort(-output["end_logits"], kind="stable")[:N_BEST]
     starts = starts[row.best_context[starts]]
     ends = ends[row.offsets[ends, 0] >= 0]
     length = ends[None, :] - starts[:, None] + 1

@@ -122,7 +122,7 @@ def squad_counts(gold: Gold, predicted: Predicted, lang: str) -> Counts:
     """One row (exact match, F1, 1) a question, by the rules of SQuAD v1.1.
 
     Raises:
-        DataError: no questions, a question without gold answers, a prediction that is no text.
+        DataError: no questions, a question without gold answers, a prediction that is not a text.
     """
     return _counts(gold, predicted, normalise_squad)
 
@@ -147,7 +147,7 @@ def squad2_counts(gold: Gold, predicted: Predicted, lang: str) -> Counts:
     without a prediction counts as wrong; the script leaves it out of the total.
 
     Raises:
-        DataError: no questions, or a prediction that is no text.
+        DataError: no questions, or a prediction that is not a text.
     """
     questions = _questions(gold, predicted)
     counts_N6 = np.zeros((len(questions), 6))

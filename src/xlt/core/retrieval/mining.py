@@ -1,4 +1,4 @@
-"""Bitext mining by margins, as XTREME's scripts mean it.
+"""Bitext mining by margin scores (Artetxe and Schwenk 2019), with the rules of XTREME's scripts.
 
 Texts that occur more than once on a side are mined as one item with the embedding of their last
 occurrence; a candidate names lines by their first occurrence. Source: XTREME's utils_retrieve.py

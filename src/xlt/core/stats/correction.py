@@ -32,7 +32,7 @@ def _sorted(p: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     values_N = np.asarray(p, dtype=np.float64)
     wrong = [value for value in values_N if not 0 <= value <= 1]
     if wrong:
-        raise UsageError(f"{wrong[0]} is no p value", "p lies between 0 and 1")
+        raise UsageError(f"{wrong[0]} is not a p value", "p lies between 0 and 1")
     order = np.argsort(values_N, kind="stable")
     return order, values_N[order]
 

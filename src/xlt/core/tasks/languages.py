@@ -70,7 +70,7 @@ def load_languages(root: Path | None) -> dict[str, Language]:
     says.
 
     Raises:
-        DataError: the file is no list of such records; all mistakes are named.
+        DataError: the file is not a list of such records; all mistakes are named.
     """
     path = root / "languages.json" if root is not None else None
     if path is None or not path.is_file():

@@ -157,7 +157,10 @@ def _letter(path: Path, row: Row, letters: list[str]) -> int | None:
         return None
     if key not in letters:
         raise bad_row(
-            path, row.line, f"answerKey {shown(key)} is no choice", "known: " + ", ".join(letters)
+            path,
+            row.line,
+            f"answerKey {shown(key)} is not a choice",
+            "known: " + ", ".join(letters),
         )
     return letters.index(key)
 

@@ -87,7 +87,7 @@ def _value(path: Path, row: Row, ours: str, theirs: str | tuple[str, ...], user:
                 path,
                 row.line,
                 f"no column {name!r} (for {ours}); there are {', '.join(list(row.fields)[:10])}",
-                f"mend `columns` in the task file of {user.task.name}",
+                f"correct `columns` in the task file of {user.task.name}",
             )
     if isinstance(theirs, str):
         return row.fields.get(theirs)

@@ -144,7 +144,7 @@ def _numbered(bitext: Bitext, where: Path, path: Path) -> Bitext:
     for line, number in enumerate(numbers, start=1):
         if number not in known:
             raise bad_row(
-                path, line, f"{shown(number)} is no line number", f"known: 0 to {len(known) - 1}"
+                path, line, f"{shown(number)} is not a line number", f"known: 0 to {len(known) - 1}"
             )
     order = sorted(bitext.english, key=lambda sentence: sentence.text)
     gold = tuple((number, one.id) for number, one in zip(numbers, order, strict=True))

@@ -173,7 +173,9 @@ def json_rows(path: Path) -> Iterator[Row]:
                 "one JSON object a line; the file may be truncated",
             ) from error
         if not isinstance(value, dict):
-            raise bad_row(path, number, f"{shown(value)} is no object", "one JSON object a line")
+            raise bad_row(
+                path, number, f"{shown(value)} is not an object", "one JSON object a line"
+            )
         yield Row(number, value)
 
 

@@ -129,7 +129,7 @@ def _columns(path: Path, found: Sequence[str], labels: Sequence[str]) -> list[Ta
 
 
 def _filled(line: str) -> bool:
-    """Whether a line is no sentence end; a word of other white space (U+3000) ends none."""
+    """Whether a line belongs to a sentence; other white space (U+3000) does not end one."""
     return bool(line.strip(" \t"))
 
 
@@ -189,7 +189,9 @@ def _bars(path: Path, found: Sequence[str], labels: Sequence[str]) -> list[Tagge
         pairs = [token.rpartition("|") for token in line.split()]
         for word, _, tag in pairs:
             if not word or not tag:
-                raise bad_row(path, number, f"{shown(word or tag)} is no word|tag", "word|tag ...")
+                raise bad_row(
+                    path, number, f"{shown(word or tag)} is not a word|tag", "word|tag ..."
+                )
             _known(path, number, tag, labels)
         words, tags = [word for word, _, _ in pairs], [tag for _, _, tag in pairs]
         sentences.append(_sentence(len(sentences), words, tags))

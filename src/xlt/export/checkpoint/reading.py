@@ -294,7 +294,7 @@ def _prompts(path: Path, settings: Mapping[str, Any]) -> dict[str, str]:
     prompts = settings.get("prompts") or {}
     if not isinstance(prompts, dict) or not all(isinstance(p, str) for p in prompts.values()):
         raise ModelError(
-            f"{path}: `prompts` is no object of texts", "write it as sentence-transformers does"
+            f"{path}: `prompts` is not an object of texts", "write it as sentence-transformers does"
         )
     return {name: prompt for name, prompt in prompts.items() if prompt}
 

@@ -45,7 +45,7 @@ def load_model(checkpoint: Checkpoint) -> nn.Module:
         ) from error
     finally:
         quiet.setLevel(level)
-    # An encoder saved without its pooler is whole: the pooler is no part of the bundle.
+    # An encoder saved without its pooler is whole: the pooler is not part of the bundle.
     pooler = checkpoint.family.pooler
     missing = [key for key in seen["missing_keys"] if pooler not in key or _has_head(checkpoint)]
     if missing or seen["mismatched_keys"]:

@@ -61,7 +61,7 @@ def find_sources(arguments: Sequence[str], precision: dict[str, str]) -> list[So
         for bundle in bundles:
             name = given or Bundle.open(bundle, verify=False).name
             if not NAME.fullmatch(name):
-                mistakes.append(f"{name!r} is no name: letters, digits, '.', '_' and '-' only")
+                mistakes.append(f"{name!r} is not a name: letters, digits, '.', '_' and '-' only")
             variant = precision.get(name, precision.get("", "fp32"))
             sources.append(Source(name=name, path=bundle, precision=variant))
     names = [source.name for source in sources]

@@ -26,7 +26,7 @@ def check_head(scope: Scope) -> None:
             not undone here (RFC 9112, 6.1).
     """
     if scope["method"] == "CONNECT":
-        raise Problem(405, "method_not_allowed", "this server is no proxy", close=True)
+        raise Problem(405, "method_not_allowed", "this server is not a proxy", close=True)
     headers: Headers = scope["headers"]
     hosts = size = 0
     for name, value in headers:
@@ -105,7 +105,7 @@ class PlainParser:
     def ignores_upgrade(self) -> bool:
         """Whether the head that has just come is not the one that counts.
 
-        CONNECT is no upgrade, but has no body either.
+        CONNECT is not an upgrade, but has no body either.
         """
         return bool(self.parser.should_upgrade()) and self.get_method() != b"CONNECT"
 

@@ -104,7 +104,7 @@ class Guarded(asyncio.Protocol):
             self._uvicorn.on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """A head that asks for an upgrade is no message by itself (httptools)."""
+        """A head that asks for an upgrade is not a message by itself (httptools)."""
         if not self.parser.ignores_upgrade:
             self._uvicorn.on_message_complete()
 

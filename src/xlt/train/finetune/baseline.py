@@ -1,4 +1,4 @@
-"""What no learning reaches: scores on English dev of answers that ignore the input."""
+"""Input-blind baselines: scores on English dev of answers that do not look at the context."""
 
 from __future__ import annotations
 

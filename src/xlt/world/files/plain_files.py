@@ -13,7 +13,7 @@ __all__ = ["write_languages", "write_retrieval", "write_text"]
 
 def write_languages(world: World, folder: Folder) -> None:
     """`languages.json`."""
-    folder.json("languages.json", languages_json(world.speeches), indent=1)
+    folder.json("languages.json", languages_json(world.specs), indent=1)
 
 
 def write_retrieval(world: World, folder: Folder) -> None:

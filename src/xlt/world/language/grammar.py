@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from xlt.world.language.concepts import ANIMATE, class_of
 from xlt.world.language.events import Event, Phrase
-from xlt.world.language.lexicon import Lexicon, Speech
+from xlt.world.language.lexicon import LanguageSpec, Lexicon
 
 __all__ = ["Grammar", "Part", "Token", "find", "text_of", "tokens_of"]
 
@@ -57,10 +57,10 @@ def find(parts: list[Part], role: str) -> tuple[int, str]:
 class Grammar:
     """Renders events in one language."""
 
-    def __init__(self, speech: Speech, lexicon: Lexicon) -> None:
-        self.speech = speech
+    def __init__(self, spec: LanguageSpec, lexicon: Lexicon) -> None:
+        self.spec = spec
         self.lexicon = lexicon
-        self.suffixing = speech.order == "SOV"  # cases and negation are suffixes, no articles
+        self.suffixing = spec.order == "SOV"  # cases and negation are suffixes, no articles
         self._phrases: dict[tuple[Phrase, str], tuple[Token, ...]] = {}
 
     def word(self, concept: str, pos: str, category: str = "N") -> Token:
@@ -88,11 +88,11 @@ class Grammar:
     def _noun(self, phrase: Phrase, ending: str) -> tuple[Token, ...]:
         affixes = self.lexicon.affixes
         noun = self.lexicon.roots[phrase.head] + (affixes["many"] if phrase.number else "")
-        prefixing = self.speech.order == "VSO"
+        prefixing = self.spec.order == "VSO"
         article = ""
         if prefixing and phrase.definite:
             noun = affixes["the"] + noun
-        elif self.speech.order == "SVO":
+        elif self.spec.order == "SVO":
             article = "the" if phrase.definite else "" if phrase.number else "a"
         tokens: list[Token] = []
         if article:
@@ -105,7 +105,7 @@ class Grammar:
         if not phrase.adjective:
             return (*tokens, named)
         adjective = self.word(phrase.adjective, "ADJ", "N/N")
-        first = self.speech.adjective_first
+        first = self.spec.adjective_first
         return (*tokens, *((adjective, named) if first else (named, adjective)))
 
     def place(self, event: Event, *, front: bool) -> list[Part]:
@@ -159,7 +159,7 @@ class Grammar:
             first, time = [time], None
         elif event.front == "place" and ask != "place":
             first, place = [*place], []
-        if self.speech.order == "SVO" and ask in ("object", "place"):
+        if self.spec.order == "SVO" and ask in ("object", "place"):
             asked = [target] if ask == "object" else [*place]
             first = [*asked, *first]
             target, place = (None, place) if ask == "object" else (target, [])
@@ -168,7 +168,7 @@ class Grammar:
             "SOV": [subject, time, *place, target, manner, verb],
             "VSO": [verb, manner, subject, target, *place, time],
         }
-        return [part for part in [*first, *rest[self.speech.order]] if part is not None]
+        return [part for part in [*first, *rest[self.spec.order]] if part is not None]
 
     def asked(self, phrase: Phrase, role: str, category: str) -> Part:
         """The question word that stands for a phrase: who for the animate and names, what else."""
@@ -199,7 +199,7 @@ class Grammar:
             "SOV": [subject, said, copula],
             "VSO": [copula, subject, said],
         }
-        return [*orders[self.speech.order], STOP]
+        return [*orders[self.spec.order], STOP]
 
     def where_is(self, phrase: Phrase) -> list[Part]:
         """A question for a place: `where is the N ?`."""

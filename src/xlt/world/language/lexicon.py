@@ -8,7 +8,7 @@ from typing import Any
 from xlt.world.draw import Draw
 from xlt.world.language.concepts import CLASS_SIZES, NAMES, all_concepts
 
-__all__ = ["LANGUAGES", "Lexicon", "Speech", "build_lexicons", "languages_json"]
+__all__ = ["LANGUAGES", "LanguageSpec", "Lexicon", "build_lexicons", "languages_json"]
 
 CONSONANTS = "bdfghklmnprstvz"
 VOWELS = "aeiou"
@@ -22,7 +22,7 @@ CYRILLIC = str.maketrans(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Speech:
+class LanguageSpec:
     """One language: its relations and its grammar.
 
     Attributes:
@@ -46,44 +46,44 @@ class Speech:
 
 
 # English plays the first member of the Alder family; the third members exist in medium worlds.
-LANGUAGES: tuple[Speech, ...] = (
-    Speech(
+LANGUAGES: tuple[LanguageSpec, ...] = (
+    LanguageSpec(
         code="en", name="World English", family="Alder", branch="West Alder",
         order="SVO", adjective_first=True, cognates=1.0,
     ),
-    Speech(
+    LanguageSpec(
         code="qaa", name="Alderan", family="Alder", branch="West Alder",
         order="SVO", adjective_first=False, cognates=0.5, inherited=0.2,
     ),
-    Speech(
+    LanguageSpec(
         code="qab", name="Aldish", family="Alder", branch="East Alder",
         order="SVO", adjective_first=True, cognates=0.35, inherited=0.3,
     ),
-    Speech(
+    LanguageSpec(
         code="qba", name="Birchan", family="Birch", branch="North Birch",
         order="SOV", adjective_first=True, cognates=0.12, adapted_names=0.3,
     ),
-    Speech(
+    LanguageSpec(
         code="qbb", name="Birchish", family="Birch", branch="South Birch",
         order="SOV", adjective_first=True, cognates=0.08, adapted_names=0.3,
     ),
-    Speech(
+    LanguageSpec(
         code="qca", name="Cedaran", family="Cedar", branch="Upper Cedar",
         order="VSO", adjective_first=False, script="Cyrl", cognates=0.05,
     ),
-    Speech(
+    LanguageSpec(
         code="qcb", name="Cedarish", family="Cedar", branch="Lower Cedar",
         order="VSO", adjective_first=False, script="Cyrl", cognates=0.05,
     ),
-    Speech(
+    LanguageSpec(
         code="qac", name="Aldenic", family="Alder", branch="East Alder",
         order="SVO", adjective_first=False, cognates=0.3, inherited=0.3,
     ),
-    Speech(
+    LanguageSpec(
         code="qbc", name="Birchenic", family="Birch", branch="South Birch",
         order="SOV", adjective_first=False, cognates=0.05, adapted_names=0.5,
     ),
-    Speech(
+    LanguageSpec(
         code="qcc", name="Cedarenic", family="Cedar", branch="Upper Cedar",
         order="VSO", adjective_first=True, script="Cyrl", cognates=0.02,
     ),
@@ -99,7 +99,7 @@ class Lexicon:
     affixes: dict[str, str]
 
 
-def build_lexicons(seed: int, languages: tuple[Speech, ...]) -> dict[str, Lexicon]:
+def build_lexicons(seed: int, languages: tuple[LanguageSpec, ...]) -> dict[str, Lexicon]:
     """Draw the lexicons of a world: family roots first, then each language from them.
 
     A language's words depend on the seed and its own record only, not on the others present.
@@ -108,29 +108,29 @@ def build_lexicons(seed: int, languages: tuple[Speech, ...]) -> dict[str, Lexico
         family: _ancestor(Draw(seed, "family", family)) for family in ("Alder", "Birch", "Cedar")
     }
     names = _names(Draw(seed, "names"))
-    return {speech.code: _lexicon(seed, speech, ancestors, names) for speech in languages}
+    return {spec.code: _lexicon(seed, spec, ancestors, names) for spec in languages}
 
 
-def languages_json(languages: tuple[Speech, ...]) -> list[dict[str, Any]]:
+def languages_json(languages: tuple[LanguageSpec, ...]) -> list[dict[str, Any]]:
     """Records for a data root's `languages.json`; the family of English plays Indo-European."""
     return [
         {
-            "code": speech.code,
-            "iso639_3": _three_letters(speech),
-            "tatoeba": _three_letters(speech),
-            "name": f"{speech.name} (constructed)",
-            "family": speech.family,
-            "branch": speech.branch,
-            "script": speech.script,
-            "indo_european": speech.family == "Alder",
+            "code": spec.code,
+            "iso639_3": _three_letters(spec),
+            "tatoeba": _three_letters(spec),
+            "name": f"{spec.name} (constructed)",
+            "family": spec.family,
+            "branch": spec.branch,
+            "script": spec.script,
+            "indo_european": spec.family == "Alder",
             "constructed": True,
         }
-        for speech in languages
+        for spec in languages
     ]
 
 
-def _three_letters(speech: Speech) -> str:
-    return "eng" if speech.code == "en" else speech.code
+def _three_letters(spec: LanguageSpec) -> str:
+    return "eng" if spec.code == "en" else spec.code
 
 
 def _syllables(draw: Draw, count: int) -> str:
@@ -200,16 +200,16 @@ def _forms(key: str, root: str, order: str, affixes: dict[str, str]) -> set[str]
 
 
 def _lexicon(
-    seed: int, speech: Speech, ancestors: dict[str, dict[str, str]], names: dict[str, str]
+    seed: int, spec: LanguageSpec, ancestors: dict[str, dict[str, str]], names: dict[str, str]
 ) -> Lexicon:
-    draw = Draw(seed, "language", speech.code)
-    english, family = ancestors["Alder"], ancestors[speech.family]
-    changes = [] if speech.code == "en" else draw.sample(SOUND_CHANGES, 3)
+    draw = Draw(seed, "language", spec.code)
+    english, family = ancestors["Alder"], ancestors[spec.family]
+    changes = [] if spec.code == "en" else draw.sample(SOUND_CHANGES, 3)
 
     def inherited(key: str) -> str:
-        if draw.chance(speech.cognates):
+        if draw.chance(spec.cognates):
             return _changed(english[key], changes)
-        return _changed(family[key], changes) if draw.chance(speech.inherited) else ""
+        return _changed(family[key], changes) if draw.chance(spec.inherited) else ""
 
     affixes: dict[str, str] = {}
     for affix in SUFFIXES:
@@ -222,18 +222,18 @@ def _lexicon(
 
     def settle(key: str, word: str) -> str:
         """The word, or a new root when one of its forms is taken; its forms are now taken."""
-        while not word or _forms(key, word, speech.order, affixes) & taken:
+        while not word or _forms(key, word, spec.order, affixes) & taken:
             word = _root(draw)
-        taken.update(_forms(key, word, speech.order, affixes))
+        taken.update(_forms(key, word, spec.order, affixes))
         return word
 
     roots = {concept: settle(concept, inherited(concept)) for concept in all_concepts()}
     local: dict[str, str] = {}
     for key, name in names.items():
-        adapt = draw.chance(speech.adapted_names)
+        adapt = draw.chance(spec.adapted_names)
         spelled = _changed(name, changes) if adapt else name
         local[key] = settle(key, spelled).capitalize()
-    if speech.script == "Cyrl":
+    if spec.script == "Cyrl":
         roots, local, affixes = (
             {key: text.translate(CYRILLIC) for key, text in words.items()}
             for words in (roots, local, affixes)

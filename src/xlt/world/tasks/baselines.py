@@ -1,4 +1,4 @@
-"""What can be had without understanding: majority, lengths, one side alone, position, word bags.
+"""Shortcut baselines: majority, lengths, one side alone, position, bags of words.
 
 Each takes the examples that the readers yield and returns percents, so that a test, a table or
 a reader can see how far a task is from being answered by a shortcut.

@@ -180,7 +180,7 @@ def _neutral(
 
 
 def _another_detail(facts: Facts, draw: Draw, event: Event, hypothesis: Event) -> Event | None:
-    """A claimed time, place, manner or adjective replaced by another that is no opposite."""
+    """A claimed time, place, manner or adjective replaced by another that is not an opposite."""
     ways = [role for role, phrase in hypothesis.phrases.items() if phrase.adjective]
     ways += [slot for slot in ("time", "manner", "place") if getattr(hypothesis, slot)]
     if not ways:

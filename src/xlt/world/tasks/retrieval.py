@@ -73,7 +73,7 @@ def _near_duplicate(facts: Facts, draw: Draw, event: Event) -> Event | None:
 def side(grammar: Grammar, draw: Draw, events: tuple[Event, ...]) -> list[tuple[str, str]]:
     """One collection: (id, sentence) of each event, ids numbered in a random order."""
     number = draw.shuffled(range(1, len(events) + 1))
-    code = grammar.speech.code
+    code = grammar.spec.code
     return [
         (f"{code}-{i:09d}", text_of(grammar.sentence(event)))
         for i, event in zip(number, events, strict=True)

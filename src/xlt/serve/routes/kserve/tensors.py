@@ -99,7 +99,7 @@ def read_request(body: bytes, head_length: str | None, names: Sequence[str]) -> 
         names: the model's inputs.
 
     Raises:
-        Problem: 400 when the head is no request.
+        Problem: 400 when the head is not a request.
     """
     if head_length == "0":
         if len(names) != 1:
@@ -229,7 +229,7 @@ def _flat(tensor: Input) -> list[str]:
             elif isinstance(value, str):
                 values.append(value)
             else:
-                raise bad_tensor(f"input {tensor.name!r}: data holds something that is no string")
+                raise bad_tensor(f"input {tensor.name!r}: data holds something else than strings")
 
     if tensor.data is None:
         raise bad_tensor(f"input {tensor.name!r} has neither data nor a binary_data_size")
