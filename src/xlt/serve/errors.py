@@ -1,7 +1,7 @@
 """Errors that clients see, and the form each protocol gives them.
 
-A handler raises `Problem`; the dialect of the route (OpenAI, TEI, KServe) shapes the JSON body and
-the status. Our own routes speak OpenAI's dialect.
+A handler raises `Problem`; the dialect of the route (OpenAI, TEI, Cohere, KServe) shapes the JSON
+body and the status. Our own routes speak OpenAI's dialect.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import orjson
 
 __all__ = ["Dialect", "Problem", "body_of", "headers_of", "status_of"]
 
-Dialect = str  # "openai", "tei" or "kserve"
+Dialect = str  # "openai", "tei", "cohere" or "kserve"
 
 OPENAI_TYPES = {
     401: "authentication_error",
@@ -60,7 +60,7 @@ class Problem(Exception):
 def status_of(problem: Problem, dialect: Dialect) -> int:
     """The HTTP status in a dialect: TEI says 422 for a bad field and 424 for a failed model."""
     if dialect == "tei":
-        if problem.code == "empty_input":
+        if problem.code in ("empty_input", "model_required"):
             return 400
         if problem.code == "model_error":
             return 424
@@ -72,9 +72,13 @@ def body_of(problem: Problem, dialect: Dialect) -> bytes:
     """The JSON body in a dialect."""
     if dialect == "kserve":
         return orjson.dumps({"error": problem.message})
+    if dialect == "cohere":
+        return orjson.dumps({"message": problem.message})
     if dialect == "tei":
         status = status_of(problem, dialect)
         kind = TEI_TYPES.get(status, "Backend" if status >= 500 else "Validation")
+        if problem.code == "model_required":
+            kind = "Validation"
         return orjson.dumps({"error": problem.message, "error_type": kind})
     return orjson.dumps({"error": fields_of(problem)})
 

@@ -54,6 +54,7 @@ class Call:
     n_truncated: int = 0
     n_bytes: int = 0
     body_read: bool = False
+    received: bytes = b""
     gone: bool = False
     quiet: bool = False
     error: str = ""
@@ -87,9 +88,11 @@ class Call:
         return values[-1] if values else None
 
     async def body(self) -> bytes:
-        """The whole body, within the limits."""
+        """The whole body, within the limits; it can be asked for again."""
+        if self.body_read:
+            return self.received
         body = await self.state.reader.read(self.headers, self.receive)
-        self.body_read = True
+        self.body_read, self.received = True, body
         self.n_bytes = len(body)
         self.stages["read"] = time.monotonic() - self.started
         return body

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from xlt.serve.errors import Dialect
 from xlt.serve.http.bodies import Reply
 
-__all__ = ["Operation", "own_paths"]
+__all__ = ["Operation", "Peek", "own_paths"]
 
 C = TypeVar("C")  # what handlers take: `Call`, which stands above this module
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peek:
+    """What decides between operations of one path.
+
+    Attributes:
+        fields: of the body, not decoded.
+        header: a header's value, or None.
+    """
+
+    fields: Mapping[str, bytes]
+    header: Callable[[str], str | None]
+
+    def has(self, *names: str) -> bool:
+        """Whether the body has one of these fields."""
+        return any(name in self.fields for name in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +45,9 @@ class Operation(Generic[C]):
         kinds: of models that answer here.
         quiet: not logged when it goes well (probes).
         media: content type of the answer.
+        takes: where several operations have one path: whether a body is this one's; the first of
+            them takes what no other does.
+        forms: the operations that share the path, where this one stands for all of them.
     """
 
     method: str
@@ -44,8 +64,14 @@ class Operation(Generic[C]):
     kinds: tuple[str, ...] = ()
     quiet: bool = False
     media: str = "application/json"
+    takes: Callable[[Peek], bool] | None = None
+    forms: tuple[Operation[C], ...] = ()
 
 
 def own_paths(operations: Sequence[Operation[Any]], kind: str) -> list[str]:
     """The paths at which models of a kind answer in our own dialect, which is OpenAI's."""
-    return [op.path for op in operations if kind in op.kinds and op.dialect == "openai"]
+    return [
+        op.path
+        for op in operations
+        if kind in op.kinds and op.dialect == "openai" and op.path.startswith("/v1/")
+    ]

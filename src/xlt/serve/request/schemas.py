@@ -20,6 +20,7 @@ __all__ = [
     "ErrorBody",
     "ErrorFields",
     "InputType",
+    "MessageError",
     "ModelName",
     "MostTokens",
     "PlainError",
@@ -103,6 +104,12 @@ class PlainError(Struct, kw_only=True):
     """An error in KServe's dialect."""
 
     error: str
+
+
+class MessageError(Struct, kw_only=True):
+    """An error in Cohere's dialect."""
+
+    message: str
 
 
 class TeiError(Struct, kw_only=True):

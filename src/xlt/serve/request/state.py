@@ -23,6 +23,7 @@ from xlt.serve.settings import Settings
 
 __all__ = ["State"]
 
+NOT_NAMED = "default/not-specified"  # what infinity's client sends; no model can be called so
 log = logging.getLogger("xlt.serve")
 
 
@@ -140,7 +141,7 @@ class State:
         Raises:
             Problem: unknown name, a model of another kind, or several that fit.
         """
-        if name is not None:
+        if name is not None and name != NOT_NAMED:
             served = self.find(name)
             if served.kind not in kinds:
                 routes = ", ".join(own_paths(self.operations, served.kind))
@@ -167,7 +168,7 @@ class State:
         raise Problem(
             400,
             "model_required",
-            f"several models fit this route: name one as `model`: {self._names(kinds)}",
+            f"several models fit this request: name one as `model`: {self._names(kinds)}",
             "model",
         )
 

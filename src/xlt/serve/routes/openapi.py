@@ -15,7 +15,12 @@ from xlt.serve.request.operation import Operation
 __all__ = ["document"]
 
 REF = "#/components/schemas/{name}"
-ERRORS = {"openai": schemas.ErrorBody, "tei": schemas.TeiError, "kserve": schemas.PlainError}
+ERRORS = {
+    "openai": schemas.ErrorBody,
+    "tei": schemas.TeiError,
+    "cohere": schemas.MessageError,
+    "kserve": schemas.PlainError,
+}
 MEANINGS = {
     "400": "The request breaks a rule; the message names it.",
     "401": "A key is needed, or is not known.",
@@ -50,10 +55,11 @@ def document(
         keys: whether clients need a key.
         server: path prefix of all routes.
     """
-    types = [t for op in operations for t in (op.request, op.response) if t is not None]
+    forms = [form for op in operations for form in op.forms or (op,)]
+    types = [t for op in forms for side in (op.request, op.response) for t in _types(side)]
     types += ERRORS.values()
     found, components = msgspec.json.schema_components(types, ref_template=REF)
-    schema_of = {repr(kind): schema for kind, schema in zip(types, found, strict=True)}
+    schema_of = {repr(kind): plain(schema) for kind, schema in zip(types, found, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         entry = _entry(operation, schema_of, models, keys=keys)
@@ -69,8 +75,49 @@ def document(
         },
         "servers": [{"url": server}],
         "paths": paths,
-        "components": {"schemas": components, "securitySchemes": security},
+        "components": {"schemas": plain(components), "securitySchemes": security},
     }
+
+
+def plain(schema: Any) -> Any:
+    """A schema in the words that generators of clients read.
+
+    Fields that may be left out have no `"default": null`, which generators take for a promise
+    that the field is there; a list of anything says so.
+    """
+    if isinstance(schema, list):
+        return [plain(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {
+        key: plain(value)
+        for key, value in schema.items()
+        if not (key == "default" and value is None)
+    }
+    if kept.get("type") == "array" and not {"items", "prefixItems"} & kept.keys():
+        kept["items"] = {}
+    return kept
+
+
+def _types(side: Any) -> tuple[Any, ...]:
+    """The types of a request or an answer: none, one or several."""
+    if side is None:
+        return ()
+    return side if isinstance(side, tuple) else (side,)
+
+
+def _schema(
+    operation: Operation[Any], side: str, schema_of: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The schema of all forms of a request or an answer."""
+    found: list[dict[str, Any]] = []
+    for form in operation.forms or (operation,):
+        for kind in _types(getattr(form, side)):
+            if schema_of[repr(kind)] not in found:
+                found.append(schema_of[repr(kind)])
+    if not found:
+        return None
+    return found[0] if len(found) == 1 else {"anyOf": found}
 
 
 def _entry(
@@ -78,10 +125,8 @@ def _entry(
 ) -> dict[str, Any]:
     """One operation."""
     answer: dict[str, Any] = {"description": "Done."}
-    if operation.response is not None:
-        content = {operation.media: {"schema": schema_of[repr(operation.response)]}}
-    else:
-        content = {operation.media: {}}
+    response = _schema(operation, "response", schema_of)
+    content: dict[str, Any] = {operation.media: {} if response is None else {"schema": response}}
     if operation.name.startswith("infer"):
         content["application/octet-stream"] = {}
     answer["content"] = content
@@ -104,8 +149,9 @@ def _entry(
             }
             for name in names
         ]
-    if operation.request is not None:
-        body: dict[str, Any] = {"schema": schema_of[repr(operation.request)]}
+    request = _schema(operation, "request", schema_of)
+    if request is not None:
+        body: dict[str, Any] = {"schema": request}
         if operation.example is not None:
             body["example"] = operation.example
         entry["requestBody"] = {"required": True, "content": {"application/json": body}}
@@ -118,7 +164,9 @@ def _errors(
     operation: Operation[Any], schema_of: dict[str, Any], *, locked: bool
 ) -> dict[str, dict[str, Any]]:
     """The error answers an operation can give, in its dialect."""
-    schema = schema_of[repr(ERRORS[operation.dialect])]
+    dialects = dict.fromkeys(form.dialect for form in operation.forms or (operation,))
+    schemas_of = [schema_of[repr(ERRORS[dialect])] for dialect in dialects]
+    schema = schemas_of[0] if len(schemas_of) == 1 else {"anyOf": schemas_of}
     codes: set[str] = set()
     if locked:
         codes.add("401")
@@ -137,7 +185,7 @@ def _errors(
                 *COMPUTING,
             }
         )
-        if operation.dialect == "tei":
+        if "tei" in dialects:
             codes |= {"422", "424"}
     return {
         code: {

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xlt.serve.errors import Problem
+from xlt.serve.http.bodies import Reply
 from xlt.serve.request.call import Call
 from xlt.serve.request.operation import Operation
 from xlt.serve.routes import admin, health, pages
+from xlt.serve.routes.cohere import routes as cohere
 from xlt.serve.routes.kserve import routes as kserve
 from xlt.serve.routes.native import routes as native
+from xlt.serve.routes.openai import infinity
 from xlt.serve.routes.openai import routes as openai
+from xlt.serve.routes.shared import joined
+from xlt.serve.routes.tei import classes, hub
 from xlt.serve.routes.tei import routes as tei
 from xlt.serve.settings import Settings
 
@@ -22,9 +28,24 @@ ROUTES: list[Sequence[Operation[Call]]] = [  # the busiest first
     openai.OPERATIONS,
     native.OPERATIONS,
     tei.OPERATIONS,
+    classes.OPERATIONS,
+    hub.OPERATIONS,
+    cohere.OPERATIONS,
+    native.ALSO,
+    infinity.OPERATIONS,
     kserve.OPERATIONS,
     health.OPERATIONS,
 ]
+
+
+async def _no_page(call: Call) -> Reply:
+    raise Problem(404, "not_found", "this server has no pages")
+
+
+NO_PAGE = Operation(
+    method="GET", path="/", handler=_no_page, name="no_page", group="pages",
+    summary="Nothing: without pages there is only POST here.", access="open",
+)  # fmt: skip
 
 
 def operations(settings: Settings) -> list[Operation[Call]]:
@@ -34,6 +55,8 @@ def operations(settings: Settings) -> list[Operation[Call]]:
         tables.append(health.METRICS)
     if settings.docs:
         tables.append(pages.OPERATIONS)
+    else:
+        tables.append([NO_PAGE])
     if settings.admin_keys:
         tables += [admin.OPERATIONS, kserve.ADMIN]
-    return [operation for table in tables for operation in table]
+    return joined([operation for table in tables for operation in table])

@@ -19,20 +19,23 @@ from xlt.serve.http.bodies import Reply
 from xlt.serve.request.call import Call
 from xlt.serve.request.entities import entities_of
 from xlt.serve.request.operation import Operation
+from xlt.serve.request.ranking import ranked
+from xlt.serve.request.reading import Reading, side_of
 from xlt.serve.request.result import Result, fault_fields
 from xlt.serve.request.schemas import decode, decoder
 from xlt.serve.request.vectors import check_count, comparable, cosines, fragment
+from xlt.serve.routes.native import retrieval
 from xlt.serve.routes.native import types as schemas
 
-__all__ = ["OPERATIONS"]
+__all__ = ["ALSO", "OPERATIONS"]
 
 CLASSIFY = decoder(schemas.ClassifyRequest)
 CHOOSE = decoder(schemas.ChooseRequest)
 TAG = decoder(schemas.TagRequest)
 ANSWER = decoder(schemas.AnswerRequest)
-SIMILARITY = decoder(schemas.SimilarityRequest)
-RERANK = decoder(schemas.RerankRequest)
-BITEXT = decoder(schemas.BitextRequest)
+SIMILARITY = decoder(retrieval.SimilarityRequest)
+RERANK = decoder(retrieval.RerankRequest)
+BITEXT = decoder(retrieval.BitextRequest)
 
 
 async def classify(call: Call) -> Reply:
@@ -164,19 +167,22 @@ async def similarity(call: Call) -> Reply:
 
 
 async def rerank(call: Call) -> Reply:
-    """Documents by their cosine with a query."""
+    """Documents by their cosine with a query, which has no other form with `raw_scores`.
+
+    litellm sends one body for four protocols, and reads a `document` of the answer as text for
+    some and as an object for others; it gets none, and has the documents by their index.
+    """
     request = decode(RERANK, await call.body())
-    check_count(1 + len(request.documents))
     model = call.state.pick(request.model, "embed")
-    texts = [request.query, *request.documents]
-    result = await call.compute(model, texts, truncate=request.truncate)
-    vectors = comparable(result, texts)
-    scores = cosines(vectors[:1], vectors[1:])[0]
-    order = np.argsort(-scores, kind="stable")[: request.top_n]
-    results = []
-    for index in order.tolist():
-        results.append({"index": index, "relevance_score": float(scores[index])})
-        if request.return_documents:
+    reading = Reading(
+        truncate=side_of(request.truncate), most_tokens=request.truncate_prompt_tokens
+    )
+    result, found = await ranked(call, model, request.query, request.documents, reading)
+    echo = request.return_documents and not (call.header("user-agent") or "").startswith("litellm/")
+    results: list[dict[str, Any]] = []
+    for index, score in found[: request.top_n]:
+        results.append({"index": index, "relevance_score": score})
+        if echo:
             results[-1]["document"] = request.documents[index]
     return Reply(body=_json("rerank", result, results=results))
 
@@ -275,22 +281,31 @@ OPERATIONS: list[Operation[Call]] = [
     Operation(
         method="POST", path="/v1/similarity", handler=similarity, name="similarity",
         group="retrieval", summary="Cosines between two lists of texts.", kinds=("embed",),
-        request=schemas.SimilarityRequest, response=schemas.SimilarityResponse,
+        request=retrieval.SimilarityRequest, response=retrieval.SimilarityResponse,
         example={"sources": ["Good morning."], "targets": ["Guten Morgen.", "Good night."]},
     ),
     Operation(
         method="POST", path="/v1/rerank", handler=rerank, name="rerank", group="retrieval",
         summary="Put documents in order by their cosine with a query.", kinds=("embed",),
-        request=schemas.RerankRequest, response=schemas.RerankResponse,
+        request=retrieval.RerankRequest, response=retrieval.RerankResponse,
         example={"query": "pets", "documents": ["A cat sleeps.", "Taxes rose."], "top_n": 1},
     ),
     Operation(
         method="POST", path="/v1/bitext", handler=bitext, name="bitext", group="retrieval",
         summary="Match sentences of two languages by margin.", kinds=("embed",),
-        request=schemas.BitextRequest, response=schemas.BitextResponse,
+        request=retrieval.BitextRequest, response=retrieval.BitextResponse,
         example={
             "sources": ["Guten Morgen.", "Gute Nacht."],
             "targets": ["Good night.", "Good morning."],
         },
+    ),
+]  # fmt: skip
+ALSO: list[Operation[Call]] = [  # where infinity and vLLM have it
+    Operation(
+        method="POST", path="/rerank", handler=rerank, name="rerank_root", group="retrieval",
+        summary="Put documents in order by their cosine with a query.", kinds=("embed",),
+        request=retrieval.RerankRequest, response=retrieval.RerankResponse,
+        example={"query": "pets", "documents": ["A cat sleeps.", "Taxes rose."], "top_n": 1},
+        takes=lambda peek: peek.has("documents"),
     ),
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from xlt.serve.request.schemas import decode, decoder
 from xlt.serve.request.vectors import cut, fragment, stacked, width_of
 from xlt.serve.routes.openai import types as schemas
 
-__all__ = ["OPERATIONS"]
+__all__ = ["OPERATIONS", "embeddings"]
 
 EMBEDDINGS = decoder(schemas.EmbeddingsRequest)
 
@@ -26,7 +26,8 @@ async def embeddings(call: Call) -> Reply:
     """Sentence embeddings; the client asks for base64 unless told otherwise."""
     request = decode(EMBEDDINGS, await call.body())
     model = call.state.pick(request.model, "embed")
-    width = width_of(model, request.dimensions)
+    everything = request.dimensions == 0 and request.modality is not None  # infinity's default
+    width = width_of(model, None if everything else request.dimensions)
     if not (request.token_ids or call.state.settings.accept_token_ids):
         _refuse_ids(request.input)
     reading = Reading(

@@ -13,6 +13,7 @@ from xlt.serve.request.schemas import (
     ModelName,
     MostTokens,
     Strict,
+    Texts,
     Usage,
 )
 
@@ -20,6 +21,12 @@ __all__ = [
     "Embedding",
     "EmbeddingsRequest",
     "EmbeddingsResponse",
+    "InfinityClassified",
+    "InfinityClassifyRequest",
+    "InfinityModel",
+    "InfinityModels",
+    "InfinityScore",
+    "InfinityStats",
     "Live",
     "LoadRequest",
     "ModelList",
@@ -73,6 +80,61 @@ class EmbeddingsResponse(Struct, kw_only=True):
     data: list[Embedding]
     model: str
     usage: Usage
+
+
+# infinity
+
+
+class InfinityClassifyRequest(Strict):
+    """Texts to classify."""
+
+    input: Texts
+    model: ModelName = None
+    raw_scores: bool = False
+
+
+class InfinityScore(Struct, kw_only=True):
+    """A class and its score."""
+
+    label: str
+    score: float
+
+
+class InfinityClassified(Struct, kw_only=True):
+    """Classes of each text, best first."""
+
+    object: Literal["classify"]
+    model: str
+    data: list[list[InfinityScore]]
+    usage: Usage
+
+
+class InfinityStats(Struct, kw_only=True):
+    """How full the server is."""
+
+    queue_fraction: float
+    queue_absolute: int
+    results_pending: int
+    batch_size: int
+
+
+class InfinityModel(Struct, kw_only=True):
+    """A model, in infinity's words."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: Literal["infinity"]
+    backend: str
+    capabilities: list[str]
+    stats: InfinityStats
+
+
+class InfinityModels(Struct, kw_only=True):
+    """All loaded models."""
+
+    object: Literal["list"]
+    data: list[InfinityModel]
 
 
 # probes and models

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 
 from xlt._version import __version__
 from xlt.core.encode.encoder import Row
 from xlt.core.kinds.embed import SENTENCE
-from xlt.core.tasks.examples import Pair
 from xlt.serve.compute.served import Served
 from xlt.serve.errors import Problem
 from xlt.serve.http.bodies import Reply
 from xlt.serve.limits import MAX_ITEMS
 from xlt.serve.request.call import Call
 from xlt.serve.request.operation import Operation
+from xlt.serve.request.ranking import ranked
 from xlt.serve.request.reading import Reading, prompt_of
-from xlt.serve.request.result import Result
 from xlt.serve.request.schemas import decode, decoder
 from xlt.serve.request.vectors import (
     check_count,
@@ -32,13 +30,13 @@ from xlt.serve.request.vectors import (
     width_of,
 )
 from xlt.serve.routes.tei import types as schemas
+from xlt.serve.routes.tei.form import invalid, named, operation, side
 from xlt.serve.routes.tei.tokens import ALL_KINDS, any_model, detokenize, tokenize
 
 __all__ = ["OPERATIONS"]
 
 EMBED = decoder(schemas.TeiEmbedRequest)
 EMBED_ALL = decoder(schemas.TeiEmbedAllRequest)
-PREDICT = decoder(schemas.TeiPredictRequest)
 RERANK = decoder(schemas.TeiRerankRequest)
 SIMILARITY = decoder(schemas.TeiSimilarityRequest)
 TOKEN_VECTORS = 16384  # in one answer: TEI's 32 inputs of 512 tokens
@@ -47,7 +45,7 @@ TOKEN_VECTORS = 16384  # in one answer: TEI's 32 inputs of 512 tokens
 async def embed(call: Call) -> Reply:
     """Vectors; always a list of them, also for one text."""
     request = decode(EMBED, await call.body())
-    model = call.state.pick(request.model, "embed")
+    model = call.state.pick(named(call, request.model), "embed")
     width = width_of(model, request.dimensions)
     unit = request.normalize is not False
     reading = _reading(request, model)
@@ -69,7 +67,7 @@ async def embed(call: Call) -> Reply:
 async def embed_all(call: Call) -> Reply:
     """For each input the vectors of its tokens, special ones too: the last hidden state."""
     request = decode(EMBED_ALL, await call.body())
-    model = call.state.pick(request.model, "embed")
+    model = call.state.pick(named(call, request.model), "embed")
     if model.by_token is None:
         raise Problem(
             400,
@@ -99,41 +97,15 @@ async def embed_all(call: Call) -> Reply:
     return Reply(body=await call.render(body, n_vectors))
 
 
-async def predict(call: Call) -> Reply:
-    """Class scores. A list of two strings is one pair, not two texts."""
-    request = decode(PREDICT, await call.body())
-    model = call.state.pick(request.model, "pair")
-    pairs, single = _pairs_of(request.inputs)
-    truncate = _truncate(request.truncate, request.truncation_direction)
-    result = await call.compute(model, pairs, truncate=truncate)
-    result.whole()
-    labels = model.bundle.task.labels
-
-    def scores(index: int) -> list[dict[str, Any]]:
-        if request.raw_scores:
-            values = _logits(result, index)
-        else:
-            values = result.predictions[index].probabilities.tolist()
-        found = [{"score": s, "label": n} for s, n in zip(values, labels, strict=True)]
-        return sorted(found, key=lambda entry: -entry["score"])
-
-    answers = [scores(index) for index in range(len(pairs))]
-    return Reply(body=orjson.dumps(answers[0] if single else answers))
-
-
 async def rerank(call: Call) -> Reply:
-    """Texts by their cosine with a query."""
+    """Texts by their cosine with a query, which has no other form with `raw_scores`."""
     request = decode(RERANK, await call.body())
-    check_count(1 + len(request.texts))
-    model = call.state.pick(request.model, "embed")
-    truncate = _truncate(request.truncate, request.truncation_direction)
-    texts = [request.query, *request.texts]
-    result = await call.compute(model, texts, truncate=truncate)
-    vectors = comparable(result, texts)
-    scores = cosines(vectors[:1], vectors[1:])[0]
+    model = call.state.pick(named(call, request.model), "embed")
+    reading = Reading(truncate=side(request.truncate, request.truncation_direction))
+    _, found = await ranked(call, model, request.query, request.texts, reading)
     answer: list[dict[str, Any]] = []
-    for index in np.argsort(-scores, kind="stable").tolist():
-        answer.append({"index": index, "score": float(scores[index])})
+    for index, score in found:
+        answer.append({"index": index, "score": score})
         if request.return_text:
             answer[-1]["text"] = request.texts[index]
     return Reply(body=orjson.dumps(answer))
@@ -143,10 +115,10 @@ async def similarity(call: Call) -> Reply:
     """Cosines of one sentence with others."""
     request = decode(SIMILARITY, await call.body())
     check_count(1 + len(request.inputs.sentences))
-    model = call.state.pick(request.model, "embed")
+    model = call.state.pick(named(call, request.model), "embed")
     texts = [request.inputs.source_sentence, *request.inputs.sentences]
     parameters = request.parameters or schemas.TeiSimilarityParameters()
-    truncate = _truncate(parameters.truncate, parameters.truncation_direction)
+    truncate = side(parameters.truncate, parameters.truncation_direction)
     result = await call.compute(model, texts, truncate=truncate)
     vectors = comparable(result, texts)
     scores = cosines(vectors[:1], vectors[1:])[0]
@@ -188,7 +160,7 @@ def _unscaled(model: Served) -> Served:
     if SENTENCE not in model.engine.outputs:
         return model
     if model.by_token is None or model.bundle.pooling is None:
-        raise _invalid(
+        raise invalid(
             f"normalize false: the graph of {model.name!r} gives vectors of length 1 alone",
             "normalize",
         )
@@ -200,7 +172,7 @@ def _reading(
 ) -> Reading:
     """How the inputs of a request are to be read."""
     return Reading(
-        truncate=_truncate(request.truncate, request.truncation_direction),
+        truncate=side(request.truncate, request.truncation_direction),
         prompt=prompt_of(model, name=request.prompt_name),
     )
 
@@ -234,77 +206,25 @@ def _model_type(model: Served) -> dict[str, Any]:
     }
 
 
-def _pairs_of(value: str | list[Any]) -> tuple[list[Pair], bool]:
-    """Pairs, and whether the request was for a single one."""
-    if isinstance(value, str):
-        return [_pair([value])], True
-    if not value:
-        raise Problem(400, "empty_input", "inputs: the list is empty", "inputs")
-    if all(isinstance(part, str) for part in value):
-        return [_pair(value)], True
-    if not all(isinstance(part, list) for part in value):
-        raise _invalid("inputs is a text, a pair, or a list of one- or two-text lists", "inputs")
-    if len(value) > MAX_ITEMS:
-        raise _invalid(f"{len(value)} inputs; at most {MAX_ITEMS} are taken", "inputs")
-    return [_pair(part) for part in value], False
-
-
-def _pair(texts: Sequence[str]) -> Pair:
-    if not 1 <= len(texts) <= 2:
-        raise _invalid(
-            f"an input has {len(texts)} texts, not one or two; a batch is a list of lists", "inputs"
-        )
-    if not all(texts):
-        raise Problem(400, "empty_input", "an input is an empty text", "inputs")
-    return Pair(id="", text_a=texts[0], text_b=texts[1] if len(texts) == 2 else None)
-
-
-def _truncate(truncate: bool | None, direction: str) -> str | None:
-    """TEI's two fields as our one: cut by default, at the right."""
-    if truncate is False:
-        return "error"
-    return "left" if direction.lower() == "left" else None
-
-
-def _invalid(message: str, param: str) -> Problem:
-    return Problem(400, "invalid_field", message, param)
-
-
-def _logits(result: Result, index: int) -> list[float]:
-    logits: list[float] = result.outputs[index]["logits"].tolist()
-    return logits
-
-
-def _tei(path: str, handler: Any, name: str, summary: str, **more: Any) -> Operation[Call]:
-    method = "GET" if path == "/info" else "POST"
-    return Operation(
-        method=method, path=path, handler=handler, name=name, summary=summary, group="TEI",
-        dialect="tei", **more,
-    )  # fmt: skip
-
-
 OPERATIONS: list[Operation[Call]] = [
-    _tei("/embed", embed, "tei_embed", "Embeddings as plain lists.", kinds=("embed",),
-         request=schemas.TeiEmbedRequest, response=list[list[float]],
-         example={"inputs": ["Good morning."]}),
-    _tei("/embed_all", embed_all, "tei_embed_all", "Vectors of all tokens, not pooled.",
-         kinds=("embed",), request=schemas.TeiEmbedAllRequest,
-         response=list[list[list[float]]], example={"inputs": ["Good morning."]}),
-    _tei("/predict", predict, "tei_predict", "Class scores of a text or a pair.", kinds=("pair",),
-         request=schemas.TeiPredictRequest,
-         response=list[schemas.TeiScore | list[schemas.TeiScore]],
-         example={"inputs": [["The cat sleeps.", "An animal rests."]]}),
-    _tei("/rerank", rerank, "tei_rerank", "Texts by their cosine with a query.", kinds=("embed",),
-         request=schemas.TeiRerankRequest, response=list[schemas.TeiRank],
-         example={"query": "pets", "texts": ["A cat sleeps.", "Taxes rose."]}),
-    _tei("/similarity", similarity, "tei_similarity", "Cosines of a sentence with others.",
-         kinds=("embed",), request=schemas.TeiSimilarityRequest, response=list[float],
-         example={"inputs": {"source_sentence": "Good morning.", "sentences": ["Guten Morgen."]}}),
-    _tei("/tokenize", tokenize, "tei_tokenize", "Tokens of texts.", kinds=ALL_KINDS,
-         request=schemas.TeiTokenizeRequest, response=list[list[schemas.TeiToken]],
-         example={"inputs": "Good morning."}),
-    _tei("/decode", detokenize, "tei_decode", "Texts of token ids.", kinds=ALL_KINDS,
-         request=schemas.TeiDecodeRequest, response=list[str], example={"ids": [[5, 6, 7]]}),
-    _tei("/info", info, "tei_info", "What is served; ?model=NAME where there are several.",
-         response=schemas.TeiInfo),
+    operation("/embed", embed, "tei_embed", "Embeddings as plain lists.", kinds=("embed",),
+              request=schemas.TeiEmbedRequest, response=list[list[float]],
+              example={"inputs": ["Good morning."]}),
+    operation("/embed_all", embed_all, "tei_embed_all", "Vectors of all tokens, not pooled.",
+              kinds=("embed",), request=schemas.TeiEmbedAllRequest,
+              response=list[list[list[float]]], example={"inputs": ["Good morning."]}),
+    operation("/rerank", rerank, "tei_rerank", "Texts by their cosine with a query.",
+              kinds=("embed",), takes=lambda peek: peek.has("texts"),
+              request=schemas.TeiRerankRequest, response=list[schemas.TeiRank],
+              example={"query": "pets", "texts": ["A cat sleeps.", "Taxes rose."]}),
+    operation("/similarity", similarity, "tei_similarity", "Cosines of a sentence with others.",
+              kinds=("embed",), request=schemas.TeiSimilarityRequest, response=list[float],
+              example={"inputs": {"source_sentence": "Hello.", "sentences": ["Hallo."]}}),
+    operation("/tokenize", tokenize, "tei_tokenize", "Tokens of texts.", kinds=ALL_KINDS,
+              request=schemas.TeiTokenizeRequest, response=list[list[schemas.TeiToken]],
+              example={"inputs": "Good morning."}),
+    operation("/decode", detokenize, "tei_decode", "Texts of token ids.", kinds=ALL_KINDS,
+              request=schemas.TeiDecodeRequest, response=list[str], example={"ids": [[5, 6, 7]]}),
+    operation("/info", info, "tei_info", "What is served; ?model=NAME where there are several.",
+              response=schemas.TeiInfo),
 ]  # fmt: skip

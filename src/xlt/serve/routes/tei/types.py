@@ -7,9 +7,20 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from xlt.serve.limits import MAX_ITEMS
-from xlt.serve.request.schemas import Answer, ModelName, Text, Texts
+from xlt.serve.request.schemas import Answer, ModelName, Strict, Text, Texts
 
 __all__ = [
+    "HubAnswer",
+    "HubAnswersParameters",
+    "HubAnswersRequest",
+    "HubClassesParameters",
+    "HubClassesRequest",
+    "HubPair",
+    "HubPairRequest",
+    "HubQuestion",
+    "HubTag",
+    "HubTagsParameters",
+    "HubTagsRequest",
     "TeiDecodeRequest",
     "TeiEmbedAllRequest",
     "TeiEmbedRequest",
@@ -26,7 +37,10 @@ __all__ = [
 ]
 
 
-Side = Literal["right", "left", "Right", "Left"]
+Side = Annotated[
+    str,
+    Meta(pattern="^([Rr]ight|[Ll]eft)$", description="Which end is cut: right or left."),
+]
 
 
 class TeiEmbedRequest(Struct, kw_only=True):
@@ -38,6 +52,7 @@ class TeiEmbedRequest(Struct, kw_only=True):
     normalize: bool | None = True
     prompt_name: str | None = None
     dimensions: int | None = None
+    encoding_format: Literal["float"] | None = None
     model: ModelName = None
 
 
@@ -109,6 +124,94 @@ class TeiSimilarityRequest(Struct, kw_only=True):
     inputs: TeiSentences
     parameters: TeiSimilarityParameters | None = None
     model: ModelName = None
+
+
+class HubQuestion(Struct, kw_only=True):
+    """A question about a context."""
+
+    question: Text
+    context: Text
+
+
+class HubPair(Struct, kw_only=True):
+    """One text, or two."""
+
+    text: Text
+    text_pair: Text | None = None
+
+
+class HubAnswersParameters(Strict):
+    """What can be said of answers; the rest of the task's parameters has one value here."""
+
+    top_k: Annotated[int, Meta(ge=1, le=20)] | None = None
+    handle_impossible_answer: bool | None = None
+    align_to_words: Literal[False] | None = None
+
+
+class HubClassesParameters(Strict):
+    """How scores of classes are made, and how many are given."""
+
+    function_to_apply: Literal["softmax", "sigmoid", "none"] | None = None
+    top_k: Annotated[int, Meta(ge=1)] | None = None
+
+
+class HubTagsParameters(Strict):
+    """How words are put together; tags are those of words, by their first sub-word."""
+
+    aggregation_strategy: Literal["none", "simple", "first"] | None = None
+    ignore_labels: list[str] | None = None
+
+
+class HubAnswersRequest(Struct, kw_only=True):
+    """Hugging Face's question answering."""
+
+    inputs: HubQuestion
+    parameters: HubAnswersParameters | None = None
+    model: ModelName = None
+
+
+class HubPairRequest(Struct, kw_only=True):
+    """Hugging Face's text classification of a pair."""
+
+    inputs: HubPair
+    parameters: HubClassesParameters | None = None
+    model: ModelName = None
+
+
+class HubClassesRequest(Struct, kw_only=True):
+    """Hugging Face's text classification."""
+
+    inputs: Text | Texts
+    parameters: HubClassesParameters
+    model: ModelName = None
+
+
+class HubTagsRequest(Struct, kw_only=True):
+    """Hugging Face's token classification."""
+
+    inputs: Text | Texts
+    parameters: HubTagsParameters | None = None
+    model: ModelName = None
+
+
+class HubAnswer(Struct, kw_only=True):
+    """An answer: a slice of the context, in code points, and its probability."""
+
+    answer: str
+    score: float
+    start: int
+    end: int
+
+
+class HubTag(Answer):
+    """A word with its tag, or several with the type of their group."""
+
+    score: float
+    word: str
+    start: int
+    end: int
+    entity: str | None = None
+    entity_group: str | None = None
 
 
 class TeiTokenizeRequest(Struct, kw_only=True):
