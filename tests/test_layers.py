@@ -62,6 +62,7 @@ ROOMS = {
     "serve.compute": {*GROUND, "serve", "xlt"},
     "serve.http": {*GROUND, "serve"},
     "serve.request": {*GROUND, "serve", "serve.compute", "serve.http"},
+    "serve.routes.cohere": HANDLERS,
     "serve.routes.native": HANDLERS,
     "serve.routes.openai": HANDLERS,
     "serve.routes.tei": HANDLERS,
