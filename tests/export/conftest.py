@@ -22,7 +22,9 @@ NLI = ("contradiction", "entailment", "neutral")  # not the order of the task ta
 
 def texts():
     """Our probe texts: enough to learn a tokenizer in 14 scripts from."""
-    entries = json.loads(resources.files("xlt.export").joinpath("probe.json").read_text("utf-8"))
+    entries = json.loads(
+        resources.files("xlt.core.inference").joinpath("probe.json").read_text("utf-8")
+    )
     return [entry[key] for entry in entries for key in ("text", "other", "question")]
 
 

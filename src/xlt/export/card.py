@@ -10,33 +10,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from xlt.core.kinds.table import kind_of
+from xlt.export.checkpoint.kinds import EXPORTED
 from xlt.export.checkpoint.reading import HUB_ID
 from xlt.export.plan import Job
 
 __all__ = ["model_card"]
 
 FEW = 8  # languages that are listed by name
-PIPELINES = {
-    "pair": "text-classification",
-    "tag": "token-classification",
-    "span": "question-answering",
-    "embed": "sentence-similarity",
-}
-ORT_CLASSES = {
-    "pair": "ORTModelForSequenceClassification",
-    "choice": "ORTModelForMultipleChoice",
-    "tag": "ORTModelForTokenClassification",
-    "span": "ORTModelForQuestionAnswering",
-    "embed": "ORTModelForFeatureExtraction",
-}
-# What the snippet asks, in the plain forms of `Engine.predict`.
-PREDICT = {
-    "pair": '("The shop is closed on Sundays.", "You can buy bread there today.")',
-    "choice": '("The street is wet, because", ["it has rained", "it is Monday"])',
-    "tag": '"The ferry leaves Hamburg at noon."',
-    "span": '("Where does the ferry start?", "The ferry leaves Hamburg at noon.")',
-}
-EMBED = '["The ferry is late.", "Die Fähre hat Verspätung."]'
 
 
 def model_card(job: Job, parity: Mapping[str, Any], *, max_length: int) -> str:
@@ -63,17 +44,18 @@ def model_card(job: Job, parity: Mapping[str, Any], *, max_length: int) -> str:
 def _front_matter(job: Job) -> str:
     fields: dict[str, Any] = {
         "base_model": _base_model(job),
-        "library_name": "sentence-transformers" if job.task.kind == "embed" else "transformers",
+        "library_name": EXPORTED[job.task.kind].library,
         "tags": ["onnx", "xlt", job.task.kind],
     }
     if languages := list(job.trained_on.get("languages", [])):
         fields["language"] = languages
-    if job.task.kind in PIPELINES:
-        fields["pipeline_tag"] = PIPELINES[job.task.kind]
+    pipeline = EXPORTED[job.task.kind].pipeline
+    if pipeline:
+        fields["pipeline_tag"] = pipeline
     metrics = [{"type": name, "value": value} for name, value in _scores(job)]
     if metrics:
         result = {
-            "task": {"type": PIPELINES.get(job.task.kind, job.task.kind)},
+            "task": {"type": pipeline or job.task.kind},
             "dataset": {"name": job.task.name, "type": job.task.name, "split": "dev"},
             "metrics": metrics,
         }
@@ -99,7 +81,7 @@ def _what(job: Job, max_length: int) -> str:
         f"({job.checkpoint.model_type}, {job.checkpoint.depth} blocks)",
         f"- Answers: {', '.join(job.answers)} (kind `{task.kind}`), up to {max_length} tokens",
     ]
-    if task.kind in {"pair", "tag"}:
+    if kind_of(task).classes:
         lines.append(f"- Labels, in the order of the logits: {', '.join(task.labels)}")
     if job.layer is not None:
         lines.append(
@@ -161,22 +143,19 @@ def _parity(parity: Mapping[str, Any]) -> str:
 
 
 def _use(job: Job) -> str:
-    kind = job.task.kind
-    asked = f"engine.encode({EMBED}).shape" if kind == "embed" else (
-        f"engine.predict([{PREDICT[kind]}])"
-    )  # fmt: skip
+    row, vectors = EXPORTED[job.task.kind], kind_of(job.task).vectors
+    asked = f"engine.encode({row.snippet}).shape" if vectors else f"engine.predict([{row.snippet}])"
     blocks = [f'import xlt\n\nengine = xlt.open("{job.name}")\nprint({asked})']
-    if kind == "embed":
+    if vectors:
         blocks.append(
             "from sentence_transformers import SentenceTransformer\n\n"
             f'model = SentenceTransformer("{job.name}", backend="onnx")\n'
-            f"print(model.encode({EMBED}).shape)"
+            f"print(model.encode({row.snippet}).shape)"
         )
     else:
-        name = ORT_CLASSES[kind]
         blocks.append(
-            f"from optimum.onnxruntime import {name}\n\n"
-            f'model = {name}.from_pretrained("{job.name}", subfolder="onnx")'
+            f"from optimum.onnxruntime import {row.ort_class}\n\n"
+            f'model = {row.ort_class}.from_pretrained("{job.name}", subfolder="onnx")'
         )
     return "\n\n".join(f"```python\n{block}\n```" for block in blocks)
 

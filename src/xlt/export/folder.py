@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xlt.core.files import write_json
+from xlt.core.kinds.table import kind_of
 from xlt.export.checkpoint.weights import write_tokenizer
 from xlt.export.plan import Job
 
@@ -47,7 +48,7 @@ def bundle_config(job: Job, architecture: str) -> dict[str, Any]:
         family = job.checkpoint.family
         config |= {key: job.layer for key in family.depth if key in config}
         config |= {key: config[key][: job.layer] for key in family.per_block if key in config}
-    if job.task.kind in {"pair", "tag"}:
+    if kind_of(job.task).classes:
         config["id2label"] = {str(index): label for index, label in enumerate(job.task.labels)}
         config["label2id"] = {label: index for index, label in enumerate(job.task.labels)}
     return config

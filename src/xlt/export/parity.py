@@ -21,6 +21,7 @@ from xlt.core.encode.encoder import Encoder
 from xlt.core.encode.rows import Row, pad
 from xlt.core.kinds.table import encode
 from xlt.core.tasks.table import KindName
+from xlt.export.checkpoint.kinds import EXPORTED
 from xlt.export.probe import Probe
 
 __all__ = ["LIMITS", "Batch", "Parity", "compare", "make_batches", "reference"]
@@ -31,7 +32,6 @@ LIMITS = {"max_logit_difference": 1e-3, "min_cosine": 0.9999, "clear_margin": 0.
 BATCH_SIZES = (1, 2, 7, 4)
 ROWS_PER_ITEM = 2
 WORST = 3
-PER_TOKEN = {"tag", "span"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ def compare(
     batches: Sequence[Batch],
     expected: Sequence[Mapping[str, Array]],
     *,
-    kind: str,
+    kind: KindName,
     pooling: str | None = None,
 ) -> Parity:
     """Run the graph on the same batches and compare it with the reference.
@@ -185,7 +185,7 @@ def compare(
             answer = {**answer, "pooled": answer["sentence_embedding"]}
         for output, truth in answer.items():
             for row, name in enumerate(batch.names):
-                keep = batch.feeds["attention_mask"][row] == 1 if kind in PER_TOKEN else ...
+                keep = batch.feeds["attention_mask"][row] == 1 if EXPORTED[kind].per_token else ...
                 a, b = _rows(truth[row][keep]), _rows(got[output][row][keep])
                 differences[name] = _worse(differences.get(name, 0.0), float(np.abs(a - b).max()))
                 if pooling is not None:

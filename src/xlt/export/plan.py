@@ -10,6 +10,7 @@ from typing import Any
 from xlt.core.artifacts.bundle import DEFAULT_RUN
 from xlt.core.artifacts.runs import Run
 from xlt.core.errors import ModelError, UsageError, did_you_mean
+from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.table import TASKS, Task, get_task
 from xlt.export.checkpoint.labels import answers_of, resolve_task
 from xlt.export.checkpoint.reading import Checkpoint, fetch, read_checkpoint
@@ -97,7 +98,7 @@ def plan(found: Run | Checkpoint, config: ExportConfig) -> list[Job]:
         raise UsageError("exporting a checkpoint needs --out", "add --out DIR")
     else:
         jobs = [_checkpoint_job(found, out, config)]
-    if config.encoder_only and not any(job.task.kind == "embed" for job in jobs):
+    if config.encoder_only and not any(kind_of(job.task).vectors for job in jobs):
         raise UsageError(
             f"{', '.join(config.encoder_only)}: for encoders alone, and none is exported",
             "leave the flag out, or export an encoder",
@@ -189,7 +190,7 @@ def _job(
     **facts: Any,
 ) -> Job:
     resolved = resolve_task(checkpoint, task, name=target.name)
-    if resolved.kind == "embed":
+    if kind_of(resolved).vectors:
         facts["layer"] = _layer(config.layer, checkpoint)
         facts["dimensions"] = _dimensions(config.widths, checkpoint)
         sentence = checkpoint.sentence

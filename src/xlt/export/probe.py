@@ -7,14 +7,13 @@ and no token ids are invented, so the gate sees what the model will see.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
-from typing import Any
 
 from xlt.core.files import sha256_json
-from xlt.core.tasks.examples import Choice, Example, Pair, Question, Sentence, Tagged
+from xlt.core.inference import probe
+from xlt.core.kinds.table import kind_of
+from xlt.core.tasks.examples import Example, Sentence
 from xlt.core.tasks.table import TASKS, Task
 from xlt.data import DataRoot
 
@@ -38,34 +37,7 @@ def probe_items(task: Task, max_length: int) -> list[Probe]:
         task: decides the kind and, for choice tasks, the number of choices.
         max_length: tokens of the model; the long form has at least as many words.
     """
-    texts = json.loads(resources.files("xlt.export").joinpath("probe.json").read_text("utf-8"))
-    sentences = [entry["other"] for entry in texts]
-    probes = []
-    for index, entry in enumerate(texts):
-        for size, times in (("short", 1), ("long", 1 + max_length // len(_words(entry)))):
-            name = f"probe/{entry['lang']}/{size}"
-            others = [entry["other"], *sentences[index + 1 :], *sentences[:index]]
-            probes.append(Probe(name=name, item=_item(task, name, entry, times, others)))
-    return probes
-
-
-def _words(entry: dict[str, Any]) -> list[str]:
-    return list(entry.get("words") or entry["text"].split())
-
-
-def _item(
-    task: Task, name: str, entry: dict[str, Any], times: int, others: Sequence[str]
-) -> Example:
-    text = " ".join([entry["text"]] * times)
-    if task.kind == "pair":
-        return Pair(id=name, text_a=text, text_b=entry["other"])
-    if task.kind == "choice":
-        return Choice(id=name, prompt=text, choices=tuple(others[: task.n_choices]))
-    if task.kind == "tag":
-        return Tagged(id=name, words=tuple(_words(entry) * times))
-    if task.kind == "span":
-        return Question(id=name, question=entry["question"], context=text)
-    return Sentence(id=name, text=text)
+    return [Probe(name=name, item=item) for name, item in probe.probe_items(task, max_length)]
 
 
 def dev_items(root: DataRoot, task: Task, answers: Sequence[str]) -> list[Probe]:
@@ -74,13 +46,13 @@ def dev_items(root: DataRoot, task: Task, answers: Sequence[str]) -> list[Probe]
     SQuAD's dev files are left out: XQuAD's test set is translated from them. Encoders take text
     that pretraining may read. Nothing is found where there are no such files.
     """
-    if task.kind == "embed":
+    if kind_of(task).vectors:
         return _embed_items(root)
     known = [TASKS[name] for name in answers if name in TASKS]
     sets = [
         (one, lang)
         for one in known
-        if one.kind != "span" or one.role == "target"
+        if not kind_of(one).dev_of_source or one.role == "target"
         for lang in root.langs(one, "dev")
     ]
     found: list[Probe] = []

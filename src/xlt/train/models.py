@@ -170,8 +170,8 @@ def fresh_head(folder: Path, task: Task, seed: int, dropout: float | None = None
     if task.labels:
         config.id2label = dict(enumerate(task.labels))
         config.label2id = {label: index for index, label in enumerate(task.labels)}
-    elif task.kind == "span":
-        config.num_labels = 2
+    elif (width := KINDS[task.kind].n_outputs) is not None:
+        config.num_labels = width
     family = family_of(config.model_type)
     if dropout is not None:
         for name in family.dropout:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xlt.core.errors import ModelError, UsageError
+from xlt.core.kinds.table import KINDS, kind_of
 from xlt.core.tasks.table import INTERMEDIATE, TARGETS, TASKS, Task
+from xlt.export.checkpoint.kinds import EXPORTED
 from xlt.export.checkpoint.reading import Checkpoint
 
 __all__ = ["answers_of", "in_logit_order", "resolve_task"]
@@ -37,9 +39,9 @@ def resolve_task(checkpoint: Checkpoint, task: Task | None, *, name: str) -> Tas
             f"the task {task.name} is of kind {task.kind}",
             f"give a task of kind {checkpoint.kind}, or a checkpoint with the right head",
         )
-    if task.kind == "embed":
+    if kind_of(task).vectors:
         return TASKS[EMBED_TASK]
-    if task.kind in {"pair", "tag"}:
+    if kind_of(task).classes:
         return task.with_labels(in_logit_order(task, checkpoint))
     return task
 
@@ -69,8 +71,8 @@ def in_logit_order(task: Task, checkpoint: Checkpoint) -> tuple[str, ...]:
 
 def answers_of(task: Task) -> tuple[str, ...]:
     """Tasks that a bundle of this task answers: targets with the same training data, and itself."""
-    if task.kind == "embed":
-        return tuple(name for name in TARGETS if TASKS[name].kind == "embed")
+    if kind_of(task).vectors:
+        return tuple(name for name in TARGETS if TASKS[name].kind == task.kind)
     same = [
         name
         for name in TARGETS
@@ -81,10 +83,10 @@ def answers_of(task: Task) -> tuple[str, ...]:
 
 def _guess(checkpoint: Checkpoint, name: str) -> Task:
     """A task whose label set is the head's; else a task of its own with the head's labels."""
-    if checkpoint.kind == "embed":
+    if KINDS[checkpoint.kind].vectors:
         return TASKS[EMBED_TASK]
     same_kind = [t for t in (*TARGETS, *INTERMEDIATE) if TASKS[t].kind == checkpoint.kind]
-    silent = checkpoint.kind in {"span", "choice"} or all(
+    silent = not KINDS[checkpoint.kind].classes or all(
         GENERIC.fullmatch(label) or label.isdigit() for label in checkpoint.labels
     )
     if silent:
@@ -96,7 +98,7 @@ def _guess(checkpoint: Checkpoint, name: str) -> Task:
         labels = {label.casefold() for label in TASKS[candidate].labels}
         if labels == {label.casefold() for label in checkpoint.labels}:
             return TASKS[candidate]
-    metric = "token_accuracy" if checkpoint.kind == "tag" else "accuracy"
+    metric = EXPORTED[checkpoint.kind].own_metric
     own = Path(name).name
     return Task(
         name=own, kind=checkpoint.kind, role="user", metric=metric, labels=checkpoint.labels

@@ -17,19 +17,14 @@ from xlt.core.encode.families import Family, family_of
 from xlt.core.errors import ModelError
 from xlt.core.extras import needs
 from xlt.core.files import read_json, sha256_file, sha256_json
+from xlt.core.kinds.embed import EMBED
+from xlt.core.kinds.table import KINDS
 from xlt.core.tasks.table import KindName
+from xlt.export.checkpoint.kinds import EXPORTED
 
 __all__ = ["Checkpoint", "SentenceSettings", "fetch", "read_checkpoint"]
 
-HEADS: dict[str, KindName] = {
-    "ForSequenceClassification": "pair",
-    "ForMultipleChoice": "choice",
-    "ForTokenClassification": "tag",
-    "ForQuestionAnswering": "span",
-    "ForMaskedLM": "embed",
-    "ForPreTraining": "embed",
-    "Model": "embed",
-}
+HEADS = {head: name for name, row in EXPORTED.items() for head in row.heads}
 WEIGHTS = (
     "model.safetensors",
     "model.safetensors.index.json",
@@ -163,14 +158,14 @@ def read_checkpoint(folder: Path, *, source: str = "") -> Checkpoint:
         )
     sentence = _sentence_settings(folder)
     architecture = str((config.get("architectures") or [""])[0])
-    kind: KindName = "embed" if sentence else _kind_of(folder, architecture)
+    kind: KindName = EMBED.name if sentence else _kind_of(folder, architecture)
     return Checkpoint(
         path=folder,
         source=source or str(folder),
         config=config,
         architecture=architecture,
         kind=kind,
-        labels=_labels(folder, config) if kind in {"pair", "tag"} else (),
+        labels=_labels(folder, config) if KINDS[kind].classes else (),
         depth=_number(
             folder, config, family_of(config["model_type"]).depth, "how many blocks there are"
         ),

@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from xlt.core.errors import MissingExtra, ModelError
 from xlt.core.install import pip_line
 from xlt.core.kinds.base import Kind
+from xlt.export.checkpoint.kinds import EXPORTED
 
-__all__ = ["EMBED_OUTPUTS", "OPSET", "Graph", "convert", "exporter_versions"]
+__all__ = ["OPSET", "Graph", "convert", "exporter_versions"]
 
 OPSET = 18
-EMBED_OUTPUTS = ("sentence_embedding", "last_hidden_state")
 # The data file of weights above 2 GB, the name optimum and transformers.js expect.
 DATA_SUFFIX = "_data"
 TRACE_SHAPE = {"batch_size": 2, "sequence_length": 16, "num_choices": 4}
@@ -130,8 +130,8 @@ def _optimum_config(
     ours: dict[str, Any] = {
         "inputs": property(lambda self: _only(known.inputs.fget(self), inputs)),
     }
-    if kind.name == "embed":
-        ours["outputs"] = property(lambda self: _output_axes("embed", EMBED_OUTPUTS))
+    if kind.vectors:
+        ours["outputs"] = property(lambda self: _output_axes(kind))
     return type(known.__name__, (known,), ours)(model.config, task=kind.onnx_task)
 
 
@@ -160,13 +160,9 @@ class _Named(nn.Module):
 def _export_with_torch(model: nn.Module, path: Path, kind: Kind, inputs: Sequence[str]) -> None:
     known = inspect.signature(model.forward).parameters
     names = [name for name in inputs if name in known]
-    outputs = EMBED_OUTPUTS if kind.name == "embed" else kind.outputs
-    batch, length = TRACE_SHAPE["batch_size"], TRACE_SHAPE["sequence_length"]
-    shape: tuple[int, ...] = (batch, length)
-    axes = {0: "batch_size", 1: "sequence_length"}
-    if kind.name == "choice":
-        shape = (batch, TRACE_SHAPE["num_choices"], length)
-        axes = {0: "batch_size", 1: "num_choices", 2: "sequence_length"}
+    outputs = tuple(EXPORTED[kind.name].axes)
+    axes = dict(EXPORTED[kind.name].inputs)
+    shape = tuple(TRACE_SHAPE[axes[place]] for place in sorted(axes))
     make = {"input_ids": torch.ones, "attention_mask": torch.ones, "token_type_ids": torch.zeros}
     tensors = tuple(make[name](shape, dtype=torch.int64) for name in names)
     with torch.no_grad():
@@ -176,7 +172,7 @@ def _export_with_torch(model: nn.Module, path: Path, kind: Kind, inputs: Sequenc
             str(path),
             input_names=names,
             output_names=list(outputs),
-            dynamic_axes={**dict.fromkeys(names, axes), **_output_axes(kind.name, outputs)},
+            dynamic_axes={**dict.fromkeys(names, axes), **_output_axes(kind)},
             opset_version=OPSET,
             do_constant_folding=True,
             dynamo=False,
@@ -184,12 +180,9 @@ def _export_with_torch(model: nn.Module, path: Path, kind: Kind, inputs: Sequenc
     _gather_weights(path)
 
 
-def _output_axes(kind: str, outputs: Sequence[str]) -> Axes:
+def _output_axes(kind: Kind) -> Axes:
     """Names of the dynamic axes of each output."""
-    batch, length = {0: "batch_size"}, {0: "batch_size", 1: "sequence_length"}
-    by_kind = {"pair": batch, "choice": {**batch, 1: "num_choices"}, "tag": length, "span": length}
-    embed = {"sentence_embedding": batch, "last_hidden_state": length}
-    return {name: by_kind.get(kind) or embed[name] for name in outputs}
+    return {name: dict(axes) for name, axes in EXPORTED[kind.name].axes.items()}
 
 
 def _gather_weights(path: Path) -> None:

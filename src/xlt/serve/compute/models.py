@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from xlt.core.errors import ModelError, XltError
 from xlt.core.inference.engine import Engine
+from xlt.core.kinds.table import kind_of
 from xlt.serve.compute.lanes import Pace
 from xlt.serve.compute.memory import Freed
 from xlt.serve.compute.metrics import Metrics
@@ -73,7 +74,7 @@ class Models:
             )
         if loading.warm_up:
             served.pace = tune(served, loading.batch_tokens)
-        if served.kind == "embed":
+        if kind_of(engine.task).vectors:
             served.dimensions = len(outputs[0]["sentence_embedding"])
             _check_widths(served)
         if engine.token_output is not None:

@@ -11,11 +11,12 @@ from typing import Any
 from xlt.core.artifacts.bundle import Bundle
 from xlt.core.encode.encoder import Row
 from xlt.core.inference.engine import Engine
+from xlt.core.inference.probe import plain_item
 from xlt.core.kinds.table import encode
 from xlt.core.tasks.table import KindName
 from xlt.serve.compute.lanes import Pace
 from xlt.serve.compute.sources import Source
-from xlt.serve.compute.vitals import Vitals, example_item, is_finite
+from xlt.serve.compute.vitals import Vitals, is_finite
 
 __all__ = ["Served"]
 
@@ -89,7 +90,7 @@ class Served:
         Raises:
             Exception: whatever is wrong with the model.
         """
-        item = example_item(self.bundle.task)
+        item = plain_item(self.bundle.task)
         rows = self.engine.encode_rows([item])
         outputs = self.run(rows)
         if is_finite(outputs):

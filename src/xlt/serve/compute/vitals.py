@@ -14,17 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from xlt.core.kinds.base import Item, ProbeText
-from xlt.core.kinds.table import KINDS
-from xlt.core.tasks.table import Task
-
 __all__ = [
     "CHECK_SECONDS",
     "FAILURES",
     "NOT_FINITE",
     "RowFault",
     "Vitals",
-    "example_item",
     "is_finite",
 ]
 
@@ -33,7 +28,6 @@ __all__ = [
 FAILURES = 20
 CHECK_SECONDS = 5.0  # between checks of a failing model
 NOT_FINITE = "NaN or infinite numbers"
-WORDS = "the river runs past seven old houses and a mill before it meets the sea again".split()
 
 Trial = Callable[[], Sequence[Any]]
 log = logging.getLogger("xlt.serve")
@@ -115,18 +109,3 @@ def is_finite(output: Any) -> bool:
         return bool(np.logical_and.reduce(np.isfinite(output), axis=None))
     parts: Iterable[Any] = output.values() if isinstance(output, dict) else output
     return all(is_finite(part) for part in parts)
-
-
-def example_item(task: Task) -> Item:
-    """An item of two texts of eight words each, or of one of sixteen, as the kind has it."""
-    first, second = " ".join(WORDS[:8]), " ".join(WORDS[8:])
-    whole = " ".join(WORDS)
-    texts = ProbeText(
-        id="0",
-        text=whole if KINDS[task.kind].vectors else first,
-        other=second,
-        question=second,
-        words=tuple(WORDS),
-        choices=(second,) * (task.n_choices or 2),
-    )
-    return KINDS[task.kind].probe(texts)

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from xlt.core.inference.probe import plain_item
 from xlt.serve.compute.lanes import FIXED_TOKENS, MAX_ROWS, Pace
 from xlt.serve.compute.served import Served
-from xlt.serve.compute.vitals import example_item
 
 __all__ = ["tune"]
 
@@ -37,7 +37,7 @@ def tune(model: Served, batch_tokens: int | None) -> Pace:
     Returns:
         Its best speed, and the budget.
     """
-    item = example_item(model.bundle.task)
+    item = plain_item(model.bundle.task)
     row = model.engine.encode_rows([item])[0]
     cost = int(row.ids.size)
     model.run([row])  # the first run allocates; it is not timed

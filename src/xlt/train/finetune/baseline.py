@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from xlt.core.metrics.table import measure
 from xlt.core.tasks.examples import Choice, Example, Pair, Tagged
-from xlt.core.tasks.table import Task
+from xlt.core.tasks.table import KindName, Task
 
 __all__ = ["baselines"]
 
@@ -23,19 +23,24 @@ def baselines(task: Task, train: Sequence[Example], dev: Sequence[Example]) -> d
         choice: `uniform`, the expected accuracy of a guess.
         span: nothing; without dev only `label`.
     """
-    if task.kind == "pair":
-        label = _most_frequent(Counter(e.label for e in cast(Sequence[Pair], train)))
-        found: dict[str, Any] = {"label": label}
-        if dev:
-            gold = [str(e.label) for e in cast(Sequence[Pair], dev)]
-            found["majority"] = measure(task.metric, gold, [label] * len(gold), "en")
-        return found
-    if task.kind == "tag":
-        return _tag_baselines(task, cast(Sequence[Tagged], train), cast(Sequence[Tagged], dev))
-    if task.kind == "choice" and dev:
-        chances = [1 / len(e.choices) for e in cast(Sequence[Choice], dev)]
-        return {"uniform": {"accuracy": 100 * sum(chances) / len(chances)}}
-    return {}
+    row = BASELINES.get(task.kind)
+    return {} if row is None else row(task, train, dev)
+
+
+def _pair_baselines(task: Task, train: Sequence[Pair], dev: Sequence[Pair]) -> dict[str, Any]:
+    label = _most_frequent(Counter(e.label for e in train))
+    found: dict[str, Any] = {"label": label}
+    if dev:
+        gold = [str(e.label) for e in dev]
+        found["majority"] = measure(task.metric, gold, [label] * len(gold), "en")
+    return found
+
+
+def _choice_baselines(task: Task, train: Sequence[Choice], dev: Sequence[Choice]) -> dict[str, Any]:
+    if not dev:
+        return {}
+    chances = [1 / len(e.choices) for e in dev]
+    return {"uniform": {"accuracy": 100 * sum(chances) / len(chances)}}
 
 
 def _tag_baselines(task: Task, train: Sequence[Tagged], dev: Sequence[Tagged]) -> dict[str, Any]:
@@ -59,3 +64,8 @@ def _tag_baselines(task: Task, train: Sequence[Tagged], dev: Sequence[Tagged]) -
 def _most_frequent(counts: Counter[Any]) -> str:
     """The most frequent one, ties by name."""
     return str(min(counts, key=lambda label: (-counts[label], label)))
+
+
+BASELINES: dict[KindName, Callable[[Task, Any, Any], dict[str, Any]]] = {
+    "pair": _pair_baselines, "choice": _choice_baselines, "tag": _tag_baselines,
+}  # fmt: skip

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xlt.core.errors import DataError, UsageError
+from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.table import TARGETS, TASKS, Task, get_task
 from xlt.data import DataRoot
 from xlt.train.plan.config import TrainConfig
 
 __all__ = ["Chosen", "choose"]
-
-UNTRAINED = {"embed": "is answered by the encoder", "mlm": "is part of --pretrain"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +40,9 @@ def choose(config: TrainConfig, root: DataRoot) -> Chosen:
 
     intermediate = [task for name in config.intermediate if (task := resolve(name))]
     mistakes += [
-        f"--intermediate {task.name}: it {UNTRAINED[task.kind]}, there is nothing to train"
+        f"--intermediate {task.name}: it {kind_of(task).untrained}, there is nothing to train"
         for task in intermediate
-        if task.kind in UNTRAINED
+        if kind_of(task).untrained
     ]
     every = config.targets == ("all",)
     names = TARGETS if every else config.targets
@@ -55,11 +54,11 @@ def choose(config: TrainConfig, root: DataRoot) -> Chosen:
     ]
     if not every:
         mistakes += [
-            f"--target {task.name}: nothing trains it, it {UNTRAINED['embed']}"
+            f"--target {task.name}: nothing trains it, it {kind_of(task).untrained}"
             for task in targets
-            if task.kind == "embed" and task.name in TASKS
+            if kind_of(task).vectors and task.name in TASKS
         ]
-    trainable = [task for task in targets if task.kind != "embed"]
+    trainable = [task for task in targets if not kind_of(task).vectors]
     if every:
         trainable = [task for task in trainable if _has_training(root, task, set(files))]
     known = {name for task in [*intermediate, *trainable] for name in (task.name, task.source)}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from xlt.core.errors import DataError, UsageError
+from xlt.core.kinds.table import kind_of
 from xlt.core.show.terminal import table
 from xlt.core.tasks.examples import Example, Pair, Tagged
 from xlt.core.tasks.table import Task
@@ -207,7 +208,7 @@ def _phase(
     training = training_sets(root, task, seed=config.seed, train_file=file)
     notes = training.notes
     train = training.train
-    if not task.labels and task.kind in {"pair", "tag"}:
+    if not task.labels and kind_of(task).classes:
         task = task.with_labels(_labels(train.examples))
     if config.train_examples is not None:
         train = _subset(train, config.train_examples, derive(config.seed, "examples", task.name))
