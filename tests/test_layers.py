@@ -52,7 +52,7 @@ ROOMS = {
     "train.finetune": {*GROUND, "train", "train.plan", "train.loop", "train.pretrain"},
     "export": {*GROUND, "data", "cli", "export.checkpoint", "export.graph"},
     "export.checkpoint": GROUND,
-    "export.graph": GROUND,
+    "export.graph": {*GROUND, "export.checkpoint"},
     "evalsuite": {*GROUND, "data", "cli", "evalsuite.*"},
     "evalsuite.plan": {*GROUND, "data"},
     "evalsuite.compute": {*GROUND, "data", "evalsuite.plan", "xlt"},

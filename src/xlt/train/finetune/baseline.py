@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from xlt.core.metrics.table import measure
-from xlt.core.tasks.examples import Choice, Example, Pair, Tagged
-from xlt.core.tasks.table import KindName, Task
+from xlt.core.tasks.examples import Choice, Pair, Tagged
+from xlt.core.tasks.table import Task
 
-__all__ = ["baselines"]
-
-
-def baselines(task: Task, train: Sequence[Example], dev: Sequence[Example]) -> dict[str, Any]:
-    """Baselines of the task's kind, scored on dev like the model.
-
-    Returns:
-        pair: `label` (the most frequent one in train) and its scores as `majority`.
-        tag: the same, and as `per_word` the most frequent tag of each word (of unknown words
-        the most frequent tag of all).
-        choice: `uniform`, the expected accuracy of a guess.
-        span: nothing; without dev only `label`.
-    """
-    row = BASELINES.get(task.kind)
-    return {} if row is None else row(task, train, dev)
+__all__ = ["choice_baselines", "pair_baselines", "tag_baselines"]
 
 
-def _pair_baselines(task: Task, train: Sequence[Pair], dev: Sequence[Pair]) -> dict[str, Any]:
+def pair_baselines(task: Task, train: Sequence[Pair], dev: Sequence[Pair]) -> dict[str, Any]:
+    """`label`, the most frequent one in train, and its scores on dev as `majority`."""
     label = _most_frequent(Counter(e.label for e in train))
     found: dict[str, Any] = {"label": label}
     if dev:
@@ -36,14 +23,16 @@ def _pair_baselines(task: Task, train: Sequence[Pair], dev: Sequence[Pair]) -> d
     return found
 
 
-def _choice_baselines(task: Task, train: Sequence[Choice], dev: Sequence[Choice]) -> dict[str, Any]:
+def choice_baselines(task: Task, train: Sequence[Choice], dev: Sequence[Choice]) -> dict[str, Any]:
+    """`uniform`: the expected accuracy of a guess; nothing without dev."""
     if not dev:
         return {}
     chances = [1 / len(e.choices) for e in dev]
     return {"uniform": {"accuracy": 100 * sum(chances) / len(chances)}}
 
 
-def _tag_baselines(task: Task, train: Sequence[Tagged], dev: Sequence[Tagged]) -> dict[str, Any]:
+def tag_baselines(task: Task, train: Sequence[Tagged], dev: Sequence[Tagged]) -> dict[str, Any]:
+    """As `pair_baselines`, and as `per_word` each word's most frequent tag, else `label`."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for sentence in train:
         for word, tag in zip(sentence.words, sentence.tags or (), strict=True):
@@ -64,8 +53,3 @@ def _tag_baselines(task: Task, train: Sequence[Tagged], dev: Sequence[Tagged]) -
 def _most_frequent(counts: Counter[Any]) -> str:
     """The most frequent one, ties by name."""
     return str(min(counts, key=lambda label: (-counts[label], label)))
-
-
-BASELINES: dict[KindName, Callable[[Task, Any, Any], dict[str, Any]]] = {
-    "pair": _pair_baselines, "choice": _choice_baselines, "tag": _tag_baselines,
-}  # fmt: skip

@@ -1,59 +1,50 @@
-"""Gold labels as numbers beside the encoded rows, per kind."""
+"""Gold labels as numbers beside an encoded row: one function a kind, None without a label."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
-from xlt.core.encode.encoder import Encoder
 from xlt.core.encode.rows import Row
 from xlt.core.encode.windows import answer_positions
-from xlt.core.errors import DataError
-from xlt.core.kinds.table import encode
-from xlt.core.tasks.examples import Choice, Example, Pair, Question, Tagged
+from xlt.core.tasks.examples import Choice, Pair, Question, Tagged
 from xlt.core.tasks.table import Task
-from xlt.train.loop.batches import IGNORE, LabelledRows
+from xlt.train.loop.batches import IGNORE
 
-__all__ = ["encode_labelled"]
-
-
-def encode_labelled(encoder: Encoder, task: Task, examples: Sequence[Example]) -> LabelledRows:
-    """Encode examples and put the gold label beside every row.
-
-    Sentences longer than the model are several rows, contexts several windows; a window that
-    does not hold the whole first answer points at the first token (SQuAD's convention).
-
-    Raises:
-        DataError: an example without a label, or an answer that is not in its context.
-    """
-    rows = encode(encoder, task.kind, examples)
-    classes = {label: index for index, label in enumerate(task.labels)}
-    targets = [_target(row, examples[row.item], classes, task) for row in rows]
-    return LabelledRows(rows=tuple(rows), targets=tuple(targets))
+__all__ = ["choice_target", "pair_target", "span_target", "tag_target"]
 
 
-def _target(row: Row, example: Example, classes: dict[str, int], task: Task) -> np.ndarray:
-    match example:
-        case Pair(label=str() as label):
-            return np.array(classes[label])
-        case Choice(label=int() as index):
-            return np.array(index)
-        case Tagged(tags=tuple() as tags):
-            return _tags(row, tags, classes)
-        case Question(answers=tuple()):
-            answer = example.answers[0] if example.answers else None
-            return np.array(answer_positions(row, answer), dtype=np.int64)
-    raise DataError(
-        f"{task.name}: example {getattr(example, 'id', '?')} has no label",
-        "training needs labelled data",
-    )
+def pair_target(row: Row, example: Pair, task: Task) -> np.ndarray | None:
+    """The number of the class."""
+    return None if example.label is None else np.array(_classes(task.labels)[example.label])
 
 
-def _tags(row: Row, tags: Sequence[str], classes: dict[str, int]) -> np.ndarray:
+def choice_target(row: Row, example: Choice, task: Task) -> np.ndarray | None:
+    """The number of the right candidate."""
+    return None if example.label is None else np.array(example.label)
+
+
+def tag_target(row: Row, example: Tagged, task: Task) -> np.ndarray | None:
     """The tag on the first sub-word of each word, IGNORE elsewhere."""
+    if example.tags is None:
+        return None
     assert row.words is not None
+    classes = _classes(task.labels)
     target_L = np.full(len(row.ids), IGNORE, dtype=np.int64)
-    words = tags[row.first_word : row.first_word + len(row.words)]
+    words = example.tags[row.first_word : row.first_word + len(row.words)]
     target_L[row.words] = [classes[tag] for tag in words]
     return target_L
+
+
+def span_target(row: Row, example: Question, task: Task) -> np.ndarray | None:
+    """First and last token of the first answer; the first token where this window lacks it."""
+    if example.answers is None:
+        return None
+    answer = example.answers[0] if example.answers else None
+    return np.array(answer_positions(row, answer), dtype=np.int64)
+
+
+@lru_cache(maxsize=8)
+def _classes(labels: tuple[str, ...]) -> dict[str, int]:
+    return {label: index for index, label in enumerate(labels)}

@@ -13,8 +13,7 @@ from xlt.core.artifacts.runs import Run
 from xlt.core.encode.encoder import Encoder
 from xlt.core.kinds.table import encode
 from xlt.core.show.terminal import note
-from xlt.train.finetune.baseline import baselines
-from xlt.train.finetune.labels import encode_labelled
+from xlt.train.finetune.kinds import baselines, encode_labelled
 from xlt.train.finetune.scoring import SELECTION, dev_scores, task_loss
 from xlt.train.loop.batches import Order, micros
 from xlt.train.loop.loop import Job, run_job
