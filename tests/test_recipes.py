@@ -188,8 +188,18 @@ def test_a_kind_goes_from_text_to_the_official_file_in_one_module_and_one_row_a_
                     ort_class="ORTModelForFirstWord", snippet='"sea fog"')  # fmt: skip
     monkeypatch.setitem(EXPORTED, "first_word", row)
     checkpoint = SimpleNamespace(public_name="x", model_type="bert", depth=2)
-    job = SimpleNamespace(task=task, name="first", base="x", lineage={}, checkpoint=checkpoint, dev={},
-                          trained_on={}, answers=("first",), layer=None, dimensions=())  # fmt: skip
+    job = SimpleNamespace(
+        task=task,
+        name="first",
+        base="x",
+        lineage={},
+        checkpoint=checkpoint,
+        dev={},
+        trained_on={},
+        answers=("first",),
+        layer=None,
+        dimensions=(),
+    )
     parity = {"reference": "PyTorch", "rows": 1, "text": "texts", "shapes": [], "max_difference": 0,
               "changed_predictions": 0, "clear_predictions": 1}  # fmt: skip
     card = model_card(job, parity, max_length=32)
