@@ -16,7 +16,7 @@ def quick(request, run_server, bundles):
     patch.setattr(
         server_module,
         "protocol_class",
-        lambda limits: protocol_class(limits, pure_python=request.param == "h11"),
+        lambda limits, losses: protocol_class(limits, losses, pure_python=request.param == "h11"),
     )
     limits = Limits(read_seconds=0.5, write_seconds=1.0, keep_alive_seconds=1.0)
     loop = "auto" if request.param == "httptools" else "asyncio"

@@ -11,6 +11,7 @@ import re
 import h11
 import httptools
 import pytest
+import uvicorn
 from starlette.exceptions import HTTPException
 from starlette.routing import Router
 from uvicorn.protocols.http import flow_control, h11_impl, httptools_impl
@@ -81,7 +82,7 @@ def test_requests_wait_on_a_bound_method_of_their_cycle():
 
 
 def test_every_attribute_that_our_protocol_declares_is_in_the_list():
-    own = {"limits", "counts_bodies"}
+    own = {"limits", "losses", "last_file", "counts_bodies"}
     named = set(protocol.Guarded.__annotations__) - own
     text = inspect.getsource(test_the_protocols_of_uvicorn_have_the_parts_we_use) + str(PARSERS)
     assert {name for name in named if name not in re.findall(r"\w+", text)} == set()
@@ -92,6 +93,16 @@ def test_our_protocol_stands_in_front_of_uvicorns(pure_python):
     made = protocol.protocol_class(Limits(), pure_python=pure_python)
     base = CLASSES["h11" if pure_python else "httptools"][0]
     assert made.__mro__[1:3] == (protocol.Guarded, base), SEEN
+
+
+def test_the_server_of_uvicorn_has_the_parts_we_use():
+    """`Server.startup` is replaced, since it has no bound on TLS handshakes."""
+    source = inspect.getsource(uvicorn.Server)
+    for name in ("servers", "started", "lifespan", "server_state", "should_exit"):
+        assert re.search(rf"self\.{name}\b", source), (name, SEEN)
+    for part in ("config.http_protocol_class(", "config=config", "server_state=self.server_state",
+                 "app_state=self.lifespan.state", "await self.lifespan.startup()"):  # fmt: skip
+        assert part in source, (part, SEEN)
 
 
 def test_starlettes_router_raises_where_the_scope_names_an_app():

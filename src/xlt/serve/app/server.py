@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -21,6 +22,7 @@ from xlt.core.errors import UsageError
 from xlt.serve.app.frame import App
 from xlt.serve.compute.memory import freeze_and_use_huge_pages
 from xlt.serve.compute.sources import Source
+from xlt.serve.http.losses import Losses, watch_handshakes
 from xlt.serve.http.protocol import protocol_class
 
 __all__ = ["Bind", "Server", "config_of", "serve_app"]
@@ -94,6 +96,7 @@ class Server(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self.app, self.sources, self.on_open = app, sources, on_open
+        self.losses = Losses(app.state.metrics.lost_connection)
         self.signals = 0
         app.on_fatal = self.end_now
 
@@ -103,11 +106,24 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer probes, then begin to load."""
-        await super().startup(sockets)
+        """Answer probes, then begin to load.
+
+        uvicorn's own way of listening has no bound on TLS handshakes.
+        """
+        config, loop = self.config, asyncio.get_running_loop()
+        await self.lifespan.startup()
+        seconds = self.app.state.settings.limits.read_seconds
+        tls: dict[str, Any] = {}
+        if config.ssl is not None:
+            watch_handshakes(config.ssl, seconds, self.losses)
+            tls = {"ssl": config.ssl, "ssl_handshake_timeout": seconds}
+        self.servers = [
+            await loop.create_server(self._protocol, sock=one, backlog=config.backlog, **tls)
+            for one in sockets or []
+        ]
+        self.started = True
         await self.app.start(self.sources)
         if self.app.loading is not None and _is_main_thread():
-            loop = asyncio.get_running_loop()
             self.app.loading.add_done_callback(
                 lambda _: (
                     None
@@ -116,6 +132,14 @@ class Server(uvicorn.Server):
                 )
             )
         self.on_open(self.address())
+
+    def _protocol(self) -> asyncio.Protocol:
+        """What talks to one client."""
+        make: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what is in flight, within the deadline, then stop the threads."""
@@ -188,7 +212,7 @@ def config_of(app: App, bind: Bind) -> uvicorn.Config:
         ssl_certfile=bind.certificate,
         ssl_keyfile=bind.key,
         root_path=app.state.settings.root_path,
-        http=protocol_class(limits),
+        http=protocol_class(limits, Losses(app.state.metrics.lost_connection)),
         ws="none",
         lifespan="off",
         log_config=None,

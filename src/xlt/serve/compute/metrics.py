@@ -27,6 +27,7 @@ RATIOS = (1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0, 4.0)
 REFUSALS = ("overloaded", "too_many_tokens", "draining", "not_ready")
 FAULTS = ("exception", "non_finite", "undecoded")
 LOSSES = ("deadline", "disconnect")
+CONNECTIONS = ("write_deadline", "open_files", "tls_handshake")
 
 
 class Named(Protocol):
@@ -84,6 +85,10 @@ class Metrics:
         )
         self.model_ready = Gauge("xlt_model_ready", "1 when a model answers.", model, **keep)
         self.refused = Counter("xlt_rejected", "Requests refused.", ("reason",), **keep)
+        self.lost_connections = Counter(
+            "xlt_connections_lost", "Connections ended before their answer was read.",
+            ("reason",), **keep,
+        )  # fmt: skip
         self.queue_requests = Gauge("xlt_queue_requests", "Admitted, not answered.", **keep)
         self.queue_tokens = Gauge("xlt_queue_tokens", "Admitted, not computed.", **keep)
         self.worker_restarts = Counter("xlt_worker_restarts", "Deaths of the worker.", **keep)
@@ -92,6 +97,8 @@ class Metrics:
         build.labels(__version__).set(1)
         for reason in REFUSALS:
             self.refused.labels(reason)
+        for reason in CONNECTIONS:
+            self.lost_connections.labels(reason)
         self.nameless: ModelSeries | None = None
         self.known: dict[tuple[str, str], ModelSeries] = {}
 
@@ -127,6 +134,10 @@ class Metrics:
     def rejected(self, reason: str) -> None:
         """Count a refusal."""
         self.refused.labels(reason).inc()
+
+    def lost_connection(self, reason: str) -> None:
+        """Count a connection that ended before its answer was read."""
+        self.lost_connections.labels(reason).inc()
 
     def cancelled(self, model: Named, reason: str) -> None:
         """Count a request whose deadline or client was gone before its answer."""

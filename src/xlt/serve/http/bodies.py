@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from xlt.serve.errors import Problem
 from xlt.serve.http.codings import CODINGS, TooLarge, decompress
 from xlt.serve.limits import Limits
@@ -22,6 +24,7 @@ __all__ = [
     "Reply",
     "Scope",
     "Send",
+    "introduced",
     "send_and_linger",
     "send_reply",
 ]
@@ -83,6 +86,22 @@ class Connection:
             yield
         finally:
             self.watchers.discard(tell)
+
+
+def introduced(app: ASGIApp, connection: Connection) -> ASGIApp:
+    """The application, which finds the connection of each request in its scope."""
+
+    async def introduced(scope: Scope, receive: Any, send: Send) -> None:
+        scope["xlt.connection"] = connection
+        cycle = receive.__self__
+
+        def mark() -> None:  # of pipelined requests uvicorn tells the last one only
+            cycle.disconnected = True
+
+        with connection.watched(mark):
+            await app(scope, receive, send)
+
+    return introduced
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from starlette.types import ASGIApp
-
 from xlt.serve.errors import Problem, body_of, headers_of
-from xlt.serve.http.bodies import Connection, Scope, Send
+from xlt.serve.http.bodies import Connection, introduced
 from xlt.serve.http.heads import HEAD_BYTES, PlainParser, check_codings, unsupported_coding
+from xlt.serve.http.losses import Losses
 from xlt.serve.http.packets import OnePacket
+from xlt.serve.http.sockets import descriptor_of, most_files, was_reset
 from xlt.serve.limits import Limits
 
 __all__ = ["protocol_class"]
@@ -23,13 +23,22 @@ __all__ = ["protocol_class"]
 CHUNK_HEAD = 8  # bytes that may come with each byte of a chunked body
 ENDING_SECONDS = 0.5
 LINGER_SECONDS = 1.0
+PROBE_SECONDS = 0.2
+FILES_KEPT = 8  # descriptors for models, and for connections that are told there is no room
 LEAST_TAKEN = 64 << 10  # bytes of an answer that a client takes within the write deadline, or all
 
 
-def protocol_class(limits: Limits, *, pure_python: bool = False) -> type[asyncio.Protocol]:
+def protocol_class(
+    limits: Limits, losses: Losses | None = None, *, pure_python: bool = False
+) -> type[asyncio.Protocol]:
     """A protocol class for `uvicorn.Config(http=...)`, on httptools where that is installed."""
     base = _base(pure_python)
-    parts = {"limits": limits, "counts_bodies": hasattr(base, "on_body")}
+    parts = {
+        "limits": limits,
+        "losses": losses or Losses(),
+        "counts_bodies": hasattr(base, "on_body"),
+        "last_file": most_files() - FILES_KEPT,
+    }
     return type("GuardedProtocol", (Guarded, base), parts)
 
 
@@ -42,6 +51,8 @@ class Guarded(asyncio.Protocol):
     """
 
     limits: ClassVar[Limits]
+    losses: ClassVar[Losses]
+    last_file: ClassVar[int]  # a connection with a higher descriptor is not taken
     counts_bodies: ClassVar[bool]  # whether the parser tells of each part of a body
     cycle: Any
     flow: Any
@@ -59,7 +70,7 @@ class Guarded(asyncio.Protocol):
         super().connection_made(transport)
         self.transport = OnePacket(transport)
         self.connection = Connection(self.transport, self.flow.resume_reading)
-        self.app = _introduced(self.config.loaded_app, self.connection)
+        self.app = introduced(self.config.loaded_app, self.connection)
         self.mistake: Problem | None = None  # better than "no valid HTTP", where it is known
         if self.counts_bodies:
             self.parser = PlainParser(self.parser, self)
@@ -68,10 +79,16 @@ class Guarded(asyncio.Protocol):
         self.head_bytes = 0  # of the request that comes, and of the chunks of the one in hand
         self.body_bytes = 0
         self.ending = False
+        self.half_closed = False  # the client sends no more, but may wait for its answer
         self.refused = False  # an error was said; what still comes is thrown away
         self.head_timer: asyncio.TimerHandle | None = None
         self.write_timer: asyncio.TimerHandle | None = None
         self.wait_for_head()
+        if descriptor_of(transport) > self.last_file:
+            self.losses.note("open_files")
+            problem = Problem(503, "too_many_connections", "the server has no room for one more")
+            self.say(problem)
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.stop_timers()
@@ -97,6 +114,41 @@ class Guarded(asyncio.Protocol):
         else:
             self.stop_head_timer()
             self.cycle.keep_alive &= not self.ending
+
+    def eof_received(self) -> bool:
+        """Keep a connection whose client waits for its answer (RFC 9112, 9.6).
+
+        TLS has no such state in asyncio.
+        """
+        waits = not self.between_requests and not self.cycle.more_body and not self.refused
+        if not waits or self.transport.get_extra_info("sslcontext") is not None:
+            return False
+        self.half_closed = True
+        self.loop.call_later(PROBE_SECONDS, self.probe)
+        return True
+
+    def probe(self, *, asked: bool = False) -> None:
+        """Find out whether a client that sends no more still listens.
+
+        One that has left looks the same, until something is sent to it and its system refuses it.
+        An interim answer says nothing, so it may be sent at any time (RFC 9110, 15.2).
+        """
+        if self.transport.is_closing() or self.between_requests:
+            return
+        if asked and was_reset(descriptor_of(self.transport)):
+            self.transport.abort()
+            return
+        if not asked and not self.cycle.response_started:
+            if self.cycle.scope["http_version"] == "1.0":  # knows no interim answers
+                return
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.loop.call_later(PROBE_SECONDS, lambda: self.probe(asked=True))
+
+    def on_response_complete(self) -> None:
+        """The last answer ends the connection of a client that sends no more."""
+        self._uvicorn.on_response_complete()
+        if self.half_closed and self.cycle.response_complete:
+            self.transport.close()
 
     def on_headers_complete(self) -> None:
         """Wait for the head that counts (httptools)."""
@@ -209,6 +261,7 @@ class Guarded(asyncio.Protocol):
         """A slow reader of a long answer goes on; one that does not read is dropped."""
         self.write_timer = None
         if left - self.transport.get_write_buffer_size() < LEAST_TAKEN:
+            self.losses.note("write_deadline")
             self.transport.abort()
         else:
             self.wait_for_reader()
@@ -223,6 +276,7 @@ class Guarded(asyncio.Protocol):
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
         elif self.transport.get_write_buffer_size():
+            self.losses.note("write_deadline")
             self.transport.abort()  # the end of the last answer was never read
         else:
             self._uvicorn.timeout_keep_alive_handler()
@@ -245,22 +299,6 @@ class Guarded(asyncio.Protocol):
     def _uvicorn(self) -> Any:
         """The methods behind ours, which are not asyncio's."""
         return super()
-
-
-def _introduced(app: ASGIApp, connection: Connection) -> ASGIApp:
-    """The application, which finds the connection of each request in its scope."""
-
-    async def introduced(scope: Scope, receive: Any, send: Send) -> None:
-        scope["xlt.connection"] = connection
-        cycle = receive.__self__
-
-        def mark() -> None:  # of pipelined requests uvicorn tells the last one only
-            cycle.disconnected = True
-
-        with connection.watched(mark):
-            await app(scope, receive, send)
-
-    return introduced
 
 
 def _base(pure_python: bool) -> Any:
