@@ -381,7 +381,7 @@ def test_how_many_items_are_given_at_once_changes_no_prediction(
     for name, kind in KINDS.items():
         monkeypatch.setitem(KINDS, name, replace(kind, items_at_once=1))
     results = evaluate(bundles, root, out=tmp_path / "r")
-    assert results.record == whole.record
+    assert results.record == {**whole.record, "data": str(root.resolve())}
 
 
 def test_a_configuration_and_a_keyword_call_are_the_same(bundles, root, tmp_path):

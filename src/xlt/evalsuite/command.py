@@ -19,6 +19,7 @@ from xlt.cli.options import (
     out_option,
     threads_option,
 )
+from xlt.core.errors import XltError
 
 __all__ = ["evaluate"]
 
@@ -91,8 +92,7 @@ def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -
     from xlt.evalsuite.plan.config import EvalConfig
     from xlt.evalsuite.plan.plan import make_plan
     from xlt.evalsuite.report.checks import check_gates
-    from xlt.evalsuite.report.compare import compare
-    from xlt.evalsuite.report.tables import render, render_comparison, render_plan
+    from xlt.evalsuite.report.tables import render, render_plan
     from xlt.evalsuite.run import check_before, preview, run_plan
 
     config = EvalConfig(use=parse_use(use), **flags)
@@ -103,14 +103,12 @@ def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -
         click.echo(json.dumps(states, indent=1) if as_json else render_plan(plan, states))
         return
     results = run_plan(plan)
-    if as_json:
+    if as_json and against is None:
         click.echo((plan.out / "results.json").read_text(encoding="utf-8"), nl=False)
-    else:
+    elif not as_json:
         click.echo(render(results))
     if against is not None:
-        compared = compare(results, against)
-        if not as_json:
-            click.echo("\n" + render_comparison(compared, against))
+        _compare(results, against, as_json)
     if results.failures:
         raise PartlyDone(
             f"{len(results.failures)} of {len(plan.cells)} cells failed: "
@@ -118,3 +116,23 @@ def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -
             f"see {Path(results.failures[0].saved).parent}/; the same command redoes only these",
         )
     check_gates(plan, results, against)
+
+
+def _compare(results: Any, against: Any, as_json: bool) -> None:
+    """Print what changed; as JSON, beside the results themselves."""
+    from xlt.evalsuite.report.compare import compare
+    from xlt.evalsuite.report.paired import comparison_record, paired_tests
+    from xlt.evalsuite.report.tables import render_comparison
+
+    try:
+        compared = compare(results, against)
+        tested = paired_tests(results, against, compared)
+    except XltError:
+        if as_json:  # the results stand, whatever they were to be compared with
+            click.echo(json.dumps(results.record, indent=1, ensure_ascii=False))
+        raise
+    if as_json:
+        whole = {**results.record, "comparison": comparison_record(compared, tested, against)}
+        click.echo(json.dumps(whole, indent=1, ensure_ascii=False))
+    else:
+        click.echo("\n" + render_comparison(compared, tested, against))

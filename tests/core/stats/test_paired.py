@@ -176,6 +176,18 @@ def test_a_mean_over_languages_of_different_items_still_pairs():
     assert found.difference.clusters == 25
 
 
+def test_a_language_of_few_clusters_does_not_spoil_the_mean():
+    """Joint draws may leave it out; those draws are passed over."""
+    a, b = two(30, 8, 2, 10)
+    pairs = {
+        "many": Pair(names=range(50), a=a, b=b),
+        "few": Pair(names=range(2), a=hits([1, 1]), b=hits([1, 0])),
+    }
+    found = compare_mean(pairs, accuracy, np.random.default_rng(0)).difference
+    assert found.low <= found.estimate <= found.high
+    assert found.estimate == pytest.approx((12 + 50) / 2)
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_corrections_follow_their_definitions(p):
     order = sorted(range(len(p)), key=lambda i: p[i])

@@ -112,7 +112,7 @@ def test_a_cell_of_an_earlier_version_says_why_it_is_redone(tmp_path):
     save(tmp_path)
     path = tmp_path / "cells" / f"{ASKED.key}.json"
     record = json.loads(path.read_text())
-    del record["items"], record["sha256"], record["parts"]["record"]
+    del record["items"], record["interval"], record["sha256"], record["parts"]["record"]
     key = sha256_json(record["parts"])
     body = {**record, "schema": 1, "key": key}
     path.unlink()

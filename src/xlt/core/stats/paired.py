@@ -147,7 +147,10 @@ def compare_mean(
     for names in groups:
         joined, mean = _side_by_side([pairs[name] for name in names], score)
         clusters += len(joined)
-        drawn_B += mean(bootstrap_sums(joined, SAMPLES, rng)) * (len(names) / len(pairs))
+        # a language of few clusters may not be drawn at all: such samples say nothing
+        with np.errstate(invalid="ignore", divide="ignore"):
+            drawn_B += mean(bootstrap_sums(joined, SAMPLES, rng)) * (len(names) / len(pairs))
+    drawn_B = drawn_B[np.isfinite(drawn_B)]
     joined, mean = _side_by_side(list(pairs.values()), score)
     low, high = percentile(drawn_B, level)
     half = joined.shape[1] // 2

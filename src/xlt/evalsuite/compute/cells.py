@@ -21,12 +21,13 @@ from xlt.evalsuite.compute.items import Items, write_items
 
 __all__ = ["CellStore", "Identity", "Outcome", "State"]
 
-SCHEMA = 2
+SCHEMA = 3
 FIELDS = {
-    "schema", "key", "parts", "n", "metrics", "baseline", "flags", "predictions", "items", "sha256",
+    "schema", "key", "parts", "n", "metrics", "interval", "baseline", "flags", "predictions",
+    "items", "sha256",
 }  # fmt: skip
-# Cells of schema 1 have no items. Their keys never fit, but they say why a cell is redone.
-FIELDS_OF = {1: FIELDS - {"items"}, 2: FIELDS}
+# Cells of older schemas lack fields. Their keys never fit, but they say why a cell is redone.
+FIELDS_OF = {1: FIELDS - {"items", "interval"}, 2: FIELDS - {"interval"}, 3: FIELDS}
 REASONS = {
     "bundle": "model changed",
     "data": "data changed",
@@ -91,6 +92,7 @@ class Outcome:
         baseline: the metrics of always answering the most frequent training label.
         counts: counts_NS of the items behind the metrics; None for retrieval, or without gold.
         items: hashes and counts of the items, for later comparison; None without gold.
+        interval: of the score (`rows.score_interval`); None without a score.
     """
 
     n: int
@@ -100,6 +102,7 @@ class Outcome:
     baseline: Mapping[str, float] = field(default_factory=dict)
     counts: Counts | None = None
     items: Items | None = None
+    interval: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +185,7 @@ class CellStore:
             "parts": identity.to_json(),
             "n": outcome.n,
             "metrics": dict(outcome.metrics),
+            "interval": None if outcome.interval is None else dict(outcome.interval),
             "baseline": dict(outcome.baseline),
             "flags": list(outcome.flags),
             "predictions": stored,

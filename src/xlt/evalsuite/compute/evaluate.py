@@ -13,6 +13,7 @@ from xlt.evalsuite.compute.engines import Engines
 from xlt.evalsuite.compute.items import items_of
 from xlt.evalsuite.compute.predict import majority_scores, predict_and_score
 from xlt.evalsuite.compute.retrieval import match_and_score
+from xlt.evalsuite.compute.rows import score_interval, score_rows
 from xlt.evalsuite.plan.inputs import Inputs
 from xlt.evalsuite.plan.plan import Plan, Planned
 from xlt.evalsuite.plan.provenance import majority_label
@@ -33,7 +34,12 @@ def evaluate_cell(plan: Plan, cell: Planned, inputs: Inputs, engines: Engines) -
     outcome = _outcome(plan, cell, inputs, data, engines)
     if not any(name in outcome.metrics for name in get_metric(cell.task.metric).headline):
         return outcome
-    return replace(outcome, items=items_of(data, outcome.counts))
+    rows = score_rows(cell.task, data, outcome.predictions)
+    return replace(
+        outcome,
+        items=items_of(data, outcome.counts, rows),
+        interval=score_interval(cell.task, cell.lang, rows),
+    )
 
 
 def _outcome(plan: Plan, cell: Planned, inputs: Inputs, data: DataSet, engines: Engines) -> Outcome:

@@ -25,7 +25,10 @@ PARTS = {
         "-data/training.py", "evalsuite/compute", "-evalsuite/compute/failures.py",
         "-evalsuite/compute/measured.py", "-evalsuite/compute/sources.py",
     ),
-    "scorer": ("core/kinds", "core/metrics", "-core/metrics/score.py"),
+    "scorer": (
+        "core/kinds", "core/metrics", "-core/metrics/score.py", "core/stats/__init__.py",
+        "core/stats/clusters.py", "core/stats/intervals.py", "core/stats/special.py",
+    ),
 }  # fmt: skip
 
 

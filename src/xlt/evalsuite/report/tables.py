@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xlt.core.show import terminal as show
+from xlt.core.stats.power import ALPHA
 from xlt.evalsuite.plan.plan import Plan
 from xlt.evalsuite.report.compare import Compared
+from xlt.evalsuite.report.paired import TaskTests
 from xlt.evalsuite.report.results import Results
 
 __all__ = ["render", "render_comparison", "render_plan"]
@@ -254,20 +256,46 @@ def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def render_comparison(compared: Sequence[Compared], against: Results) -> str:
+def render_comparison(
+    compared: Sequence[Compared], tested: Mapping[str, TaskTests], against: Results
+) -> str:
     """Differences in points to other results, language by language, on the common items."""
     blocks = [f"against {against.path}, in points, on the items that both have"]
     for task in dict.fromkeys(one.task for one in compared):
         rows = [one for one in compared if one.task == task]
         common = [one for one in rows if one.n_common]
+        tests = tested.get(task)
         if common:
             mean = _mean([one.change for one in common])
-            parts = [f"{one.lang} {one.change:+.1f}" for one in common]
+            parts = [f"{one.lang} {one.change:+.1f}{_mark(tests, one.lang)}" for one in common]
             blocks.append(fold(f"{task} {mean:+.1f} (mean of {len(common)})", parts, gap="  "))
+        if tests:
+            blocks.append(_tested(tests))
         unequal = [f"{one.lang} {one.sizes}" for one in rows if not one.equal]
         if unequal:
             blocks.append(fold(f"{task}, other items than before", unequal, gap="; "))
+    if tested:
+        blocks += [
+            "* p <= .05 after Holm's correction over the task's languages; about these two",
+            "checkpoints and other test items, not about training again.",
+        ]
     return "\n".join(blocks)
+
+
+def _mark(tests: TaskTests | None, lang: str) -> str:
+    test = tests.languages.get(lang) if tests else None
+    return "*" if test is not None and test.adjusted <= ALPHA else ""
+
+
+def _tested(tests: TaskTests) -> str:
+    """The mean with its test, and what differences could have been found."""
+    mean, limits = tests.mean, [one.detectable for one in tests.languages.values()]
+    low, high = mean.difference.low, mean.difference.high
+    several = f"{min(limits):.1f} to {max(limits):.1f}" if len(limits) > 1 else f"{limits[0]:.1f}"
+    return (
+        f"  mean [{low:+.1f}, {high:+.1f}], p {mean.test.p:.2g}; "
+        f"detectable: {mean.detectable:.1f}, one language {several}"
+    )
 
 
 def render_plan(plan: Plan, states: Mapping[str, str]) -> str:

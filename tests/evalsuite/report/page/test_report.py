@@ -20,8 +20,9 @@ from xlt.core.stats.paired import swap_test
 from xlt.core.stats.seeds import seed_effect
 from xlt.core.tasks.table import TASKS
 from xlt.data import DataRoot
-from xlt.evalsuite.report.items import headline_score, read_items
+from xlt.evalsuite.compute.rows import headline_score
 from xlt.evalsuite.report.page.build import ReportConfig, build_report
+from xlt.evalsuite.report.page.items import read_items
 from xlt.evalsuite.report.page.sources import open_sources
 
 
@@ -32,6 +33,11 @@ def call(*arguments):
 
 def report(*results, **fields):
     return build_report(ReportConfig(results=results, **fields))
+
+
+def rows_of(root, task, lang, folder):
+    path = folder / "predictions" / task.name / f"test-{lang}.tsv"
+    return read_items(root, task, lang, "test", path).rows.counts
 
 
 def digest(folder):
@@ -85,10 +91,12 @@ def test_two_checkpoints_are_compared_item_by_item(folders):
     p = {}
     for lang in ("en", "de", "ar", "sw", "zh", "ur"):
         sides = [
-            read_items(root, task, lang, "test", folder / f"predictions/xnli/test-{lang}.tsv").rows
+            read_items(
+                root, task, lang, "test", folder / f"predictions/xnli/test-{lang}.tsv"
+            ).rows.counts
             for folder in (folders.mnli1, folders.direct1)
         ]
-        p[lang] = swap_test(*sides, headline_score(task), np.random.default_rng(0)).p
+        p[lang] = swap_test(*sides, headline_score(task.metric), np.random.default_rng(0)).p
         change = 100 * (sides[0][:, 0].mean() - sides[1][:, 0].mean())
         assert found[lang].change == pytest.approx(change)
         assert found[lang].low <= change <= found[lang].high
@@ -111,13 +119,7 @@ def test_seeds_of_both_sides_are_paired_and_drawn(folders):
     built = report(*now, baseline=before, data=folders.root)
     assert "3 seeds each" in built.scope and "checkpoint" not in built.scope
     root, task = DataRoot(folders.root), TASKS["xnli"]
-    tables = [
-        [
-            read_items(root, task, "sw", "test", f / "predictions/xnli/test-sw.tsv").rows
-            for f in side
-        ]
-        for side in (now, before)
-    ]
+    tables = [[rows_of(root, task, "sw", folder) for folder in side] for side in (now, before)]
     joined = np.concatenate([np.stack(tables[0]), np.stack(tables[1])], axis=-1)
 
     def change(sums):

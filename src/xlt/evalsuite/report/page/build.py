@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from xlt.core.errors import DataError, UsageError, XltError
 from xlt.core.show.page import render
 from xlt.core.show.sheet import Sheet
-from xlt.core.stats.intervals import interval
 from xlt.data import DataRoot
-from xlt.evalsuite.report.items import headline_score, read_items
+from xlt.evalsuite.compute.rows import score_interval
 from xlt.evalsuite.report.page.curves import learning_curves
 from xlt.evalsuite.report.page.deltas import Delta, deltas, scope
 from xlt.evalsuite.report.page.drawings import delta_figures, family_bars, score_map
 from xlt.evalsuite.report.page.examples import Texts, read_examples
+from xlt.evalsuite.report.page.items import read_items
 from xlt.evalsuite.report.page.scores import (
     delta_sheet,
     long_form,
@@ -223,7 +220,5 @@ def _from_items(source: Source, root: DataRoot, task: str, lang: str) -> tuple[f
     if record is None or path is None:
         raise DataError("no predictions of a known task", "")
     split = str(source.results.record["split"])
-    _, sums_GS = read_items(root, record, lang, split, path).sums()
-    rng = np.random.default_rng(zlib.crc32(f"{task}/{lang}".encode()))
-    bounds = interval(sums_GS, headline_score(record), rng)
-    return bounds.low, bounds.high
+    bounds = score_interval(record, lang, read_items(root, record, lang, split, path).rows)
+    return float(bounds["low"]), float(bounds["high"])

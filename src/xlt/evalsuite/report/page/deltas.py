@@ -20,7 +20,8 @@ from xlt.core.stats.power import ALPHA
 from xlt.core.stats.seeds import seed_effect
 from xlt.core.tasks.table import Task
 from xlt.data import DataRoot
-from xlt.evalsuite.report.items import headline_score, read_items
+from xlt.evalsuite.compute.rows import headline_score
+from xlt.evalsuite.report.page.items import read_items
 from xlt.evalsuite.report.page.sources import Source
 
 __all__ = ["MEAN", "Delta", "deltas", "scope"]
@@ -130,7 +131,7 @@ def _pairs(
             if path is None:
                 raise XltError(f"{source.name} has no predictions for {lang}")
             split = str(source.results.record["split"])
-            parts.append(read_items(root, task, lang, split, path).sums())
+            parts.append(read_items(root, task, lang, split, path).rows.sums())
         names, sums_2GS = align(parts)
         pairs.append(Pair(names=names, a=sums_2GS[0], b=sums_2GS[1]))
     return pairs
@@ -141,7 +142,7 @@ Bounds = tuple[float, float, float, float]  # low, high, corrected p, detectable
 
 def _tests(task: Task, sides: Mapping[str, Sequence[Pair]]) -> dict[str, Bounds]:
     rng = np.random.default_rng(zlib.crc32(task.name.encode()))
-    score = headline_score(task)
+    score = headline_score(task.metric)
     if len(next(iter(sides.values()))) == 1:
         first = {lang: pairs[0] for lang, pairs in sides.items()}
         found = {lang: _bounds(one) for lang, one in compare_all(first, score, rng).items()}

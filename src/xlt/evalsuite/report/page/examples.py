@@ -12,7 +12,8 @@ from xlt.core.errors import XltError
 from xlt.core.tasks.examples import Bitext, Choice, Example, Pair, Question, Tagged
 from xlt.core.tasks.table import Task
 from xlt.data import DataRoot
-from xlt.evalsuite.report.items import Items, headline_score, read_items
+from xlt.evalsuite.compute.rows import headline_score
+from xlt.evalsuite.report.page.items import Items, read_items
 from xlt.evalsuite.report.page.scores import languages
 from xlt.evalsuite.report.page.sources import Source, task_order
 
@@ -105,7 +106,7 @@ def read_examples(source: Source, root: DataRoot, number: int, problems: list[st
 def _sorted(task: Task, items: Items, number: int) -> tuple[list[Shown], list[Shown]]:
     shown = _all_shown(task, items)
     with np.errstate(invalid="ignore", divide="ignore"):
-        scores = headline_score(task)(items.rows)
+        scores = headline_score(task.metric)(items.rows.counts)
     right: list[Shown] = []
     wrong: list[Shown] = []
     for score, one in zip(scores, shown, strict=False):
