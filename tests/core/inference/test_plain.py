@@ -7,7 +7,8 @@ import xlt
 from xlt.core.artifacts.bundle import Bundle
 from xlt.core.errors import DataError
 from xlt.core.inference.engine import Engine
-from xlt.core.inference.plain import FORMS, examples_of
+from xlt.core.inference.plain import examples_of
+from xlt.core.kinds.table import KINDS
 from xlt.core.tasks.examples import Choice, Pair, Question, Sentence, Tagged
 
 WORDS = ("the", "cat", "sat")
@@ -77,7 +78,7 @@ def test_other_values_are_refused_with_the_forms(kind, item):
     fine = SAME[kind][0][0]
     with pytest.raises(DataError, match="item 1: ") as caught:
         examples_of(kind, [fine, item])
-    assert caught.value.hint in {f"give {FORMS[kind]}", "put the texts into a list"}
+    assert caught.value.hint in {f"give {KINDS[kind].written}", "put the texts into a list"}
 
 
 def test_a_text_that_is_no_text_is_refused_before_anything_runs(bundles):

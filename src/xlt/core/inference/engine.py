@@ -133,7 +133,7 @@ class Engine:
 
         Args:
             items: strings, tuples, lists or dictionaries as `xlt.Client` takes them
-                (`xlt.core.inference.plain.FORMS`), or records of the task's kind
+                (`written` of the kind's record), or records of the task's kind
                 (`xlt.core.tasks.examples`). One string alone is one item.
             tick: called with the number of items just finished.
 

@@ -6,54 +6,44 @@ a server. A record passes through unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from xlt.core.encode.words import split_words
 from xlt.core.errors import DataError
-from xlt.core.tasks.examples import Choice, Example, Pair, Question, Sentence, Tagged
+from xlt.core.kinds.base import Item, Kind
+from xlt.core.kinds.table import KINDS
+from xlt.core.tasks.examples import Example
+from xlt.core.tasks.table import KindName
 
-__all__ = ["FORMS", "Plain", "examples_of"]
+__all__ = ["Plain", "examples_of"]
 
+LISTS = frozenset({"words", "choices"})  # fields of several texts
 Plain = Example | str | Sequence[Any] | Mapping[str, Any]
 
-# kind -> how its items are written, for messages and documents.
-FORMS = {
-    "pair": '"text", ("text", "second text") or {"text": ..., "text_pair": ...}',
-    "choice": '("prompt", ["a", "b"]) or {"prompt": ..., "choices": [...]}',
-    "tag": '"text", ["words", "of", "it"] or {"words": [...]}',
-    "span": '("question", "context") or {"question": ..., "context": ...}',
-    "embed": '"text" or {"text": ...}',
-}
-# Names of the HTTP bodies -> fields of the records.
-NAMES = {"pair": {"text": "text_a", "text_pair": "text_b"}}
 
-
-def examples_of(kind: str, items: Sequence[Plain] | str) -> list[Example | str]:
+def examples_of(kind: KindName, items: Sequence[Plain] | str) -> list[Item]:
     """Items of a kind as records; single texts stay strings where the encoder takes them.
 
     Args:
-        kind: pair, choice, tag, span or embed.
-        items: records, strings, tuples, lists or dictionaries; see `FORMS`. One string alone is
-            one item.
+        kind: key of `KINDS`, whose record says how its items are written.
+        items: records, strings, tuples, lists or dictionaries; see `Kind.written`. One string
+            alone is one item.
 
     Raises:
         DataError: an item has none of the forms; it is named by its number.
     """
     listed = [items] if isinstance(items, str) else items
-    return [_example(kind, index, item) for index, item in enumerate(listed)]
+    return [_example(KINDS[kind], index, item) for index, item in enumerate(listed)]
 
 
-def _example(kind: str, index: int, item: Plain) -> Example | str:
+def _example(kind: Kind, index: int, item: Plain) -> Item:
     if isinstance(item, Example):
         return item
     if isinstance(item, str):
-        if kind in {"pair", "embed"}:
-            return item
-        if kind == "tag":
-            return Tagged(id="", words=tuple(word for word, _, _ in split_words(item)))
-        raise _unreadable(kind, index, "a string")
+        if kind.of_text is None:
+            raise _unreadable(kind, index, "a string")
+        return kind.of_text(item)
     if isinstance(item, Mapping):
         return _of_mapping(kind, index, item)
     if isinstance(item, tuple | list):
@@ -61,37 +51,36 @@ def _example(kind: str, index: int, item: Plain) -> Example | str:
     raise _unreadable(kind, index, f"of type {type(item).__name__}")
 
 
-def _of_sequence(kind: str, index: int, item: Sequence[Any]) -> Example:
-    if kind == "tag":
-        return Tagged(id="", words=tuple(item))
-    if kind == "embed" or len(item) != 2:
+def _of_sequence(kind: Kind, index: int, item: Sequence[Any]) -> Example:
+    if kind.of_list is not None:
+        return kind.of_list(item)
+    if not kind.positions or len(item) != len(kind.positions):
         raise _unreadable(kind, index, f"a {type(item).__name__} of {len(item)}")
-    first, second = item
-    if kind == "pair":
-        return Pair(id="", text_a=first, text_b=second)
-    if kind == "choice":
-        return Choice(id="", prompt=first, choices=_choices(index, second))
-    return Question(id="", question=first, context=second)
+    values = dict(zip(kind.positions, item, strict=True))
+    return kind.record(id="", **_lists(index, values))
 
 
-def _of_mapping(kind: str, index: int, item: Mapping[str, Any]) -> Example:
-    renamed = NAMES.get(kind, {})
-    values = {renamed.get(name, name): value for name, value in item.items()}
-    makers: dict[str, Callable[..., Example]] = {
-        "pair": Pair, "choice": Choice, "tag": Tagged, "span": Question, "embed": Sentence,
-    }  # fmt: skip
-    if kind == "tag" and isinstance(values.get("text"), str) and "words" not in values:
-        values["words"] = [word for word, _, _ in split_words(values.pop("text"))]
-    for name in {"words", "choices"} & values.keys():
-        values[name] = _choices(index, values[name])
-    record = makers[kind]
-    known = {field.name for field in fields(record)}  # type: ignore[arg-type]
+def _of_mapping(kind: Kind, index: int, item: Mapping[str, Any]) -> Example:
+    values = {kind.aliases.get(name, name): value for name, value in item.items()}
+    known = {field.name for field in fields(kind.record)}
+    text = values.get("text")
+    in_place_of = "text" not in known and not values.keys() & set(kind.required)
+    if isinstance(text, str) and kind.of_text is not None and in_place_of:
+        made = kind.of_text(values.pop("text"))
+        values = {name: getattr(made, name) for name in known} | values
     try:
-        return record(**{"id": "", **values})
+        return kind.record(**{"id": "", **_lists(index, values)})
     except TypeError:
-        odd = sorted(str(name) for name in item if renamed.get(name, name) not in known)
+        odd = sorted(str(name) for name in item if kind.aliases.get(name, name) not in known)
         what = f"a dictionary with {', '.join(odd or sorted(map(str, item))) or 'nothing in it'}"
         raise _unreadable(kind, index, what) from None
+
+
+def _lists(index: int, values: dict[str, Any]) -> dict[str, Any]:
+    """The values, those that hold several texts as tuples."""
+    return {
+        name: _choices(index, value) if name in LISTS else value for name, value in values.items()
+    }
 
 
 def _choices(index: int, value: Any) -> tuple[str, ...]:
@@ -108,7 +97,7 @@ def _choices(index: int, value: Any) -> tuple[str, ...]:
     )
 
 
-def _unreadable(kind: str, index: int, what: str) -> DataError:
+def _unreadable(kind: Kind, index: int, what: str) -> DataError:
     return DataError(
-        f"item {index}: {what} is not an item of a {kind} model", f"give {FORMS[kind]}"
+        f"item {index}: {what} is not an item of a {kind.name} model", f"give {kind.written}"
     )

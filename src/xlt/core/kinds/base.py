@@ -115,6 +115,11 @@ class Kind:
             that can score it; "" when nothing is predicted.
         metric: the default metric.
         max_length: the default number of tokens of an input.
+        written: how its items are written in plain Python, for messages and documents.
+        positions: fields that the parts of a tuple fill; () when a tuple is no item.
+        aliases: names of the HTTP bodies -> fields of `record`.
+        of_text: an item of one string; None where a string is no item.
+        of_list: an item of a list; None where `positions` says what a list holds.
         columns: what a task file can map; `required` what it must map when it maps anything.
         auto_model: transformers' Auto class for the head; None when there is no head.
         onnx_task: optimum's task name; None when the kind is not exported.
@@ -148,6 +153,11 @@ class Kind:
     form: str = ""
     metric: str = "none"
     max_length: int = 128
+    written: str = ""
+    positions: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    of_text: Callable[[str], Item] | None = None
+    of_list: Callable[[Sequence[Any]], Example] | None = None
     columns: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     auto_model: str | None = None

@@ -10,6 +10,7 @@ import numpy as np
 from xlt.core.encode.encoder import Encoder
 from xlt.core.encode.rows import Row
 from xlt.core.encode.windows import split_pieces
+from xlt.core.encode.words import split_words
 from xlt.core.kinds.base import FloatArray, Item, Kind, Outputs, ProbeText, softmax
 from xlt.core.kinds.items import check_labels, check_texts, only
 from xlt.core.tasks.examples import Tagged
@@ -86,6 +87,14 @@ def _constant(gold: Sequence[Sequence[str]], label: str) -> list[list[str]]:
     return [[label] * len(tags) for tags in gold]
 
 
+def _of_text(text: str) -> Tagged:
+    return _of_list([word for word, _, _ in split_words(text)])
+
+
+def _of_list(words: Sequence[str]) -> Tagged:
+    return Tagged(id="", words=tuple(words))
+
+
 def _probe(texts: ProbeText) -> Tagged:
     return Tagged(id=texts.id, words=texts.words)
 
@@ -97,6 +106,9 @@ TAG = Kind(
     form="tags",
     metric="tag_f1",
     max_length=128,
+    written='"text", ["words", "of", "it"] or {"words": [...]}',
+    of_text=_of_text,
+    of_list=_of_list,
     columns=("words", "tags", "id", "language"),
     required=("words",),
     auto_model="AutoModelForTokenClassification",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from xlt.core.tasks.table import NLI
+from xlt.core.tasks.table import NLI, TASKS
 from xlt.data.hub.unit import Record, Unit, class_name, question, unit_of_rows
 
 __all__ = ["english_units"]
@@ -40,11 +40,12 @@ def _only(*columns: str) -> Record:
 def english_units(name: str) -> Iterator[Unit]:
     """The English sets of one intermediate task."""
     glue = "nyu-mll/glue"
-    if name in {"mnli", "anli+"}:
+    parts = TASKS[name].parts if name in TASKS else ()
+    if "mnli" in {name, *parts}:
         for split, hub_split in (("train", "train"), ("dev", "validation_matched")):
             path = f"mnli/{split}.jsonl"
             yield unit_of_rows(name, "mnli", split, path, _nli, dataset=glue, hub_split=hub_split)
-    if name == "anli+":
+    if parts:
         for split in ("train", "dev"):
             for k in (1, 2, 3):
                 path = f"anli/R{k}/{split}.jsonl"
