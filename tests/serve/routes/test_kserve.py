@@ -204,3 +204,58 @@ def test_broken_binary_strings_are_400(server, tail):
     )  # fmt: skip
     assert status == 400
     assert "text" in answer["error"]
+
+
+def test_statistics_of_all_models(client):
+    found = {model["name"]: model for model in client.get_inference_statistics()["model_stats"]}
+    assert set(found) == {"xnli", "csqa", "panx", "xquad", "encoder"}
+    assert found["xnli"] == client.get_inference_statistics("xnli")["model_stats"][0]
+
+
+def test_shared_memory_is_refused_for_inputs_and_outputs_and_nothing_is_computed(client, server):
+    before = server.total("xlt_batch_rows_sum")
+    shared_in = triton.InferInput("text", [1], "BYTES")
+    shared_in.set_shared_memory("region", 8)
+    shared_out = triton.InferRequestedOutput("embedding")
+    shared_out.set_shared_memory("region", 64)
+    for inputs, outputs in (([shared_in], None), ([strings("text", ["a"])], [shared_out])):
+        with pytest.raises(InferenceServerException, match="shared memory") as caught:
+            client.infer("encoder", inputs, outputs=outputs)
+        assert caught.value.status() == "400"
+    assert server.total("xlt_batch_rows_sum") == before
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_class_count_gives_the_best_classes_of_each_row(client, engines, binary):
+    wanted = triton.InferRequestedOutput("scores", binary_data=binary, class_count=2)
+    answer = client.infer("xnli", [strings("text", TEXTS)], outputs=[wanted])
+    found = answer.as_numpy("scores")
+    assert found.shape == (3, 2)
+    labels = engines["xnli"].task.labels
+    for row, label in zip(found, engines["xnli"].predict(TEXTS), strict=True):
+        order = np.argsort(-label.probabilities)[:2]
+        for entry, index in zip(row, order, strict=True):
+            text = entry.decode() if isinstance(entry, bytes) else entry
+            assert text == f"{np.float32(label.probabilities[index]):f}:{index}:{labels[index]}"
+    many = triton.InferRequestedOutput("scores", class_count=99)
+    answer = client.infer("xnli", [strings("text", TEXTS)], outputs=[many])
+    assert answer.as_numpy("scores").shape == (3, 3)
+    vector = triton.InferRequestedOutput("embedding", class_count=1)
+    (best,) = client.infer("encoder", [strings("text", ["a"])], outputs=[vector]).as_numpy(
+        "embedding"
+    )[0]
+    embedded = engines["encoder"].embed(["a"])[0]
+    assert best.decode() == f"{embedded.max():f}:{embedded.argmax()}"
+
+
+@pytest.mark.parametrize("count", [-1, 1.5, True, "2"])
+def test_a_class_count_that_is_none_is_refused(server, count):
+    body = {
+        "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a"]}],
+        "outputs": [{"name": "scores", "parameters": {"classification": count}}],
+    }
+    status, _, answer = server.call("POST", "/v2/models/xnli/infer", body)
+    assert status == 400 and "class_count" in answer["error"]
+    body["outputs"] = [{"name": "label", "parameters": {"classification": 2}}]
+    status, _, answer = server.call("POST", "/v2/models/xnli/infer", body)
+    assert status == 400 and "no best classes" in answer["error"]

@@ -106,6 +106,15 @@ def test_truncate_none_refuses_what_is_too_long(server):
     assert (status, answer["error"]["code"]) == (400, "context_length_exceeded")
 
 
+def test_dimensions_in_other_words(server):
+    short = embed(server, input="the cat", dimensions=4)
+    assert np.array_equal(embed(server, input="the cat", output_dimension=4), short)
+    whole = embed(server, input="the cat", dimensions=0, modality="text")
+    assert np.array_equal(whole, embed(server, input="the cat"))
+    for field in ({"dimensions": 0}, {"output_dimension": 5}):
+        assert server.call("POST", "/v1/embeddings", {"input": "a", **field})[0] == 400
+
+
 def test_fields_that_change_nothing_are_taken(server):
     plain = embed(server, input="the cat")
     for fields in ({"modality": "text"}, {"user": "ada"}, {"truncate": "END"},

@@ -17,19 +17,20 @@ from xlt.serve.http.bodies import Reply
 from xlt.serve.request.call import Call
 from xlt.serve.request.loading import load_model
 from xlt.serve.request.operation import Operation
+from xlt.serve.routes.kserve.outputs import check_outputs, encode_reply
 from xlt.serve.routes.kserve.signatures import SIGNATURES
 from xlt.serve.routes.kserve.tensors import (
     Head,
     InferResponse,
     bad_tensor,
-    encode_reply,
     read_request,
     texts_of,
 )
 
 __all__ = ["ADMIN", "OPERATIONS"]
 
-EXTENSIONS = ["binary_tensor_data", "statistics", "model_repository", "model_configuration"]
+EXTENSIONS = ["binary_tensor_data", "statistics", "model_repository", "model_configuration",
+              "classification"]  # fmt: skip
 VERSION = "1"
 EXAMPLE = {
     "inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["Good morning."]}],
@@ -47,12 +48,7 @@ async def infer(call: Call) -> Reply:
     )
     texts = texts_of(head, rest, {name: need for name, (_, need) in signature.inputs.items()})
     items = signature.items(texts)
-    asked = [output.name for output in head.outputs or []]
-    for name in asked:
-        if name not in signature.outputs:
-            raise bad_tensor(f"no output {name[:100]!r}; this model has {list(signature.outputs)}")
-    if len(asked) > len(set(asked)):
-        raise bad_tensor("an output is asked for twice")
+    check_outputs(head, {name: datatype for name, (datatype, _) in signature.outputs.items()})
     truncate = head.parameters.get("truncate")
     if truncate not in (None, True, False, "right", "left", "error"):
         raise bad_tensor(
@@ -63,7 +59,8 @@ async def infer(call: Call) -> Reply:
     predictions = result.whole()
 
     def render() -> tuple[bytes, int | None]:
-        return encode_reply(head, model.name, VERSION, signature.arrays(predictions, texts))
+        arrays = signature.arrays(predictions, texts)
+        return encode_reply(head, model.name, VERSION, arrays, _classes(model))
 
     answer, head_size = await call.render(render, len(items))
     if head_size is None:
@@ -150,10 +147,19 @@ async def model_config(call: Call) -> Reply:
 
 async def model_statistics(call: Call) -> Reply:
     """Triton's counters of a model."""
-    model = _model(call)
+    return _json({"model_stats": [_statistics(call, _model(call))]})
+
+
+async def all_statistics(call: Call) -> Reply:
+    """Triton's counters of all models."""
+    models = call.state.models.table.values()
+    return _json({"model_stats": [_statistics(call, model) for model in models]})
+
+
+def _statistics(call: Call, model: Served) -> dict[str, Any]:
     counts = call.state.metrics.of(model).counts
     nothing = {"count": 0, "ns": 0}
-    statistics = {
+    return {
         "name": model.name,
         "version": VERSION,
         "inference_count": counts.rows,
@@ -168,7 +174,6 @@ async def model_statistics(call: Call) -> Reply:
         },
         "batch_stats": [],
     }
-    return _json({"model_stats": [statistics]})
 
 
 async def index(call: Call) -> Reply:
@@ -203,6 +208,11 @@ def _model(call: Call) -> Served:
     if version != VERSION:
         raise Problem(404, "model_not_found", f"version {version[:20]!r}; there is only {VERSION}")
     return call.state.find(call.path_value("model"))
+
+
+def _classes(model: Served) -> Sequence[str]:
+    """Names of what a model's scores stand for; tags' scores and vectors stand for none."""
+    return model.bundle.task.labels if model.kind == "pair" else ()
 
 
 def _shape(shape: Sequence[int | str], model: Served) -> list[int]:
@@ -245,6 +255,7 @@ OPERATIONS: list[Operation[Call]] = [
             access="open", quiet=True),
     _kserve("GET", "/v2/health/ready", ready, "v2_ready", "Whether requests are answered now.",
             access="open", quiet=True),
+    _kserve("GET", "/v2/models/stats", all_statistics, "all_stats", "Triton's counters."),
     *_with_version("GET", "/ready", model_ready, "model_ready", "Whether a model answers."),
     *_with_version("GET", "/config", model_config, "model_config", "Triton's configuration."),
     *_with_version("GET", "/stats", model_statistics, "model_statistics", "Triton's counters."),

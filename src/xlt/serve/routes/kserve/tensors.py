@@ -1,4 +1,4 @@
-"""Tensors of the KServe v2 protocol: JSON and binary, in and out.
+"""Tensors of requests in the KServe v2 protocol: JSON and binary.
 
 Binary: a JSON head whose size the header `Inference-Header-Content-Length` gives, then the raw
 tensors in order, little-endian; a BYTES element is its length as u32 and its bytes. Source: the
@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import numpy as np
-import orjson
 
 from xlt.serve.errors import Problem
 from xlt.serve.limits import MAX_ITEMS
@@ -25,12 +23,10 @@ __all__ = [
     "InferResponse",
     "TextTensor",
     "bad_tensor",
-    "encode_reply",
     "read_request",
+    "refuse_shared_memory",
     "texts_of",
 ]
-
-DTYPES = {"FP32": "<f4", "INT64": "<i8"}
 
 
 class Input(msgspec.Struct, kw_only=True):
@@ -140,6 +136,7 @@ def texts_of(head: Head, rest: bytes, known: dict[str, bool]) -> dict[str, TextT
             raise bad_tensor(f"no input {tensor.name[:100]!r}; this model has {', '.join(known)}")
         if tensor.name in found:
             raise bad_tensor(f"input {tensor.name!r} is given twice")
+        refuse_shared_memory(f"input {tensor.name!r}", tensor.parameters)
         if tensor.datatype != "BYTES":
             raise bad_tensor(f"input {tensor.name!r} is {tensor.datatype[:20]}; BYTES is needed")
         count = _count(tensor)
@@ -166,41 +163,17 @@ def texts_of(head: Head, rest: bytes, known: dict[str, bool]) -> dict[str, TextT
     return found
 
 
-def encode_reply(
-    head: Head, model: str, version: str, tensors: dict[str, np.ndarray[Any, Any]]
-) -> tuple[bytes, int | None]:
-    """The answer's body, and the size of its JSON head when binary tensors follow it.
+def refuse_shared_memory(what: str, parameters: dict[str, Any]) -> None:
+    """Refuse a tensor that is not in the body.
 
     Raises:
-        Problem: 400 when an output is asked for that the model does not have.
+        Problem: 400.
     """
-    asked = head.outputs if head.outputs else [Output(name=name) for name in tensors]
-    everything = head.parameters.get("binary_data_output") is True
-    outputs: list[dict[str, Any]] = []
-    tail: list[bytes] = []
-    for output in asked:
-        if output.name not in tensors:
-            raise bad_tensor(
-                f"no output {output.name[:100]!r}; this model has {', '.join(tensors)}"
-            )
-        array = tensors[output.name]
-        entry: dict[str, Any] = {
-            "name": output.name,
-            "datatype": _datatype(array),
-            "shape": list(array.shape),
-        }
-        if output.parameters.get("binary_data", everything) is True:
-            raw = _raw(array)
-            entry["parameters"] = {"binary_data_size": len(raw)}
-            tail.append(raw)
-        else:
-            entry["data"] = array.reshape(-1).tolist()
-        outputs.append(entry)
-    answer: dict[str, Any] = {"model_name": model, "model_version": version, "outputs": outputs}
-    if head.id is not None:
-        answer["id"] = head.id
-    text = orjson.dumps(answer)
-    return b"".join([text, *tail]), len(text) if tail else None
+    if any(name.startswith("shared_memory") for name in parameters):
+        raise bad_tensor(
+            f"{what} is in shared memory, which this server does not use; send and ask for tensors "
+            "in the body"
+        )
 
 
 def _count(tensor: Input) -> int:
@@ -258,19 +231,6 @@ def _utf8(raw: bytes, name: str) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise bad_tensor(f"input {name!r}: not UTF-8 at byte {error.start}") from None
-
-
-def _datatype(array: np.ndarray[Any, Any]) -> str:
-    if array.dtype == object:
-        return "BYTES"
-    return "FP32" if array.dtype.kind == "f" else "INT64"
-
-
-def _raw(array: np.ndarray[Any, Any]) -> bytes:
-    if array.dtype == object:
-        parts = [text.encode() for text in array.reshape(-1)]
-        return b"".join(struct.pack("<I", len(part)) + part for part in parts)
-    return array.astype(DTYPES[_datatype(array)]).tobytes()
 
 
 def bad_tensor(message: str) -> Problem:

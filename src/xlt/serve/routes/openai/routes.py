@@ -26,8 +26,12 @@ async def embeddings(call: Call) -> Reply:
     """Sentence embeddings; the client asks for base64 unless told otherwise."""
     request = decode(EMBEDDINGS, await call.body())
     model = call.state.pick(request.model, "embed")
-    everything = request.dimensions == 0 and request.modality is not None  # infinity's default
-    width = width_of(model, None if everything else request.dimensions)
+    dimensions = request.dimensions
+    if dimensions is None:
+        dimensions = request.output_dimension
+    if dimensions == 0 and request.modality is not None:  # infinity's client, by default
+        dimensions = None
+    width = width_of(model, dimensions)
     if not (request.token_ids or call.state.settings.accept_token_ids):
         _refuse_ids(request.input)
     reading = Reading(

@@ -51,6 +51,9 @@ class EmbeddingsRequest(Strict):
     dimensions: Annotated[
         int | None, Meta(description="Only where the model declares that it can be cut.")
     ] = None
+    output_dimension: Annotated[
+        int | None, Meta(description="The same as `dimensions`, in the words of other vendors.")
+    ] = None
     user: str | None = None
     truncate: AnyTruncate = None
     truncate_prompt_tokens: MostTokens = None
