@@ -40,6 +40,7 @@ class Job:
         baseline: facts of the training data, such as the most frequent tag of each word.
         lineage: base model, phases, seed ... from the run.
         base: what the run started from, as its configuration resolved it.
+        examples: dev items for the playground (`xlt.export.examples`).
         task_file: of a task from a task file, what that file says (`UserTask.to_json`).
     """
 
@@ -57,6 +58,7 @@ class Job:
     lineage: Mapping[str, Any] = field(default_factory=dict)
     base: str = ""
     task_file: Mapping[str, Any] | None = None
+    examples: Mapping[str, Any] | None = None
     dev: Mapping[str, Any] = field(default_factory=dict)
     baseline: Mapping[str, Any] = field(default_factory=dict)
 
