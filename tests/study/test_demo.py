@@ -138,6 +138,7 @@ def made_by(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_demo_that_ctrl_c_stopped_and_that_went_on_equals_one_that_was_not_stopped(tmp_path):
     command = [sys.executable, "-m", "xlt", "demo", "--size", "tiny", "--pretrain-steps", "120"]
     whole, stopped = tmp_path / "a" / "demo", tmp_path / "b" / "demo"
