@@ -21,6 +21,7 @@ from xlt.data.usertask import HubSource, UserTask
 
 __all__ = ["load_task_file", "load_task_files", "load_tasks"]
 
+SHIPPED = Path(__file__).with_name("shipped")
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 UNREADABLE = re.compile(r"[\x00\ud800-\udfff]")
 LANG = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
@@ -45,12 +46,20 @@ def load_task_files(paths: Iterable[Path]) -> dict[str, UserTask]:
         UsageError: mistakes in a file, or two files for one name.
     """
     tasks: dict[str, UserTask] = {}
-    for path in dict.fromkeys(Path(path).resolve() for path in paths):
+    for path in dict.fromkeys(_found(Path(path)).resolve() for path in paths):
         user = load_task_file(path)
         if user.task.name in tasks:
             raise UsageError(f"{path}: task {user.task.name!r} is there twice", "rename one")
         tasks[user.task.name] = user
     return tasks
+
+
+def _found(path: Path) -> Path:
+    """The file itself; else, for a bare name, the one of that name that comes with xlt."""
+    if path.exists() or path.parent != Path():
+        return path
+    ours = SHIPPED / f"{path.name.removesuffix('.yaml')}.yaml"
+    return ours if ours.is_file() else path
 
 
 def load_task_file(path: Path) -> UserTask:
