@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from xlt.core.errors import DataError
+from xlt.core.errors import DataError, UsageError
 from xlt.core.tasks.languages import LANGUAGES
 from xlt.core.tasks.table import TASKS, XTREME
 from xlt.data import DataRoot
 from xlt.data.taskfile import SHIPPED, load_task_files
+from xlt.data.usertask import UserTask
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
@@ -92,3 +93,49 @@ def test_xcopa_of_the_real_files(shared_data):
         data = root.read(task, lang, "test")
         assert len(data) == 500 and data.labelled
         assert {example.label for example in data.examples} == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "foreign", "english", "lang"),
+    [
+        ("ntrex", "newstest2019-ref.deu.txt", "newstest2019-src.eng.txt", "de"),
+        ("ntrex", "newstest2019-ref.zho-CN.txt", "newstest2019-src.eng.txt", "zh"),
+        ("flores200", "swh_Latn.devtest", "eng_Latn.devtest", "sw"),
+        ("flores200", "zho_Hans.devtest", "eng_Latn.devtest", "zh"),
+    ],
+)
+def test_two_files_of_a_bitext_are_aligned_by_line(tmp_path, name, foreign, english, lang):
+    folder = tmp_path / {"ntrex": "bitext_ntrex", "flores200": "flores200_dataset/devtest"}[name]
+    write(folder / foreign, ["drei", "eins", "zwei"])
+    write(folder / english, ["three", "one", "two"])
+    data = read(tmp_path, name, lang)
+    assert [sentence.text for sentence in data.bitext.foreign] == ["drei", "eins", "zwei"]
+    assert data.bitext.gold == (("0", "0"), ("1", "1"), ("2", "2"))
+    root = DataRoot(tmp_path, task_files=[Path(name)])
+    assert root.langs(root.tasks[name], "test") == [lang]
+    assert root.tasks[name].protocol == "search" and root.tasks[name].metric == "tatoeba"
+
+
+def test_ntrex_of_the_real_files(shared_data):
+    root = DataRoot(shared_data, task_files=[Path("ntrex")])
+    task = root.tasks["ntrex"]
+    assert root.langs(task, "test") == ["de", "fr", "zh"]
+    for lang in ("de", "fr", "zh"):
+        assert len(root.read(task, lang, "test")) == 1997
+
+
+def test_two_files_are_for_retrieval_and_are_two(tmp_path):
+    for kind, files in (("tag", "[a, b]"), ("embed", "[a, b, c]"), ("embed", "[a, 1]")):
+        path = tmp_path / "t.yaml"
+        labels = "labels: [A, B]\n" if kind == "tag" else ""
+        path.write_text(f"name: t\nkind: {kind}\n{labels}files:\n  test: {files}\n")
+        with pytest.raises(UsageError, match=r"line \d: files.test is"):
+            load_task_files([path])
+    path.write_text("name: t\nkind: embed\nfiles:\n  tset: [a, b]\n")
+    with pytest.raises(UsageError, match=r"line 4: unknown field files.tset"):
+        load_task_files([path])
+
+
+def test_a_record_of_two_files_survives_its_json():
+    (user,) = load_task_files([Path("ntrex")]).values()
+    assert UserTask.from_json(json.loads(json.dumps(user.to_json()))) == user
