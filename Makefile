@@ -7,7 +7,7 @@ LIGHT_TOOLS := pytest pytest-timeout hypothesis onnx openai "tritonclient[http]"
 	trustme opentelemetry-sdk requests jsonschema pyyaml
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup lint types test test-full light light-latest demo bench clean help
+.PHONY: setup lint types test test-full light light-latest demo bench clients clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,8 +36,11 @@ test: setup lint types ## what CI runs
 demo: setup ## the whole path on the embedded benchmark (about ten minutes)
 	$(BIN)/xlt demo --out xlt-demo
 
-test-full: test light ## everything that is slow as well
-	$(BIN)/python -m pytest -q -m "slow or browser" --timeout 1800
+test-full: test light clients ## everything that is slow as well
+	$(BIN)/python -m pytest -q -m "slow or browser" --timeout 1800 --ignore tests/clients
+
+clients: setup ## unmodified clients of other servers, each in an environment under build/clients
+	$(BIN)/python -m pytest -q -m slow tests/clients
 
 light: ## the light install: below 250 MB, no torch, eval and serve tests
 	rm -rf build/light build/lib build/bdist.*
@@ -63,7 +66,6 @@ bench: setup ## the figures of benchmarks/README.md: real files, real encoder, t
 	$(BIN)/python benchmarks/reachable_answers.py --check
 	$(BIN)/python benchmarks/demo_floors.py
 	$(BIN)/python benchmarks/planted.py
-	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/serve_load.py --check
 	$(BIN)/python benchmarks/serve_overload.py
 	$(BIN)/python benchmarks/serve_soak.py --check

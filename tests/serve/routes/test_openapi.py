@@ -52,6 +52,32 @@ def test_the_schemas_are_valid_json_schema_and_all_references_resolve(document):
         assert name in document["components"]["schemas"]
 
 
+def parts_of(schema, where="$"):
+    if isinstance(schema, dict):
+        yield where, schema
+    for key, part in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        if isinstance(part, dict | list):
+            yield from parts_of(part, f"{where}.{key}")
+
+
+def test_the_document_is_in_words_that_generators_of_clients_read(document):
+    """Enums that differ in case crash one, a default makes a field a must for another."""
+    for where, schema in parts_of({"paths": document["paths"], **document["components"]}):
+        if where.endswith((".example", ".properties")) or ".example." in where:
+            continue
+        assert "default" not in schema, where
+        words = [str(value).casefold() for value in schema.get("enum", [])]
+        assert len(set(words)) == len(words), where
+        assert not any(isinstance(value, bool) for value in schema.get("enum", [])), where
+        if schema.get("type") == "array":
+            assert "items" in schema or "prefixItems" in schema, where
+
+
+def test_every_default_is_told(document):
+    schema = document["components"]["schemas"]["TagRequest"]["properties"]["aggregation"]
+    assert schema["description"].endswith('Default: "first".')
+
+
 def test_every_example_is_answered_as_described(server, document):
     store = {"components": document["components"]}
     for path, methods in document["paths"].items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ MEANINGS = {
     "503": "Loading, failing or shutting down; come back after `retry-after`.",
     "504": "Not computed before the deadline.",
 }
+ANYTHING = {"anyOf": [{"type": kind} for kind in ("string", "number", "boolean", "null")]}
 READING = ("400", "408", "413", "415")
 COMPUTING = ("404", "429", "500", "503", "504")
 
@@ -43,7 +45,7 @@ COMPUTING = ("404", "429", "500", "503", "504")
 def document(
     operations: Sequence[Operation[Any]],
     *,
-    models: Mapping[str, str],
+    models: Sequence[str],
     keys: bool,
     server: str = "/",
 ) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def document(
 
     Args:
         operations: that the server has.
-        models: name -> kind of the loaded models.
+        models: names of the loaded models.
         keys: whether clients need a key.
         server: path prefix of all routes.
     """
@@ -82,20 +84,21 @@ def document(
 def plain(schema: Any) -> Any:
     """A schema in the words that generators of clients read.
 
-    Fields that may be left out have no `"default": null`, which generators take for a promise
-    that the field is there; a list of anything says so.
+    A field that may be left out has no `default`, which generators take for a promise that it is
+    there; its description says it. A list of anything says so.
     """
     if isinstance(schema, list):
         return [plain(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    kept = {
-        key: plain(value)
-        for key, value in schema.items()
-        if not (key == "default" and value is None)
-    }
+    kept = {key: plain(value) for key, value in schema.items() if key != "default"}
+    if schema.get("default") not in (None, {}, []):
+        told = f"Default: {json.dumps(schema['default'])}."
+        kept["description"] = f"{schema['description']} {told}" if "description" in schema else told
     if kept.get("type") == "array" and not {"items", "prefixItems"} & kept.keys():
-        kept["items"] = {}
+        kept["items"] = ANYTHING
+    if kept.get("type") == "object" and not {"properties", "additionalProperties"} & kept.keys():
+        kept["additionalProperties"] = True
     return kept
 
 
@@ -121,10 +124,9 @@ def _schema(
 
 
 def _entry(
-    operation: Operation[Any], schema_of: dict[str, Any], models: Mapping[str, str], *, keys: bool
+    operation: Operation[Any], schema_of: dict[str, Any], models: Sequence[str], *, keys: bool
 ) -> dict[str, Any]:
     """One operation."""
-    fitting = [name for name, kind in models.items() if kind in operation.kinds] or list(models)
     answer: dict[str, Any] = {"description": "Done."}
     response = _schema(operation, "response", schema_of)
     content: dict[str, Any] = {operation.media: {} if response is None else {"schema": response}}
@@ -147,9 +149,6 @@ def _entry(
                 "in": "path",
                 "required": True,
                 "schema": {"type": "string", "enum": values[name]},
-                **(
-                    {"example": (fitting if name == "model" else values[name])[0]} if models else {}
-                ),
             }
             for name in names
         ]
@@ -157,19 +156,11 @@ def _entry(
     if request is not None:
         body: dict[str, Any] = {"schema": request}
         if operation.example is not None:
-            named = operation.kinds and models and "model" in _fields(operation.request)
-            body["example"] = {
-                **({"model": fitting[0]} if named else {}), **operation.example,
-            }  # fmt: skip
+            body["example"] = operation.example
         entry["requestBody"] = {"required": True, "content": {"application/json": body}}
     if locked:
         entry["security"] = [{"bearer": []}]
     return entry
-
-
-def _fields(request: Any) -> set[str]:
-    """Names of the fields of a request."""
-    return set(getattr(request, "__struct_encode_fields__", ()))
 
 
 def _errors(

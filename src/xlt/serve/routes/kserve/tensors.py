@@ -29,13 +29,16 @@ __all__ = [
 ]
 
 
+Scalar = str | float | bool | None  # strings are taken; what the others are is told by name
+
+
 class Input(msgspec.Struct, kw_only=True):
     """One input tensor."""
 
     name: str
     shape: list[int]
     datatype: str
-    data: list[Any] | None = None
+    data: list[Scalar | list[Scalar]] | None = None
     parameters: dict[str, Any] = {}
 
 

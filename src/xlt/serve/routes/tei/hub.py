@@ -195,10 +195,12 @@ def groups_of(tags: Sequence[str]) -> list[tuple[str, int, int]]:
 async def answer(call: Call) -> Reply:
     """The best answer, or with `top_k` above 1 a list of them."""
     request = decode(ANSWERS, await call.body())
+    parameters = request.parameters or schemas.HubAnswersParameters()
+    if parameters.align_to_words:
+        raise invalid("align_to_words: answers are as the model marks them", "parameters")
     model = call.state.pick(named(call, request.model), "span")
     item = Question(id="", question=request.inputs.question, context=request.inputs.context)
     result = await call.compute(model, [item])
-    parameters = request.parameters or schemas.HubAnswersParameters()
     found = _answers(result, empty=bool(parameters.handle_impossible_answer))
     if not found:
         raise Problem(500, "model_error", "the model finds no answer in the context")

@@ -145,7 +145,7 @@ class HubAnswersParameters(Strict):
 
     top_k: Annotated[int, Meta(ge=1, le=20)] | None = None
     handle_impossible_answer: bool | None = None
-    align_to_words: Literal[False] | None = None
+    align_to_words: bool | None = None
 
 
 class HubClassesParameters(Strict):
