@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,23 @@ from torch import nn
 
 from xlt.core.artifacts.runs import Run
 from xlt.core.encode.encoder import Encoder
+from xlt.core.encode.rows import Row
 from xlt.core.kinds.table import encode
 from xlt.core.show.terminal import note
 from xlt.train.finetune.kinds import baselines, encode_labelled
 from xlt.train.finetune.scoring import SELECTION, dev_scores, task_loss
 from xlt.train.loop.batches import Order, micros
-from xlt.train.loop.loop import Job, run_job
-from xlt.train.models import fresh_head, save_folder
+from xlt.train.loop.loop import Job, decay_factors, run_job
+from xlt.train.loop.vocabulary import VocabularyCut, cut_vocabulary
+from xlt.train.models import fresh_head, load_encoder, save_folder
 from xlt.train.plan.hyper import Hyper
 from xlt.train.plan.plan import Phase, Plan
 from xlt.train.seeds import derive
 
 __all__ = ["train_phase"]
 
-# Padded tokens of one forward pass; on a CPU, larger ones are no faster.
-PART_TOKENS = {"cpu": 1024, "cuda": 16384}
+# Tokens through the model at once, and what a pass costs besides them; more does not pay on a CPU.
+PARTS = {"cpu": (1024, 48), "cuda": (16384, 2048)}
 
 
 def train_phase(
@@ -62,16 +65,22 @@ def train_phase(
     frozen = _freeze(model, hyper.frozen)
     dev = phase.dev.examples if phase.dev else ()
     dev_rows = encode(encoder, phase.task.kind, dev)
-    part = PART_TOKENS[device.type]
+    vocabulary = _cut_vocabulary(model, encoder, (*data.rows, *dev_rows))
+    pad_id = encoder.pad_id
+    if vocabulary is not None:
+        data = replace(data, rows=tuple(vocabulary.translate(data.rows)))
+        dev_rows = vocabulary.translate(dev_rows)
+        pad_id = vocabulary.place(pad_id)
+    part, part_cost = PARTS[device.type]
 
     def evaluate() -> dict[str, float]:
-        return dev_scores(model, encoder, phase.task, dev, dev_rows, part)
+        return dev_scores(model, replace(encoder, pad_id=pad_id), phase.task, dev, dev_rows, part)
 
     job = Job(
         name=phase.name,
         model=model,
         steps=steps,
-        batch=lambda step: micros(data, order.batch(step), encoder.pad_id, part),
+        batch=lambda step: micros(data, order.batch(step), pad_id, part, part_cost),
         loss=task_loss,
         evaluate=evaluate if dev else None,
         metric=SELECTION,
@@ -85,7 +94,11 @@ def train_phase(
         save_every=plan.save_every,
     )
     outcome = run_job(job, run)
-    save_folder(model.cpu(), folder, run.path / phase.folder)
+    model.cpu()
+    if vocabulary is not None:
+        whole_VD = load_encoder(folder).get_input_embeddings().weight
+        vocabulary.restore(whole_VD, decay_factors(job, outcome.best_step))
+    save_folder(model, folder, run.path / phase.folder)
     return {
         "path": phase.folder,
         "examples": len(phase.train.examples),
@@ -99,6 +112,15 @@ def train_phase(
         "baseline": baselines(phase.task, phase.train.examples, dev),
         "hyper": {**hyper.to_json(), "frozen": frozen},
     }
+
+
+def _cut_vocabulary(
+    model: nn.Module, encoder: Encoder, rows: Sequence[Row]
+) -> VocabularyCut | None:
+    """Train on the embeddings of these rows and of special tokens; see `loop/vocabulary.py`."""
+    named = (encoder.pad_id, encoder.mask_id, encoder.unk_id)
+    special = {*encoder.special_ids, *(token for token in named if token is not None)}
+    return cut_vocabulary(model, rows, special)
 
 
 def _with_batch_size(hyper: Hyper, mean_tokens: float) -> Hyper:

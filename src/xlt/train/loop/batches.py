@@ -1,8 +1,8 @@
 """Which examples a step sees, and how they go through the model.
 
-Each epoch is one seeded order. Examples of similar length are put into one step (drawn within
-pools of many steps, so order stays random at large), and a step is cut into parts of a few
-tokens for speed. The effective batch stays a number of examples, whatever the parts are.
+Each epoch is one seeded random order, cut into steps of a number of examples. A step goes through
+the model in parts of rows of like length, cut so that padding and the fixed cost of a part are
+smallest together. Gradients do not depend on the cut: the loss is summed over the whole step.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from xlt.core.encode.rows import Row, pad
-from xlt.core.inference.batch import plan
 from xlt.train.loop.loop import Micro
 from xlt.train.seeds import derive
 
-__all__ = ["IGNORE", "LabelledRows", "Order", "micros"]
+__all__ = ["IGNORE", "LabelledRows", "Order", "cut_parts", "micros"]
 
 IGNORE = -100
-POOL = 16
+PART_COST = 48  # tokens that one more pass through the model costs like, on a CPU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,21 +65,57 @@ class Order:
     def _order(self, epoch: int) -> list[np.ndarray]:
         rng = np.random.default_rng(derive(self.seed, "order", epoch))
         order_N = rng.permutation(len(self.lengths))
-        size = self.batch_size
-        batches: list[np.ndarray] = []
-        for start in range(0, len(order_N), size * POOL):
-            pool = order_N[start : start + size * POOL]
-            pool = pool[np.argsort(self.lengths[pool], kind="stable")]
-            batches.extend(pool[i : i + size] for i in range(0, len(pool), size))
-        return [batches[i] for i in rng.permutation(len(batches))]
+        return [
+            order_N[start : start + self.batch_size]
+            for start in range(0, len(order_N), self.batch_size)
+        ]
+
+
+def cut_parts(
+    lengths: Sequence[int] | np.ndarray, *, max_tokens: int, part_cost: int = PART_COST
+) -> list[np.ndarray]:
+    """Cut rows into parts, longest first, at the smallest cost.
+
+    The cost of a part is its padded tokens and `part_cost`. Sorted by length, the best parts are
+    runs of neighbours; dynamic programming finds them.
+
+    Args:
+        lengths: tokens of each row.
+        max_tokens: padded tokens of a part; a longer row makes a part of its own.
+        part_cost: what a part costs besides its tokens, in tokens.
+
+    Returns:
+        Index arrays; each index stands in exactly one.
+    """
+    widths_N = np.asarray(lengths, np.int64)
+    order_N = np.argsort(-widths_N, kind="stable")
+    widths_N = np.maximum(widths_N[order_N], 1)
+    count = len(order_N)
+    best = np.zeros(count + 1)  # cost of the rows from i on
+    stops = np.zeros(count, np.int64)
+    for start in range(count - 1, -1, -1):
+        width = int(widths_N[start])
+        most = min(max(1, max_tokens // width), count - start)
+        costs = width * np.arange(1, most + 1) + part_cost + best[start + 1 : start + most + 1]
+        chosen = int(np.argmin(costs))
+        best[start], stops[start] = costs[chosen], start + chosen + 1
+    parts, start = [], 0
+    while start < count:
+        parts.append(order_N[start : stops[start]])
+        start = int(stops[start])
+    return parts
 
 
 def micros(
-    data: LabelledRows, indices: Sequence[int] | np.ndarray, pad_id: int, tokens: int
+    data: LabelledRows,
+    indices: Sequence[int] | np.ndarray,
+    pad_id: int,
+    tokens: int,
+    part_cost: int = PART_COST,
 ) -> list[Micro]:
-    """Cut a step's examples into padded parts of about `tokens` tokens."""
+    """Cut a step's examples into padded parts of at most `tokens` tokens."""
     chosen = [int(i) for i in indices]
-    parts = plan([int(data.lengths[i]) for i in chosen], max_tokens=tokens)
+    parts = cut_parts(data.lengths[chosen], max_tokens=tokens, part_cost=part_cost)
     return [_micro(data, [chosen[k] for k in part], pad_id) for part in parts]
 
 

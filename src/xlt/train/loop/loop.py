@@ -21,9 +21,10 @@ from xlt.core.artifacts.runs import Run
 from xlt.core.errors import CheckFailed, UsageError
 from xlt.core.show.terminal import progress
 from xlt.train.loop.state import State
+from xlt.train.loop.vocabulary import clip_gradients
 from xlt.train.seeds import derive
 
-__all__ = ["Job", "Micro", "Outcome", "run_job"]
+__all__ = ["Job", "Micro", "Outcome", "decay_factors", "run_job"]
 
 CLIP = 1.0
 EPSILON = 1e-8
@@ -187,8 +188,7 @@ def _step(job: Job, optimizer: torch.optim.Optimizer, at: Position, state: State
                 loss = job.loss(model, micro) / weight
             loss.backward()  # type: ignore[no-untyped-call]
             value += loss.item()
-        trained = [p for group in optimizer.param_groups for p in group["params"]]
-        norm = float(nn.utils.clip_grad_norm_(trained, CLIP))
+        norm = clip_gradients(model, CLIP)
     if not (math.isfinite(value) and math.isfinite(norm)):
         last = state.latest()
         raise CheckFailed(
@@ -281,7 +281,21 @@ def _optimizer(job: Job) -> torch.optim.AdamW:
         lr=job.lr,
         betas=job.betas,
         eps=EPSILON,
+        fused=_is_fused(job.model),
     )
+
+
+def _is_fused(model: nn.Module) -> bool | None:
+    """Whether one kernel can do the whole update; None where there is none for the device."""
+    kinds = {p.device.type for p in model.parameters()}
+    return True if kinds <= {"cpu", "cuda"} else None
+
+
+def decay_factors(job: Job, steps: int) -> list[float]:
+    """What the first `steps` steps multiplied a decayed weight without gradient with, in order."""
+    if not job.weight_decay:
+        return []
+    return [1 - _rate(job, step) * job.weight_decay for step in range(steps)]
 
 
 def _status(at: Position, job: Job, examples: int, started: float) -> str:

@@ -52,7 +52,7 @@ class VocabularyCut:
         places = self._place_V[ids]
         if (places < 0).any():
             raise ValueError(f"token {int(ids[places < 0][0])} is not among the kept embeddings")
-        return places.astype(np.int32)
+        return np.asarray(places, np.int32)
 
     def place(self, token: int) -> int:
         """Where a token's row is now."""
@@ -63,7 +63,7 @@ class VocabularyCut:
 
         Args:
             whole_VD: the table as it was before the cut; written into.
-            decays: what each step has multiplied every weight with, in order; see `torch.optim.AdamW`.
+            decays: what AdamW's decay has multiplied every weight with, step by step.
         """
         embedding = self.model.get_input_embeddings()
         trained_KD = embedding.weight.detach()
@@ -115,7 +115,7 @@ def _put(model: Any, table: Tensor, trained: bool, padding: int | None) -> None:
     """Give the model another table of token embeddings, with nothing else changed."""
     old = model.get_input_embeddings()
     with torch.device("meta"):
-        new = nn.Embedding(*table.shape, padding_idx=padding)
+        new = nn.Embedding(len(table), table.shape[1], padding_idx=padding)
     new.weight = nn.Parameter(table, requires_grad=trained)
     new.train(old.training)
     model.set_input_embeddings(new)
