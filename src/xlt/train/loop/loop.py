@@ -7,7 +7,6 @@ step number, so a run that was killed continues with the same bits.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from xlt.core.artifacts.runs import Run
 from xlt.core.errors import CheckFailed, UsageError
 from xlt.core.show.terminal import progress
+from xlt.train.loop.meter import Meter
 from xlt.train.loop.state import State
 from xlt.train.loop.vocabulary import clip_gradients
 from xlt.train.seeds import derive
@@ -28,7 +28,6 @@ __all__ = ["Job", "Micro", "Outcome", "decay_factors", "run_job"]
 
 CLIP = 1.0
 EPSILON = 1e-8
-SAVE_SECONDS = 60.0
 LOG_EVERY = 10
 NO_MEMORY = ("can't allocate memory", "not enough memory")
 
@@ -139,41 +138,38 @@ def run_job(job: Job, run: Run) -> Outcome:
     at = Position.from_json(stored) if stored else Position()
     if stored:
         run.rewind_log(stored["log_size"])
-    saved = time.monotonic()
-    started, begun_at, examples = time.monotonic(), at.step, 0
+    meter = Meter()
     model.train()
     with progress(
-        job.name,
-        job.steps,
-        "steps",
-        lambda: _status(at, job, examples, started),
-        done=at.step,
+        job.name, job.steps, "steps", lambda: _status(at, job, meter), done=at.step
     ) as tick:
         while at.step < job.steps and not _stopped(at, job):
-            examples += _step(job, optimizer, at, state)
+            with meter.spent_on("training"):
+                _count(meter, _step(job, optimizer, at, state))
             at.step += 1
             if at.step % LOG_EVERY == 0 or at.step == job.steps:
                 at.loss = at.loss_sum / at.loss_steps
                 at.loss_sum, at.loss_steps = 0.0, 0
                 run.log(phase=job.name, step=at.step, loss=at.loss, lr=_rate(job, at.step - 1))
             if job.evaluate and (at.step % job.eval_every == 0 or at.step == job.steps):
-                _evaluate(job, at, state, run)
+                _evaluate(job, at, state, run, meter)
             tick(1)
-            if _due(job, at.step, saved):
-                state.save(at.step, model, optimizer, {**at.to_json(), "log_size": run.log_size})
-                saved = time.monotonic()
+            if _save_is_due(job, at.step, meter):
+                with meter.spent_on("saving"):
+                    position = {**at.to_json(), "log_size": run.log_size}
+                    state.save(at.step, model, optimizer, position)
+                meter.saved()
     if at.best:
         state.load_best(at.best, model)
-    seconds = time.monotonic() - started
-    run.measure(
-        job.name, seconds=seconds, steps=at.step - begun_at, examples_per_second=examples / seconds
-    )
+    run.measure(job.name, **meter.record())
     best_step = at.best_step if at.best else at.step
     return Outcome(steps=at.step, best_step=best_step, dev=at.dev, loss=at.loss)
 
 
-def _step(job: Job, optimizer: torch.optim.Optimizer, at: Position, state: State) -> int:
-    """One optimisation step; returns the number of examples in it."""
+def _step(
+    job: Job, optimizer: torch.optim.Optimizer, at: Position, state: State
+) -> Sequence[Micro]:
+    """One optimisation step; returns its parts."""
     model = job.model
     torch.manual_seed(derive(job.seed, job.name, at.step))
     micros = job.batch(at.step)
@@ -204,7 +200,17 @@ def _step(job: Job, optimizer: torch.optim.Optimizer, at: Position, state: State
     optimizer.zero_grad(set_to_none=True)
     at.loss_sum += value
     at.loss_steps += 1
-    return sum(micro.examples for micro in micros)
+    return micros
+
+
+def _count(meter: Meter, micros: Sequence[Micro]) -> None:
+    meter.steps += 1
+    for micro in micros:
+        ids = micro.feeds["input_ids"]
+        mask = micro.feeds.get("attention_mask")
+        meter.examples += micro.examples
+        meter.padded += ids.size
+        meter.tokens += ids.size if mask is None else int(mask.sum())
 
 
 @contextmanager
@@ -232,16 +238,18 @@ def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     return isinstance(error, kinds) or any(text in said for text in NO_MEMORY)
 
 
-def _evaluate(job: Job, at: Position, state: State, run: Run) -> None:
+def _evaluate(job: Job, at: Position, state: State, run: Run, meter: Meter) -> None:
     """Score English dev; keep the weights when they are the best so far."""
     assert job.evaluate is not None
     job.model.eval()
-    with torch.no_grad(), _named_out_of_memory(f"dev scores after step {at.step} of {job.name}"):
+    here = f"dev scores after step {at.step} of {job.name}"
+    with meter.spent_on("dev"), torch.no_grad(), _named_out_of_memory(here):
         scores = job.evaluate()
     job.model.train()
     run.log(phase=job.name, step=at.step, dev=scores)
     if scores[job.metric] > at.best_score:
-        at.best, at.best_step = state.save_best(at.step, job.model), at.step
+        with meter.spent_on("saving"):
+            at.best, at.best_step = state.save_best(at.step, job.model), at.step
         at.best_score, at.dev, at.stale = scores[job.metric], scores, 0
     else:
         at.stale += 1
@@ -251,10 +259,10 @@ def _stopped(at: Position, job: Job) -> bool:
     return job.patience is not None and at.stale >= job.patience
 
 
-def _due(job: Job, step: int, saved: float) -> bool:
+def _save_is_due(job: Job, step: int, meter: Meter) -> bool:
     if job.save_every is not None:
         return step % job.save_every == 0
-    return time.monotonic() - saved >= SAVE_SECONDS
+    return meter.save_is_due()
 
 
 def _rate(job: Job, step: int) -> float:
@@ -298,9 +306,7 @@ def decay_factors(job: Job, steps: int) -> list[float]:
     return [1 - _rate(job, step) * job.weight_decay for step in range(steps)]
 
 
-def _status(at: Position, job: Job, examples: int, started: float) -> str:
+def _status(at: Position, job: Job, meter: Meter) -> str:
     loss = at.loss_sum / at.loss_steps if at.loss_steps else at.loss
-    rate = examples / max(1e-9, time.monotonic() - started)
     best = f", {job.metric} {at.best_score:.1f}" if at.best else ""
-    shown = f"loss {loss:.3f}{best}, {rate:.0f} examples/s"
-    return f"{shown}, lr {_rate(job, max(0, at.step - 1)):.1e}"
+    return f"loss {loss:.3f}{best}, {meter.status()}, lr {_rate(job, max(0, at.step - 1)):.1e}"
