@@ -1,5 +1,7 @@
 """Checkpoints as seldom as their cost asks for; where the time went, told apart."""
 
+import itertools
+
 import pytest
 
 from xlt.train.loop import meter as module
@@ -44,7 +46,7 @@ def test_cheap_checkpoints_come_once_a_minute(clock):
                 clock.forward(0.1)
             meter.saved()
             moments.append(clock.now)
-    gaps = {round(b - a) for a, b in zip(moments, moments[1:], strict=False)}
+    gaps = {round(b - a) for a, b in itertools.pairwise(moments)}
     assert gaps == {round(LEAST_SECONDS)}
 
 
