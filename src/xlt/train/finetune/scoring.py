@@ -39,19 +39,28 @@ def task_loss(model: nn.Module, micro: Micro) -> Tensor:
     device = next(model.parameters()).device
     targets = torch.from_numpy(micro.targets).to(device)
     if "start_logits" in output:
+        # padding is no answer: without this the loss of a row depends on what it is padded to
+        padding_BL = torch.from_numpy(micro.feeds["attention_mask"] == 0).to(device)
         ends = ((output.start_logits, targets[:, 0]), (output.end_logits, targets[:, 1]))
         losses = [
-            nn.functional.cross_entropy(logits_BL.float(), at_B, reduction="sum")
+            nn.functional.cross_entropy(
+                _wide(logits_BL).masked_fill(padding_BL, -torch.inf), at_B, reduction="sum"
+            )
             for logits_BL, at_B in ends
         ]
         return torch.stack(losses).mean()
-    logits = output.logits.float()
+    logits = _wide(output.logits)
     return nn.functional.cross_entropy(
         logits.reshape(-1, logits.shape[-1]),
         targets.reshape(-1),
         ignore_index=IGNORE,
         reduction="sum",
     )
+
+
+def _wide(logits: Tensor) -> Tensor:
+    """Losses are taken in fp32 at least, whatever the model computed in."""
+    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def dev_scores(
