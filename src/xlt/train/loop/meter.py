@@ -20,26 +20,27 @@ class Meter:
     """Counts of this process: what was done before a resume is not in it.
 
     Attributes:
-        seconds: wall seconds by part.
+        seconds, cpu_seconds: wall time and processor time by part.
         tokens: real tokens that went through the model in training; `padded` with padding.
     """
 
     def __init__(self) -> None:
         self.seconds = dict.fromkeys(PARTS, 0.0)
+        self.cpu_seconds = dict.fromkeys(PARTS, 0.0)
         self.steps = self.examples = self.tokens = self.padded = 0
-        self._cpu = time.process_time()
         self._last_save = time.monotonic()
         self._save_cost = 0.0
 
     @contextmanager
     def spent_on(self, part: str) -> Iterator[None]:
         """Count the time of the block."""
-        begun = time.monotonic()
+        begun, cpu = time.monotonic(), time.process_time()
         try:
             yield
         finally:
             spent = time.monotonic() - begun
             self.seconds[part] += spent
+            self.cpu_seconds[part] += time.process_time() - cpu
             if part == "saving":
                 self._save_cost = max(spent, self._save_cost)
 
@@ -73,7 +74,7 @@ class Meter:
         return {
             "seconds": round(sum(self.seconds.values()), 3),
             **{f"{part}_seconds": round(value, 3) for part, value in self.seconds.items()},
-            "cpu_seconds": round(time.process_time() - self._cpu, 3),
+            **{f"{part}_cpu_seconds": round(v, 3) for part, v in self.cpu_seconds.items()},
             "steps": self.steps,
             "examples_per_second": self.examples / training,
             "tokens": self.tokens,
