@@ -154,7 +154,7 @@ def trainer(_, task, examples, folder, max_length):
     import transformers
 
     from xlt.core.encode.encoder import Encoder
-    from xlt.train.finetune.labels import encode_labelled
+    from xlt.train.finetune.kinds import encode_labelled
     from xlt.train.loop.meter import peak_megabytes
     from xlt.train.models import fresh_head
 

@@ -7,7 +7,7 @@ import torch
 from xlt.core.encode.encoder import Encoder
 from xlt.core.tasks.table import TASKS
 from xlt.data import DataRoot, training_sets
-from xlt.train.finetune.labels import encode_labelled
+from xlt.train.finetune.kinds import encode_labelled
 from xlt.train.finetune.scoring import task_loss
 from xlt.train.loop.batches import micros
 from xlt.train.models import fresh_head

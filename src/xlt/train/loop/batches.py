@@ -1,7 +1,7 @@
 """Which examples a step sees, and how they go through the model.
 
 Each epoch is one seeded random order, cut into steps of a number of examples. A step goes through
-the model in parts of rows of like length, cut so that padding and the fixed cost of a part are
+the model in parts of rows of similar length, cut so that padding and the fixed cost of a part are
 smallest together. Gradients do not depend on the cut: the loss is summed over the whole step.
 """
 
