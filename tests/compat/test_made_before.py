@@ -13,6 +13,7 @@ import pytest
 
 import xlt
 from xlt.core.artifacts.runs import Run
+from xlt.core.errors import DataError
 from xlt.core.tasks.examples import Choice, Pair, Question, Tagged
 from xlt.core.tasks.table import TASKS
 from xlt.data import DataRoot
@@ -90,6 +91,11 @@ def test_results_made_before_open():
     for cell in record["cells"]:
         if cell["score"] is not None:
             assert results.score(cell["task"], cell["lang"]) == cell["score"]
+
+
+def test_results_made_before_tell_no_items_to_compare_by():
+    with pytest.raises(DataError, match="schema 2"):
+        Results.open(HERE / "results", comparable=True)
 
 
 def test_a_task_file_made_before_reads(tmp_path):

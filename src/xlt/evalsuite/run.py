@@ -44,7 +44,7 @@ def check_before(plan: Plan) -> tuple[Plan, Results | None]:
         check_target(plan.submission)
     if plan.against is None:
         return plan, None
-    against = Results.open(plan.against)
+    against = Results.open(plan.against, comparable=True)
     return plan.with_baseline(
         [(t, lang) for t in against.tasks for lang in against.scores(t)]
     ), against

@@ -225,7 +225,7 @@ def test_line_separators_inside_a_text_do_not_end_the_line(tmp_path):
         ("d.tsv", "\n\n", ["empty"]),
         ("d.jsonl", '{"sentence1": "a"}\n{"sentence1": "b', ["line 2", "not valid JSON"]),
         ("d.jsonl", '{"sentence1": 3}\n', ["line 1", "sentence1 is 3"]),
-        ("d.jsonl", "[1]\n", ["line 1", "no object"]),
+        ("d.jsonl", "[1]\n", ["line 1", "not an object"]),
         ("d.jsonl", '{"a": "b"}\n', ["no column with a text", "a"]),
         ("d.csv", 'context,statement\n"a,b\n', ["line 2", "not valid CSV"]),
         ("d.csv", "context,statement\na,b,c\n", ["line 2", "3 columns, expected 2"]),

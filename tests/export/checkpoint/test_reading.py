@@ -117,7 +117,7 @@ def test_a_prompt_that_would_be_lost_is_refused(checkpoints, tmp_path):
     assert read_checkpoint(folder).sentence.pooling == "mean"
     assert read_checkpoint(folder).sentence.prompts == {"query": "query: "}
     settings.write_text('{"prompts": ["query: "]}')
-    with pytest.raises(ModelError, match="no object of texts"):
+    with pytest.raises(ModelError, match="not an object of texts"):
         read_checkpoint(folder)
     settings.write_text('{"prompts": {"query": "query: "}, "default_prompt_name": "query"}')
     with pytest.raises(ModelError, match="prompt before every text"):

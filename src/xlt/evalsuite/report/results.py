@@ -15,6 +15,7 @@ from xlt.evalsuite.compute.failures import Failure
 __all__ = ["SCHEMA", "Results", "task_scores"]
 
 SCHEMA = 2
+READABLE = {1, SCHEMA}  # 1 tells neither the parts of a cell's key nor the hashes of its items
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -34,8 +35,12 @@ class Results:
     status: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, path: Path) -> Results:
+    def open(cls, path: Path, *, comparable: bool = False) -> Results:
         """Read a results folder.
+
+        Args:
+            path: the folder.
+            comparable: it must tell its items, as comparisons need: earlier versions did not.
 
         Raises:
             DataError: there is no results.json, or it is not one of ours.
@@ -44,7 +49,8 @@ class Results:
         if not file.is_file():
             raise DataError(f"{path}: no results.json there", "give a folder that `xlt eval` wrote")
         record = read_json(file)
-        if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        known = {SCHEMA} if comparable else READABLE
+        if not isinstance(record, dict) or record.get("schema") not in known:
             raise DataError(
                 f"{file}: not the results of this version (schema {SCHEMA} is needed)",
                 "run `xlt eval` again",

@@ -114,7 +114,7 @@ def _open(path: Path) -> Results:
         raise DataError(f"{path}: no such folder", "give folders that `xlt eval` wrote")
     if not (path / "results.json").is_file() and (path / "cells").is_dir():
         raise DataError(f"{path}: an evaluation that is not finished, no results.json", REPEAT)
-    results = Results.open(path)
+    results = Results.open(path, comparable=True)
     wrong = _mistake(results.record)
     if wrong:
         raise DataError(f"{path / 'results.json'}: {wrong}", "run `xlt eval` again")
