@@ -38,6 +38,7 @@ ROOMS = {
                        "core.metrics", "core.artifacts", "core.show"},
     "data": {*GROUND, "data.readers"},
     "data.readers": {*GROUND, "data"},
+    "data.shipped": set(),
     "data.hub": {*GROUND, "data", "data.readers"},
     "client": {"core", "xlt"},
     "cli": {*GROUND, "data", "data.*", "xlt"},

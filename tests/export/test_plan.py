@@ -1,6 +1,7 @@
 """Which bundles an export writes, for which tasks, cut where."""
 
 import json
+import shutil
 
 import pytest
 
@@ -168,6 +169,35 @@ def test_checkpoint_inside_a_run_keeps_what_the_run_knows(run_folder, tmp_path):
     assert job.answers == ("xquad", "mlqa")
     assert job.target == tmp_path / "out"
     assert job_of(run_folder / "encoder", tmp_path).trained_on["declared"] is True
+
+
+def test_a_target_of_a_run_keeps_its_lineage_under_another_task(run_folder, tmp_path):
+    job = job_of(run_folder / "targets" / "udpos", tmp_path, task="udpos")
+    assert job.trained_on["declared"] and job.trained_on["tasks"] == ["mnli", "udpos"]
+    assert job.lineage["base_model"] == "tiny" and job.answers == ("udpos",)
+    job = job_of(run_folder / "targets" / "xquad", tmp_path, task="tydiqa")
+    assert job.trained_on["tasks"] == ["mnli", "squad"] and job.answers == ("tydiqa",)
+    job = job_of(run_folder / "encoder", tmp_path, task="tatoeba")
+    assert job.trained_on["tasks"] == ["mnli"] and job.trained_on["declared"]
+
+
+def test_a_phase_of_a_run_keeps_the_lineage_up_to_itself(run_folder, tmp_path):
+    record = json.loads((run_folder / "run.json").read_text())
+    first = {"name": "1-qqp", "tasks": ["qqp"], "path": "phases/1-qqp", "dev": {"accuracy": 9.0}}
+    later = {"name": "2-anli+", "tasks": ["anli+"], "path": "phases/2-anli+"}
+    record["lineage"]["phases"] = [first, later]
+    (run_folder / "run.json").write_text(json.dumps(record))
+    (run_folder / "phases").mkdir(exist_ok=True)
+    shutil.copytree(run_folder / "encoder", run_folder / "phases/1-qqp")
+    job = job_of(run_folder / "phases/1-qqp", tmp_path)
+    assert job.trained_on["declared"] and job.trained_on["tasks"] == ["qqp"]
+    assert job.lineage["phases"] == [first] and job.lineage["base_model"] == "tiny"
+    assert dict(job.dev) == {"accuracy": 9.0}
+
+
+def test_a_folder_that_only_lies_in_a_run_is_not_declared(run_folder, tmp_path):
+    shutil.copytree(run_folder / "encoder", run_folder / "phases/copy")
+    assert job_of(run_folder / "phases/copy", tmp_path).trained_on["declared"] is False
 
 
 def test_empty_run_and_no_model(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 
 from xlt.core.tasks.languages import LANGUAGES
 from xlt.study.command import page_values
-from xlt.study.compare import compare, text_table, transfer_rows
+from xlt.study.compare import compare, findings, text_table, transfer_rows
 from xlt.study.demo import Demo
 
 
@@ -63,6 +63,16 @@ def test_an_arm_without_a_task_shows_a_gap_not_a_number(arms):
     row = compare(arms)[1]
     assert row.change is None
     assert text_table(compare(arms), "mnli").splitlines()[-1].split()[-1] == "-"
+
+
+def test_what_is_said_of_one_run_concludes_nothing_about_the_phase(arms):
+    said = findings(compare(arms))
+    assert said[0].startswith("The path works: 2 tasks")
+    assert "xnli" in next(line for line in said if "clearly above" in line)
+    assert any(line.startswith("Retrieval, tatoeba: 60.0, above the 20.0") for line in said)
+    assert "nothing about the intermediate phase" in said[-1]
+    arms["intermediate"] = results({"en": 1.0, "de": 1.0, "fi": 1.0}, {"de": 99.0, "fi": 99.0})
+    assert findings(compare(arms)) == said
 
 
 def test_terminal_table_fits_80_columns(arms):

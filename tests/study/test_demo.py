@@ -1,6 +1,8 @@
 """The demo's driver: its plan, what it refuses, how a failing or stopped step ends."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -117,3 +119,49 @@ def test_a_stopped_demo_stops_its_step_and_is_130(tmp_path):
     assert demo.returncode == 130, err
     assert "run the same command again" in err
     assert not (tmp_path / "d" / "world").exists()
+
+
+def made_by(folder):
+    """Everything that a demo made, as bytes, but for times and places."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if not path.is_file() or relative.name in {"measured.json", "run.lock", "results.lock"}:
+            continue
+        data = path.read_bytes()
+        if path.suffix in {".json", ".jsonl", ".md", ".html"}:
+            data = data.replace(str(folder).encode(), b"HERE")
+        if relative.name == "report.html":
+            data = data[: data.index(b"Where the time went")]
+        found[str(relative)] = data
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_demo_that_ctrl_c_stopped_and_that_went_on_equals_one_that_was_not_stopped(tmp_path):
+    command = [sys.executable, "-m", "xlt", "demo", "--size", "tiny", "--pretrain-steps", "120"]
+    whole, stopped = tmp_path / "a" / "demo", tmp_path / "b" / "demo"
+    done = subprocess.run([*command, "--out", str(whole)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    table = done.stdout
+    # in pretraining, in the trainings of both arms, between steps, in an evaluation
+    for sign in ("closed-form", "xquad: ", "] direct: export", "xnli/qaa"):
+        demo = subprocess.Popen(
+            [*command, "--out", str(stopped)],
+            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
+        )  # fmt: skip
+        with demo:
+            for line in demo.stderr:
+                if sign in line:
+                    os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: to all of them
+                    break
+            rest = demo.stderr.read()
+        assert demo.returncode == 130, (sign, demo.returncode, rest[-2000:])
+        assert "Traceback" not in rest
+    done = subprocess.run([*command, "--out", str(stopped)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == table
+    expected, found = made_by(whole), made_by(stopped)
+    assert set(found) == set(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []

@@ -435,6 +435,37 @@ def test_mistakes_are_named_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"auto_map": {"AutoModel": "code.Model"}}, "names code to run"),
+        ({"_attn_implementation": "someone/kernel"}, "foreign attention kernel"),
+        ({"vocab_size": 10**11}, "vocab_size"),
+        ({"model_type": "no-such-model"}, "none that transformers has"),
+    ],
+)
+def test_a_foreign_configuration_is_read_before_transformers_acts_on_it(
+    changes, words, root, models_of, tmp_path, monkeypatch
+):
+    import shutil
+
+    import transformers
+
+    model = tmp_path / "model"
+    shutil.copytree(models_of("bert"), model)
+    settings = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**settings, **changes}))
+
+    def acted(*arguments, **flags):
+        raise AssertionError("transformers has read the configuration")
+
+    for name in ("AutoConfig", "AutoModel", "AutoTokenizer"):
+        monkeypatch.setattr(getattr(transformers, name), "from_pretrained", acted)
+    with pytest.raises(ModelError, match=words):
+        fit(config(root, model, tmp_path / "run", target=("udpos",)))
+    assert not (tmp_path / "run").exists()
+
+
 def test_model_that_is_not_there_is_a_model_error(root, tmp_path):
     (tmp_path / "empty").mkdir()
     for model, words in (

@@ -1,9 +1,9 @@
 """Where the files of a task lie in a data root: official downloads and the original archives.
 
-A pattern is relative to the root. `{lang}`, `{iso}` (Tatoeba's code) and `{split}` are filled
-in, `<a|b>` stands for one of several spellings, `*` matches within a name. Every file may also
-be gzipped. Layouts are tried in order: those with labels first, since XTREME's preprocessing
-strips the labels of its test files.
+A pattern is relative to the root. `{lang}`, `{iso}` (Tatoeba's code), `{iso3}` (ISO 639-3) and
+`{split}` are filled in, `<a|b>` stands for one of several spellings, `*` matches within a name.
+Every file may also be gzipped. Layouts are tried in order: those with labels first, since
+XTREME's preprocessing strips the labels of its test files.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from xlt.data.usertask import UserTask
 
 __all__ = ["LAYOUTS", "PARTS", "Layout", "expand", "layouts_of", "matches", "user_layouts"]
 
+LANGUAGE_PLACES = ("{lang}", "{iso}", "{iso3}")
 CHOICE = re.compile(r"<([^<>]*)>")
 SAME = "train=train dev=dev test=test"
 HELD_OUT = "dev=dev test=test"
@@ -180,18 +181,22 @@ def user_layouts(user: UserTask) -> tuple[Layout, ...]:
 
     A pattern without `{lang}` holds the languages of its language column, else English.
     """
-    return tuple(
-        Layout(
-            patterns=(place,),
-            names=f"{split}={split}",
-            join=True,
-            mapped=bool(user.columns),
-            mixed="{lang}" not in pattern and "language" in user.columns,
-            english="{lang}" not in pattern and "language" not in user.columns,
+    found: list[Layout] = []
+    for split, given in user.files.items():
+        sides = (given,) if isinstance(given, str) else given
+        named = any(place in sides[0] for place in LANGUAGE_PLACES)
+        found.extend(
+            Layout(
+                patterns=patterns,
+                names=f"{split}={split}",
+                join=len(sides) == 1,
+                mapped=bool(user.columns) and len(sides) == 1,
+                mixed=not named and "language" in user.columns,
+                english=not named and "language" not in user.columns,
+            )
+            for patterns in (tuple(sides), tuple(str(user.folder / side) for side in sides))
         )
-        for split, pattern in user.files.items()
-        for place in (pattern, str(user.folder / pattern))
-    )
+    return tuple(found)
 
 
 def expand(pattern: str) -> list[str]:
@@ -206,9 +211,18 @@ def fill(layout: Layout, language: Language, split: str) -> list[tuple[str, ...]
     name = layout.name_of(split)
     if name is None or (layout.english and language.code != "en"):
         return []
-    values: Mapping[str, str] = {"lang": language.code, "iso": language.tatoeba, "split": name}
+    if len(layout.patterns) > 1 and language.code == "en":  # it is the other side of a bitext
+        return []
+    values: Mapping[str, str] = {
+        "lang": language.code,
+        "iso": language.tatoeba,
+        "iso3": language.iso639_3,
+        "split": name,
+    }
     spelled = [expand(pattern.format(**values)) for pattern in layout.patterns]
-    return list(zip(*spelled, strict=True))
+    most = max(map(len, spelled))
+    # a side of one spelling goes with each of the other's
+    return list(zip(*(one * most if len(one) == 1 else one for one in spelled), strict=True))
 
 
 def matches(root: Path, glob: str, *, join: bool = False) -> list[Path]:

@@ -21,6 +21,7 @@ from xlt.data.usertask import HubSource, UserTask
 
 __all__ = ["load_task_file", "load_task_files", "load_tasks"]
 
+SHIPPED = Path(__file__).with_name("shipped")
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 UNREADABLE = re.compile(r"[\x00\ud800-\udfff]")
 LANG = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
@@ -45,12 +46,20 @@ def load_task_files(paths: Iterable[Path]) -> dict[str, UserTask]:
         UsageError: mistakes in a file, or two files for one name.
     """
     tasks: dict[str, UserTask] = {}
-    for path in dict.fromkeys(Path(path).resolve() for path in paths):
+    for path in dict.fromkeys(_found(Path(path)).resolve() for path in paths):
         user = load_task_file(path)
         if user.task.name in tasks:
             raise UsageError(f"{path}: task {user.task.name!r} is there twice", "rename one")
         tasks[user.task.name] = user
     return tasks
+
+
+def _found(path: Path) -> Path:
+    """The file itself; else, for a bare name, the one of that name that comes with xlt."""
+    if path.exists() or path.parent != Path():
+        return path
+    ours = SHIPPED / f"{path.name.removesuffix('.yaml')}.yaml"
+    return ours if ours.is_file() else path
 
 
 def load_task_file(path: Path) -> UserTask:
@@ -139,14 +148,15 @@ class Checker:
             self.wrong("name", f"name is {name!r}: small letters, digits, - . _ are needed")
         elif name in TASKS:
             self.wrong("name", f"name {name!r} is an official task, choose another")
-        files = self._texts("files", SPLITS)
+        files = self._files(vectors=KINDS[kind].vectors)
         hub = self._hub()
         if not files and hub is None:
             self.wrong("files", "neither `files` nor `hub`: say where the data are")
         columns = self._columns(kind)
-        if KINDS[kind].vectors and not columns:
+        two_sided = files and all(isinstance(pattern, tuple) for pattern in files.values())
+        if KINDS[kind].vectors and not columns and not two_sided:
             needed = ", ".join(KINDS[kind].required)
-            self.wrong("columns", f"kind {kind} needs columns: {needed}")
+            self.wrong("columns", f"kind {kind} needs columns: {needed}; or two files a split")
         user = UserTask(
             task=self._record(str(name), kind),
             folder=folder,
@@ -224,6 +234,25 @@ class Checker:
             self.wrong(field, f"{field} is {value!r}, a mapping is needed")
             return {}
         return value
+
+    def _files(self, *, vectors: bool) -> dict[str, str | tuple[str, ...]]:
+        """Patterns by split; for kinds of vectors also [foreign, English], aligned by line."""
+        if self.value.get("files") is None:
+            return {}
+        value = self._mapping("files")
+        pairs = {
+            str(split): tuple(given)
+            for split, given in value.items()
+            if vectors
+            and isinstance(given, list)
+            and len(given) == 2
+            and all(isinstance(side, str) and side for side in given)
+        }
+        self.value = {**self.value, "files": {k: v for k, v in value.items() if k not in pairs}}
+        for split in pairs:
+            if split not in SPLITS:
+                self.wrong(f"files.{split}", f"unknown field files.{split}")
+        return {**self._texts("files", SPLITS), **pairs}
 
     def _texts(self, field: str, known: Iterable[str]) -> dict[str, str]:
         """A mapping from known names to texts."""

@@ -31,7 +31,8 @@ class UserTask:
         task: its record, as for official tasks.
         folder: of the task file; relative file patterns are looked up in the data root first,
             then here.
-        files: split -> file pattern with `{lang}`, `{split}`, `*`.
+        files: split -> file pattern with `{lang}`, `{iso}`, `{iso3}`, `{split}`, `*`; or the two
+            patterns of a bitext, foreign and English.
         hub: a hub data set that `xlt data fetch` turns into files; None without one.
         columns: our name -> the file's column, or several columns (prompt, choices).
         values: a value in a label or tag column, as text -> its name in `task.labels`.
@@ -39,7 +40,7 @@ class UserTask:
 
     task: Task
     folder: Path
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     hub: HubSource | None = None
     columns: Columns = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
@@ -61,7 +62,12 @@ class UserTask:
             name: column if isinstance(column, str) else tuple(column)
             for name, column in value["columns"].items()
         }
+        files = {
+            split: pattern if isinstance(pattern, str) else tuple(pattern)
+            for split, pattern in value["files"].items()
+        }
         given = {
+            "files": files,
             "task": Task.from_json(value["task"]),
             "folder": Path(value["folder"]),
             "hub": HubSource(**hub) if hub else None,

@@ -179,6 +179,7 @@ def _manifest(
         "dev": dict(job.dev),
         "baseline": dict(job.baseline),
         **({"task_file": dict(job.task_file)} if job.task_file else {}),
+        **({"examples": dict(job.examples)} if job.examples else {}),
         "parity": {"fp32": dict(record)},
         "export": {**facts, **asdict(graph)},
     }

@@ -53,6 +53,11 @@ __all__ = ["export"]
     "--dimensions", metavar="LIST",
     help="Encoders trained for it (Matryoshka): widths that vectors may be cut to, as 64,128.",
 )  # fmt: skip
+@click.option(
+    "--examples", type=click.IntRange(0), metavar="N",
+    help="Dev items to carry for the playground, in the bundle for all to read [default: a few "
+    "where all languages are constructed, else none].",
+)  # fmt: skip
 @data_option
 @force_option
 @json_option

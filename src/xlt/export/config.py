@@ -31,6 +31,7 @@ class ExportFlags(TypedDict, total=False):
     dry_run: bool
     device: str
     threads: int | None
+    examples: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,8 @@ class ExportConfig:
         dry_run: say what would be done and do nothing.
         device: where the gate computes: auto and cpu are the CPU, whose fp32 is exact; cuda[:i].
         threads: CPU threads; None: the cores this process may use.
+        examples: dev items that the bundle carries for the playground; None: a few where all
+            languages are constructed, else none.
     """
 
     model: str | Path | None = None
@@ -66,6 +69,7 @@ class ExportConfig:
     dry_run: bool = False
     device: str = "auto"
     threads: int | None = None
+    examples: int | None = None
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -101,6 +105,8 @@ class ExportConfig:
             mistakes.append(f"{error.message} ({error.hint})")
         if self.threads is not None and self.threads < 1:
             mistakes.append(f"--threads {self.threads} must be at least 1")
+        if self.examples is not None and self.examples < 0:
+            mistakes.append(f"--examples {self.examples} must be 0 or more")
         if mistakes:
             alone = len(mistakes) == 1 and mistakes[0].startswith("--precision")
             hint = f"use --precision {PRECISIONS[0]}" if alone else "xlt export --help"

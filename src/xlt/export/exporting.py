@@ -16,6 +16,7 @@ from xlt.core.show.terminal import note
 from xlt.data import DataRoot
 from xlt.export.checkpoint.reading import Checkpoint
 from xlt.export.config import ExportConfig, ExportFlags
+from xlt.export.examples import carried_examples
 from xlt.export.plan import Job, find_model, plan
 from xlt.export.probe import dev_items, probes_sha256
 
@@ -101,7 +102,11 @@ def _look(config: ExportConfig) -> tuple[Run | Checkpoint, list[Job], DataRoot |
             jobs = plan(found, config)
     mistakes.tell()
     assert found is not None
-    return found, jobs, root
+    carried = [
+        replace(job, examples=carried_examples(root, job.task, job.answers, config.examples))
+        for job in jobs
+    ]
+    return found, carried, root
 
 
 def _export(config: ExportConfig) -> list[Exported]:
@@ -165,6 +170,7 @@ def _key(job: Job, precision: str, versions: Mapping[str, str]) -> str:
             **({"dimensions": list(job.dimensions)} if job.dimensions else {}),
             **({"prompts": dict(job.prompts)} if job.prompts else {}),
             **({"task_file": dict(job.task_file)} if job.task_file else {}),
+            **({"examples": dict(job.examples)} if job.examples else {}),
         }
     )
 

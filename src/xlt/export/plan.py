@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class Job:
         baseline: facts of the training data, such as the most frequent tag of each word.
         lineage: base model, phases, seed ... from the run.
         base: what the run started from, as its configuration resolved it.
+        examples: dev items for the playground (`xlt.export.examples`).
         task_file: of a task from a task file, what that file says (`UserTask.to_json`).
     """
 
@@ -57,6 +58,7 @@ class Job:
     lineage: Mapping[str, Any] = field(default_factory=dict)
     base: str = ""
     task_file: Mapping[str, Any] | None = None
+    examples: Mapping[str, Any] | None = None
     dev: Mapping[str, Any] = field(default_factory=dict)
     baseline: Mapping[str, Any] = field(default_factory=dict)
 
@@ -128,16 +130,18 @@ def _run_jobs(run: Run, out: Path, config: ExportConfig) -> list[Job]:
     return wanted
 
 
-def _target_job(run: Run, name: str, target: Path, config: ExportConfig) -> Job:
+def _target_job(
+    run: Run, name: str, target: Path, config: ExportConfig, given: Task | None = None
+) -> Job:
     entry = run.record["targets"][name]
     task = Task.from_json(entry["task"])
     return _job(
         read_checkpoint(run.targets[name]),
         target,
-        task,
+        given or task,
         config,
-        answers=tuple(entry["serves"]),
-        trained_on=_trained_on(run, task.source or name),
+        answers=tuple(entry["serves"]) if given is None or given.name in entry["serves"] else None,
+        trained_on=_trained_on(run, task.source or name, joint=entry.get("tasks", [])),
         lineage={
             **_lineage(run),
             "training": {k: v for k, v in entry.items() if k not in NAMED_ELSEWHERE},
@@ -149,12 +153,12 @@ def _target_job(run: Run, name: str, target: Path, config: ExportConfig) -> Job:
     )
 
 
-def _encoder_job(run: Run, target: Path, config: ExportConfig) -> Job:
+def _encoder_job(run: Run, target: Path, config: ExportConfig, given: Task | None = None) -> Job:
     assert run.encoder is not None
     return _job(
         read_checkpoint(run.encoder),
         target,
-        None,
+        given,
         config,
         trained_on=_trained_on(run, None),
         lineage=_lineage(run),
@@ -166,18 +170,47 @@ def _checkpoint_job(checkpoint: Checkpoint, target: Path, config: ExportConfig) 
     """A checkpoint on its own; one that lies in a run keeps what the run knows about it."""
     given = None if config.task is None else get_task(config.task)
     for folder in list(checkpoint.path.resolve().parents)[:2]:
-        if given is None and (folder / "run.json").is_file():
-            run = Run.open(folder)
-            for name, path in run.targets.items():
-                if path.resolve() == checkpoint.path.resolve():
-                    return _target_job(run, name, target, config)
-            if run.encoder and run.encoder.resolve() == checkpoint.path.resolve():
-                return _encoder_job(run, target, config)
+        if (folder / "run.json").is_file():
+            job = _part_job(Run.open(folder), checkpoint, target, given, config)
+            if job is not None:
+                return job
     undeclared = {"declared": False, "tasks": [], "languages": [], "data": []}
     lineage: dict[str, Any] = {"base_model": checkpoint.public_name, "phases": []}
     if not checkpoint.is_local:  # the hub's cache names its folders after the commit
         lineage["revision"] = checkpoint.path.name
     return _job(checkpoint, target, given, config, trained_on=undeclared, lineage=lineage)
+
+
+def _part_job(
+    run: Run, checkpoint: Checkpoint, target: Path, given: Task | None, config: ExportConfig
+) -> Job | None:
+    """A target, the encoder or a phase of a run, by its folder; None when it is none of these.
+
+    A task that the user names decides what is asked of the model; its lineage stays the run's.
+    """
+    here = checkpoint.path.resolve()
+    for name, path in run.targets.items():
+        if path.resolve() == here:
+            return _target_job(run, name, target, config, given)
+    if run.encoder and run.encoder.resolve() == here:
+        return _encoder_job(run, target, config, given)
+    every = run.record["lineage"].get("phases", [])
+    for place, entry in enumerate(every):
+        if entry.get("inherited") or (run.path / entry.get("path", "")).resolve() != here:
+            continue
+        phases = every[: place + 1]
+        return _job(
+            checkpoint,
+            target,
+            given,
+            config,
+            trained_on=_trained_on(run, None, phases),
+            lineage={**_lineage(run), "phases": phases},
+            base=_base(run),
+            dev=entry.get("dev") or {},
+            baseline=entry.get("baseline") or {},
+        )
+    return None
 
 
 def _job(
@@ -235,11 +268,24 @@ def _dimensions(wanted: tuple[int, ...], checkpoint: Checkpoint) -> tuple[int, .
     return wanted
 
 
-def _trained_on(run: Run, source: str | None) -> dict[str, Any]:
-    """Tasks, languages and files that this model has learnt from; dev files are not among them."""
+def _trained_on(
+    run: Run,
+    source: str | None,
+    phases: Sequence[Mapping[str, Any]] | None = None,
+    joint: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Tasks, languages and files that this model has learnt from; dev files are not among them.
+
+    Args:
+        run: the run.
+        source: the task whose data trained the target; None for an encoder or a phase.
+        phases: those before it and itself; None: all of the run.
+        joint: tasks that the target was trained together with.
+    """
     lineage = run.record["lineage"]
-    phases = [name for phase in lineage.get("phases", []) for name in phase["tasks"]]
-    tasks = [*phases, *([source] if source else [])]
+    before = lineage.get("phases", []) if phases is None else phases
+    named = [name for phase in before for name in phase["tasks"]]
+    tasks = [*named, *([source] if source else []), *joint[1:]]
     sources = {TASKS[name].source if name in TASKS else name for name in tasks} | set(tasks)
     data = [
         entry

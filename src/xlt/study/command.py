@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from xlt.core.show.page import write_page
 from xlt.core.show.program import command_line
 from xlt.core.show.terminal import note
 from xlt.core.tasks.languages import Language, load_languages
-from xlt.study.compare import compare, text_table, transfer_rows
+from xlt.study.compare import compare, findings, text_table, transfer_rows
 from xlt.study.demo import Demo, load_results, run
 
 __all__ = ["demo"]
@@ -32,8 +33,9 @@ LIMITS = (
     "The languages are constructed and small; nothing here is a claim about natural languages.",
     "The encoder starts aligned: a closed-form start and translation pairs, which XLM-R did not "
     "have. `--pretrain mlm` runs the unaligned arm.",
-    "One seed of each arm: a change of a few points may be chance. "
-    "benchmarks/demo_floors.py runs three seeds and a control with random weights.",
+    "One run of each arm, and the same bits on one machine only: the difference between the arms "
+    "is no finding about the intermediate phase. benchmarks/demo_floors.py runs three seeds and "
+    "a control with random weights.",
     "The pipeline is what is shown to transfer; the figures of Phang et al. 2020 are not "
     "reproduced here.",
 )
@@ -106,6 +108,7 @@ def demo(
     else:
         click.echo(f"\nTest scores, seed {seed}; x = mean of the languages other than English")
         click.echo(text_table(rows, intermediate))
+        click.echo("\n" + "\n".join(textwrap.fill(line, 80) for line in findings(rows)))
     note(f"\nreport: {page}\nserve it: {serve}")
 
 
@@ -151,6 +154,7 @@ def page_values(
         "families": sorted({group for _, group, _, _ in changes}),
         "changes": {(task, group): change for task, group, change, _ in changes},
         "cards": cards,
+        "findings": findings(rows),
         "limits": LIMITS,
         "seconds": seconds,
         "longest": max(seconds.values(), default=1.0),

@@ -15,7 +15,9 @@ from xlt.core.metrics.table import get_metric
 from xlt.core.show.terminal import table
 from xlt.core.tasks.table import TARGETS, TASKS
 
-__all__ = ["Row", "compare", "text_table", "transfer_rows"]
+__all__ = ["Row", "compare", "findings", "text_table", "transfer_rows"]
+
+CLEAR = 10.0  # points; what lies nearer to its baseline is left open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,48 @@ def transfer_rows(rows: list[Row], groups: Mapping[str, str]) -> list[tuple[str,
             ]
             found.append((row.task, group, sum(deltas) / len(deltas), len(deltas)))
     return found
+
+
+def findings(rows: list[Row]) -> list[str]:
+    """What one run of each arm can show, in sentences; nothing about the intermediate phase.
+
+    Training gives the same bits on one machine only, and one seed is one draw: the difference
+    between the two arms may have the other sign on the next processor.
+    """
+    langs = {lang for row in rows for lang in (*row.direct, *row.intermediate)}
+    said = [
+        f"The path works: {len(rows)} tasks were trained, exported and scored in "
+        f"{len(langs)} languages."
+    ]
+    known = [
+        (row, score, row.baseline)
+        for row in rows
+        if (score := row.others("direct")) is not None and row.baseline is not None
+    ]
+    answered = [(row, score - base) for row, score, base in known if not _is_retrieval(row)]
+    for words, chosen in (
+        ("clearly above", [row.task for row, above in answered if above >= CLEAR]),
+        ("near or below", [row.task for row, above in answered if above < CLEAR]),
+    ):
+        if chosen:
+            said.append(
+                f"In other languages than English, {words} the baseline (by {CLEAR:g} points), "
+                f"trained directly: {', '.join(chosen)}."
+            )
+    for row, score, base in known:
+        if _is_retrieval(row):
+            side = "above" if score > base else "below"
+            said.append(
+                f"Retrieval, {row.task}: {score:.1f}, {side} the {base:.1f} of static embeddings."
+            )
+    said.append(
+        "The two arms are one run each: their difference says nothing about the intermediate phase."
+    )
+    return said
+
+
+def _is_retrieval(row: Row) -> bool:
+    return TASKS[row.task].kind == "embed"
 
 
 def text_table(rows: list[Row], intermediate: str) -> str:

@@ -17,10 +17,13 @@ import torch
 import transformers
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers.utils import cached_file
 
+from xlt.core.artifacts.foreign import vet_folder
 from xlt.core.artifacts.hub import prepare_hub
 from xlt.core.encode.families import family_of
-from xlt.core.errors import ModelError
+from xlt.core.errors import ModelError, XltError
 from xlt.core.files import atomic_folder
 from xlt.core.kinds.table import KINDS
 from xlt.core.tasks.table import Task
@@ -73,7 +76,10 @@ def _loading(source: str | Path, what: str, hint: str) -> Iterator[None]:
     """
     offline = "" if Path(source).is_dir() else prepare_hub()
     try:
+        _vet(source)
         yield
+    except XltError:
+        raise
     except Exception as error:  # converters raise what they like, TypeError included
         if offline and isinstance(error, OSError):
             raise ModelError(
@@ -85,6 +91,21 @@ def _loading(source: str | Path, what: str, hint: str) -> Iterator[None]:
             f"cannot load a {what} from {str(source)!r}: {reason}",
             hint if Path(source).is_dir() else HUB_HINT,
         ) from error
+
+
+def _vet(source: str | Path) -> None:
+    """Read the configurations of a model before transformers acts on them.
+
+    Raises:
+        ModelError: they name code to run, an unknown architecture, or absurd sizes.
+        OSError: the hub or its cache does not have the model.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        missing = {"_raise_exceptions_for_missing_entries": False}
+        cached_file(str(source), "tokenizer_config.json", **missing)
+        folder = Path(str(cached_file(str(source), "config.json"))).parent
+    vet_folder(folder, CONFIG_MAPPING_NAMES)
 
 
 def check_source(source: str | Path) -> None:

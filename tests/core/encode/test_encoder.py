@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from xlt.core.encode.encoder import Encoder
+from xlt.core.encode.model import word_mark
 from xlt.core.encode.rows import keep_longest_first, pad
 from xlt.core.errors import DataError, ModelError, UsageError
 from xlt.core.kinds.table import encode
@@ -207,6 +209,42 @@ def test_choices_are_pairs_padded_to_the_longest(model_folders, references, fami
     assert row.lengths.tolist() == expected["attention_mask"].sum(axis=1).tolist()
 
 
+BYTE_LEVEL = {"roberta", "modernbert"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_words_of_a_sentence_keep_the_mark_that_they_have_in_a_text(model_folders, family):
+    """Alone `cat` is `cat`; in a text it is `Ġcat`, and so it is in a list of words."""
+    encoder = Encoder.load(model_folders[family], max_length=128)
+    text = "the cat sat on the mat"
+    (row,) = encode(encoder, "tag", [Tagged(id="", words=tuple(text.split()))])
+    assert np.array_equal(row.ids, encoder.join(0, encoder.tokenise([text])[text], None).ids)
+    assert (encoder.word_mark == " ") == (family in BYTE_LEVEL)
+
+
+def test_a_tokenizer_like_gemmas_keeps_the_mark_and_sentencepiece_adds_its_own(tmp_path):
+    """Gemma's replaces blanks and puts nothing before a text; XLM-R's marks every text."""
+    vocabulary = {piece: place for place, piece in enumerate(["<unk>", "▁", *"abtchesmon"])}
+    for piece in ("th", "the", "ca", "cat", "▁c", "▁ca", "▁cat"):
+        vocabulary[piece] = len(vocabulary)
+    merges = [("t", "h"), ("th", "e"), ("▁", "c"), ("▁c", "a"), ("▁ca", "t"), ("c", "a"),
+              ("ca", "t")]  # fmt: skip
+    model = models.BPE(vocab=vocabulary, merges=merges, unk_token="<unk>")
+    gemma = Tokenizer(model)
+    gemma.normalizer = normalizers.Replace(" ", "▁")
+    assert word_mark(gemma) == " "
+    metaspace = Tokenizer(model)
+    metaspace.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    assert word_mark(metaspace) == ""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    for prefixed, mark in ((True, ""), (False, " ")):
+        byte_level = Tokenizer(models.BPE(vocab={c: n for n, c in enumerate(alphabet)}, merges=[]))
+        byte_level.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefixed)
+        assert word_mark(byte_level) == mark
+    ids = [gemma.encode(text, add_special_tokens=False).tokens for text in ("the", " cat", "cat")]
+    assert ids == [["the"], ["▁cat"], ["cat"]]
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_first_sub_words_are_those_of_transformers(model_folders, references, family, texts):
     encoder = Encoder.load(model_folders[family], max_length=128)
@@ -215,7 +253,9 @@ def test_first_sub_words_are_those_of_transformers(model_folders, references, fa
     assert [row.item for row in rows] == list(range(len(texts)))
     reference = references[family]
     for words, row in zip(sentences, rows, strict=True):
-        alone = [reference(word, add_special_tokens=False)["input_ids"] for word in words]
+        mark = " " if family in BYTE_LEVEL else ""
+        marked = [word if place == 0 else mark + word for place, word in enumerate(words)]
+        alone = [reference(word, add_special_tokens=False)["input_ids"] for word in marked]
         expected = reference.build_inputs_with_special_tokens([i for word in alone for i in word])
         if family in {"deberta-v2", "modernbert"}:  # their own classes are not used here
             expected = [ids(row)[0], *[i for word in alone for i in word], ids(row)[-1]]

@@ -93,3 +93,11 @@ def test_a_shell_without_the_environment_on_its_path_gets_commands_that_run(tmp_
     )
     assert again.returncode == 0, (hint, again.stderr)
     assert "Usage:" in again.stdout
+
+
+def test_every_verb_is_known_as_the_beginning_of_a_command(install):
+    from xlt.cli.main import VERBS
+
+    install()
+    for verb in VERBS:
+        assert as_typed(f"run xlt {verb} now") != f"run xlt {verb} now", verb

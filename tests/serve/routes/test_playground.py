@@ -306,3 +306,131 @@ def test_every_example_is_answered(browser, server):
             browser.run("document.querySelector('#example').dispatchEvent(new Event('change'))")
             assert "tokens" in try_it(browser), (model, i)
     assert browser.complaints() == []
+
+
+CARRIED = {
+    "constructed": True,
+    "items": [
+        {"task": "xnli", "lang": "qaa", "language": "Alderan (constructed)",
+         "input": {"text": "the cat sat </script>", "text_pair": "the dog sat"}},
+        {"task": "xnli", "lang": "qab", "language": "Aldish", "input": {"text": "the fox"}},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def carrying(bundles, tmp_path_factory):
+    """carrying(constructed): a bundle that carries examples."""
+
+    def make(constructed):
+        folder = tmp_path_factory.mktemp("carrying") / "xnli"
+        shutil.copytree(bundles["xnli"], folder)
+        manifest = json.loads((folder / "xlt.json").read_text())
+        manifest["examples"] = {**CARRIED, "constructed": constructed}
+        (folder / "xlt.json").write_text(json.dumps(manifest))
+        return folder
+
+    return make
+
+
+def examples_in(body):
+    found = re.search(r'<script type="application/json" id="carried">(.*?)</script>', body.decode())
+    return json.loads(found[1])
+
+
+def test_the_page_has_the_examples_that_the_bundles_carry(run_server, bundles, carrying):
+    served = run_server({"xnli": carrying(True), "encoder": bundles["encoder"]})
+    assert examples_in(served.call("GET", "/")[2]) == {"xnli": CARRIED}
+
+
+def test_real_dev_text_is_not_on_a_page_that_asks_for_no_key(run_server, carrying):
+    keys = Keys(["a key of sixteen"])
+    assert examples_in(run_server({"a": carrying(False)}).call("GET", "/")[2]).keys() == {"a"}
+    assert examples_in(run_server({"a": carrying(False)}, keys=keys).call("GET", "/")[2]) == {}
+    assert examples_in(run_server({"a": carrying(True)}, keys=keys).call("GET", "/")[2]) != {}
+
+
+NAMES = "[...document.querySelector('#example').options].map(o => o.text)"
+
+
+@pytest.mark.browser
+def test_the_playground_greets_with_the_models_own_examples(browser, run_server, carrying):
+    """A model of constructed languages was greeted with English, German and Swahili."""
+    browser.open(f"{run_server({'xnli': carrying(True)}).url}/")
+    pick(browser, "xnli")
+    assert browser.run(NAMES) == ["Alderan (constructed)", "Aldish (constructed)"]
+    assert browser.run("document.querySelector('#field-text').value") == "the cat sat </script>"
+    assert "entailment" in try_it(browser)
+    assert browser.complaints() == []
+
+
+@pytest.mark.browser
+def test_a_paraphrase_model_is_greeted_with_paraphrases(browser, run_server, bundles, tmp_path):
+    folder = tmp_path / "pawsx"
+    shutil.copytree(bundles["xnli"], folder)
+    manifest = json.loads((folder / "xlt.json").read_text())
+    manifest["answers"] = ["pawsx"]
+    (folder / "xlt.json").write_text(json.dumps(manifest))
+    browser.open(f"{run_server({'pawsx': folder}).url}/")
+    pick(browser, "pawsx")
+    assert "Porto" in browser.run("document.querySelector('#field-pair').value")
+
+
+CUT = """[...document.querySelectorAll('textarea, td, th, pre, code, summary, dd, dt, select, p')]
+    .filter((part) => part.offsetParent !== null && (
+        part.scrollHeight > part.clientHeight + 2 && part.tagName === 'TEXTAREA'
+        || part.getBoundingClientRect().right > innerWidth + 0.5
+        || part.scrollWidth > part.clientWidth + 2 && part.tagName !== 'SELECT'
+           && getComputedStyle(part).display !== 'inline'))
+    .map((part) => part.tagName + ': ' + (part.value || part.textContent).slice(0, 40))"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("page", ["", "docs"])
+def test_nothing_is_cut_off_on_the_phone(browser, server, page):
+    browser.open(f"{server.url}/{page}", screen=PHONE)
+    if page:
+        browser.wait("document.querySelectorAll('details').length > 10")
+        browser.run("document.querySelectorAll('details').forEach((box) => { box.open = true; })")
+        browser.wait("document.querySelectorAll('details.type dl').length > 10")
+        assert browser.run(CUT) == []
+    else:
+        for model in ("xnli", "csqa", "panx", "xquad", "encoder"):
+            pick(browser, model)
+            try_it(browser)
+            assert browser.run(CUT) == [], model
+    assert browser.run("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_reference_looks_like_the_playground(browser, server, scheme):
+    looks = []
+    for page in ("", "docs"):
+        browser.open(f"{server.url}/{page}", scheme=scheme)
+        browser.wait("document.querySelectorAll('h1').length")
+        looks.append(
+            browser.run("""['backgroundColor', 'color', 'fontFamily', 'fontSize', 'width']
+            .map((name) => getComputedStyle(document.body)[name])""")
+        )
+    assert looks[0] == looks[1]
+
+
+@pytest.mark.browser
+def test_the_reference_expands_types_and_its_curl_lines_run(browser, run_server, bundles, tmp_path):
+    twins = {**bundles, "second": bundles["xnli"]}
+    served = run_server(twins)
+    browser.open(f"{served.url}/docs")
+    browser.wait("document.querySelectorAll('details').length > 10")
+    browser.run("document.querySelectorAll('details').forEach((box) => { box.open = true; })")
+    browser.wait("document.querySelectorAll('details.type dl').length > 10")
+    assert "prompt_tokens" in browser.run("document.body.innerText")
+    lines = browser.run("[...document.querySelectorAll('pre')].map((part) => part.textContent)")
+    assert len(lines) > 20
+    for line in lines:
+        done = subprocess.run(
+            ["bash", "-c", f"{line} --silent --show-error --noproxy '*' -w '\n%{{http_code}}'"],
+            capture_output=True, text=True, timeout=30,
+        )  # fmt: skip
+        status = done.stdout.rpartition("\n")[2]
+        assert status == "200", (line, done.stdout[-300:], done.stderr)

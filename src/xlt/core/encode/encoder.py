@@ -21,6 +21,7 @@ from xlt.core.encode.model import (
     special_ids,
     usable_length,
     uses_types,
+    word_mark,
 )
 from xlt.core.encode.offsets import spans_of
 from xlt.core.encode.rows import IntArray, Layout, Row, keep_longest_first
@@ -44,6 +45,8 @@ class Encoder:
         special_ids: ids of all special tokens (masked LM leaves them alone).
         vocab_size: number of tokens, added ones included.
         uses_types: whether rows carry token types (BERT).
+        word_mark: what stands before every word of a sentence but the first, so that the words
+            of a list are tokenised as they are in a text; "" where a word alone is the same.
     """
 
     tokenizer: Any
@@ -58,6 +61,7 @@ class Encoder:
     vocab_size: int
     uses_types: bool
     keep_left: bool = True
+    word_mark: str = ""
 
     @classmethod
     def load(cls, folder: Path, *, max_length: int | None = None) -> Encoder:
@@ -100,6 +104,7 @@ class Encoder:
             vocab_size=int(tokenizer.get_vocab_size()),
             uses_types=uses_types(config, names),
             keep_left=names.get("truncation_side", "right") != "left",
+            word_mark=word_mark(tokenizer),
         )
 
     def join(self, index: int, a: IntArray, b: IntArray | None) -> Row:

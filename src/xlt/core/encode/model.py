@@ -17,7 +17,15 @@ from xlt.core.encode.rows import Layout
 from xlt.core.errors import ModelError
 from xlt.core.files import read_json
 
-__all__ = ["layout_of", "settings", "special_id", "special_ids", "usable_length", "uses_types"]
+__all__ = [
+    "layout_of",
+    "settings",
+    "special_id",
+    "special_ids",
+    "usable_length",
+    "uses_types",
+    "word_mark",
+]
 
 DEFAULT_LENGTH = 512  # when neither the model nor the tokenizer names a limit
 UNLIMITED = 1_000_000  # transformers writes 1e30 for "no limit"
@@ -75,6 +83,21 @@ def uses_types(config: dict[str, Any], names: dict[str, Any]) -> bool:
         return "token_type_ids" in stated
     size = config.get("type_vocab_size")
     return isinstance(size, int) and size > 1
+
+
+def word_mark(tokenizer: Any) -> str:
+    """A blank where a word in a text has a mark that it lacks alone, else "".
+
+    Byte-level tokenizers (`Ġcat`) and Gemma's take the mark from the blank before the word;
+    SentencePiece's put one before every text, WordPiece knows none.
+    """
+
+    def ids(text: str) -> list[int]:
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    first, alone, marked = ids("a"), ids("b"), ids(" b")
+    both = ids("a b")
+    return " " if both == first + marked != first + alone else ""
 
 
 def layout_of(tokenizer: Any, *, pair: bool) -> Layout:

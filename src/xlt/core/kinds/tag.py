@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -28,7 +29,7 @@ class Tags:
 
 
 def _encode(encoder: Encoder, items: Sequence[Item]) -> list[Row]:
-    """Pieces of sentences; each word is tokenised alone, as XTREME does.
+    """Pieces of sentences; each word is tokenised alone, as XTREME does, with its word-start mark.
 
     XTREME keeps one more token free where a pair has a double separator (XLM-R).
     """
@@ -37,13 +38,18 @@ def _encode(encoder: Encoder, items: Sequence[Item]) -> list[Row]:
         check_texts(index, item, item.words)
     limit = encoder.max_length - max(encoder.single.added, encoder.pair.added - 1)
     unknown = np.array([encoder.pad_id if encoder.unk_id is None else encoder.unk_id], np.int32)
+    mark = encoder.word_mark
+    marked = [
+        [f"{mark}{word}" if place else word for place, word in enumerate(item.words)]
+        for item in sentences
+    ]
     tokens = {
         word: ids if 0 < len(ids) <= limit else unknown
-        for word, ids in encoder.tokenise(w for item in sentences for w in item.words).items()
+        for word, ids in encoder.tokenise(itertools.chain.from_iterable(marked)).items()
     }
     rows = []
-    for index, item in enumerate(sentences):
-        parts = [tokens[word] for word in item.words]
+    for index, words in enumerate(marked):
+        parts = [tokens[word] for word in words]
         for start, stop in split_pieces([len(part) for part in parts], limit):
             piece = parts[start:stop]
             counts = np.array([0, *map(len, piece)], np.int32)

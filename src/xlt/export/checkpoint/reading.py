@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xlt.core.artifacts.foreign import vet_folder
 from xlt.core.artifacts.hub import prepare_hub
 from xlt.core.encode.families import Family, family_of
 from xlt.core.errors import ModelError
@@ -146,6 +147,7 @@ def read_checkpoint(folder: Path, *, source: str = "") -> Checkpoint:
             f"{folder} is not a checkpoint (no config.json)",
             "name a run, a folder that transformers can open, or a hub id",
         )
+    vet_folder(folder, None)
     config = read_json(folder / "config.json", ModelError)
     if not isinstance(config, dict) or "model_type" not in config:
         raise ModelError(

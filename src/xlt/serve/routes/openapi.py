@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -45,7 +45,7 @@ COMPUTING = ("404", "429", "500", "503", "504")
 def document(
     operations: Sequence[Operation[Any]],
     *,
-    models: Sequence[str],
+    models: Mapping[str, str],
     keys: bool,
     server: str = "/",
 ) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def document(
 
     Args:
         operations: that the server has.
-        models: names of the loaded models.
+        models: name -> kind of the loaded models.
         keys: whether clients need a key.
         server: path prefix of all routes.
     """
@@ -124,9 +124,10 @@ def _schema(
 
 
 def _entry(
-    operation: Operation[Any], schema_of: dict[str, Any], models: Sequence[str], *, keys: bool
+    operation: Operation[Any], schema_of: dict[str, Any], models: Mapping[str, str], *, keys: bool
 ) -> dict[str, Any]:
     """One operation."""
+    fitting = [name for name, kind in models.items() if kind in operation.kinds] or list(models)
     answer: dict[str, Any] = {"description": "Done."}
     response = _schema(operation, "response", schema_of)
     content: dict[str, Any] = {operation.media: {} if response is None else {"schema": response}}
@@ -149,6 +150,9 @@ def _entry(
                 "in": "path",
                 "required": True,
                 "schema": {"type": "string", "enum": values[name]},
+                **(
+                    {"example": (fitting if name == "model" else values[name])[0]} if models else {}
+                ),
             }
             for name in names
         ]
@@ -156,11 +160,19 @@ def _entry(
     if request is not None:
         body: dict[str, Any] = {"schema": request}
         if operation.example is not None:
-            body["example"] = operation.example
+            named = operation.kinds and models and "model" in _fields(operation.request)
+            body["example"] = {
+                **({"model": fitting[0]} if named else {}), **operation.example,
+            }  # fmt: skip
         entry["requestBody"] = {"required": True, "content": {"application/json": body}}
     if locked:
         entry["security"] = [{"bearer": []}]
     return entry
+
+
+def _fields(request: Any) -> set[str]:
+    """Names of the fields of a request."""
+    return set(getattr(request, "__struct_encode_fields__", ()))
 
 
 def _errors(

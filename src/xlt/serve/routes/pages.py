@@ -7,6 +7,7 @@ import hashlib
 import re
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import orjson
 
@@ -18,6 +19,7 @@ from xlt.serve.routes.openapi import document
 __all__ = ["OPERATIONS"]
 
 HTML = "text/html"
+EXAMPLES = b'<script type="application/json" id="carried">{}</script>'
 INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
@@ -26,7 +28,7 @@ async def openapi(call: Call) -> Reply:
     state = call.state
     value = document(
         state.operations,
-        models=list(state.models.table),
+        models={name: served.kind for name, served in state.models.table.items()},
         keys=bool(state.settings.keys),
         server=state.settings.root_path or "/",
     )
@@ -39,12 +41,21 @@ async def docs(call: Call) -> Reply:
 
 
 async def playground(call: Call) -> Reply:
-    """A page to try the models."""
-    return _page("playground.html")
+    """A page to try the models, with the examples that their bundles carry."""
+    state = call.state
+    found: dict[str, Any] = {}
+    for name, served in state.models.table.items():
+        carried = served.bundle.manifest.get("examples")
+        # the page asks for no key: only invented text is for everybody
+        if isinstance(carried, dict) and (carried.get("constructed") or not state.settings.keys):
+            found[name] = carried
+    text = orjson.dumps(found).replace(b"<", rb"\u003c")
+    return _page("playground.html", (EXAMPLES, EXAMPLES.replace(b"{}", text)))
 
 
-def _page(name: str) -> Reply:
+def _page(name: str, change: tuple[bytes, bytes] = (b"", b"")) -> Reply:
     body, policy = _file(name)
+    body = body.replace(*change, 1) if change[0] else body
     return Reply(
         body=body,
         content_type=f"{HTML}; charset=utf-8",
