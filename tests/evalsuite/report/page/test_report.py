@@ -238,6 +238,28 @@ def test_the_same_input_gives_the_same_bytes(folders):
     assert report(folders.mnli1, **config).html() == report(folders.mnli1, **config).html()
 
 
+def test_a_task_that_comes_with_xlt_has_examples_and_an_unknown_one_is_named(
+    folders, made, tmp_path
+):
+    root = made.data(tmp_path / "root", {"tatoeba": ["de"]}, 12)
+    (root / "bitext_ntrex").mkdir()
+    for name, side in (("src.eng", "eng"), ("ref.deu", "deu")):
+        text = (root / f"tatoeba/tatoeba.deu-eng.{side}").read_text()
+        (root / f"bitext_ntrex/newstest2019-{name}.txt").write_text(text + "a last line\n")
+    out = made.results(tmp_path / "r", root, {"tatoeba": ["de"]})
+    record = json.loads((out / "results.json").read_text())
+    for task in ("ntrex", "mine"):
+        predicted = out / f"predictions/{task}/test-de.tsv"
+        predicted.parent.mkdir()
+        predicted.write_text("".join(f"{n}\n" for n in range(13)))
+        more = {"task": task, "predictions": f"predictions/{task}/test-de.tsv"}
+        record["cells"].append({**record["cells"][0], **more, "predictions_sha256": None})
+    (out / "results.json").write_text(json.dumps(record))
+    built = report(out, data=root)
+    assert {texts.task for texts in built.examples} == {"tatoeba", "ntrex"}
+    assert any("mine/de: no examples, there is no task mine" in line for line in built.left_out)
+
+
 DAMAGE = {
     "no results at all": (None, "no results.json"),
     "half a file": ('{"schema": 2, "cells": [', "not valid JSON"),

@@ -12,6 +12,7 @@ from xlt.core.errors import DataError, UsageError, XltError
 from xlt.core.show.page import render
 from xlt.core.show.sheet import Sheet
 from xlt.data import DataRoot
+from xlt.data.taskfile import SHIPPED
 from xlt.evalsuite.compute.rows import score_interval
 from xlt.evalsuite.report.page.curves import learning_curves
 from xlt.evalsuite.report.page.deltas import Delta, deltas, scope
@@ -184,12 +185,14 @@ def check_out(out: Path, config: ReportConfig) -> None:
 
 def _root(config: ReportConfig, report: Report) -> DataRoot | None:
     """The data root; without one, examples and tests are left out and the report says so."""
+    tasks = task_order([*report.sources, *report.baseline])
+    beyond = [Path(task) for task in tasks if (SHIPPED / f"{task}.yaml").is_file()]
     if config.data is not None:
-        return DataRoot(config.data)
+        return DataRoot(config.data, task_files=beyond)
     named = [source.results.record.get("data") for source in report.sources]
     for name in named:
         if isinstance(name, str) and Path(name).is_dir():
-            return DataRoot(Path(name))
+            return DataRoot(Path(name), task_files=beyond)
     known = [str(name) for name in named if name]
     why = f"the data root {known[0]} is not there" if known else "the results name no data root"
     report.left_out.append(f"examples, tests and intervals of items: {why}; give --data ROOT")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xlt.core.errors import XltError
+from xlt.core.errors import DataError, XltError
 from xlt.core.tasks.examples import Bitext, Choice, Example, Pair, Question, Tagged
 from xlt.core.tasks.table import Task
 from xlt.data import DataRoot
@@ -82,7 +82,8 @@ def read_examples(source: Source, root: DataRoot, number: int, problems: list[st
         try:
             record, path = root.tasks.get(task), source.predictions(cell)
             if record is None or path is None:
-                continue
+                what = "predictions" if record else f"task {task} in the data root"
+                raise DataError(f"there is no {what}", "")
             items = read_items(root, record, lang, str(source.results.record["split"]), path)
         except XltError as error:
             problems.append(f"{task}/{lang}: no examples, {error.message}")
