@@ -2,15 +2,20 @@
 
 import http.client
 import json
+import logging
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 
 import pytest
+import trustme
+
+from xlt.serve.http.logs import JsonFormatter, PipeHandler
 
 
 class Process:
@@ -104,6 +109,185 @@ def test_second_signal_ends_at_once(start, bundles):
     assert server.child.poll() is None
     server.child.send_signal(signal.SIGTERM)
     assert server.child.wait(5) == 143
+
+
+def test_a_full_stderr_pipe_stops_neither_answers_nor_the_end(bundles):
+    """Nobody reads the log; the pipe holds 64 KiB."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "xlt", "serve", str(bundles["xnli"]), "--port", "0", "--threads",
+         "1", "--no-warm-up"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        link = http.client.HTTPConnection("127.0.0.1", int(child.stdout.readline().rsplit(":")[-1]))
+        link.timeout = 20
+        for number in range(600):  # 300 bytes of log each, and more than the pipe takes
+            body = json.dumps({"inputs": [f"a {number}"], "unknown": "x"})
+            link.request("POST", "/v1/classify", body)
+            reply = link.getresponse()
+            assert reply.status == 400 and reply.read()
+        link.request("GET", "/health/live")
+        assert link.getresponse().read() == b'{"live":true}'
+        link.close()
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 0
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_log_lines_without_room_are_counted_and_left_out():
+    reader, writer = os.pipe()
+    handler = PipeHandler(writer, most=50)
+    handler.setFormatter(JsonFormatter())
+    logger = logging.Logger("lines")
+    logger.addHandler(handler)
+    for number in range(5000):
+        logger.warning("line %d %s", number, "x" * 200)
+    assert handler.dropped > 0
+    read = b""
+    while not handler.lines.empty():
+        read += os.read(reader, 1 << 20)
+    logger.warning("line last")
+    while b"line last" not in read:
+        read += os.read(reader, 1 << 20)
+    lines = [json.loads(line) for line in read.decode().splitlines()]
+    kept = [line["event"] for line in lines if line["event"].startswith("line ")]
+    lost = sum(line["lines"] for line in lines if line["event"] == "log lines left out")
+    assert kept[0].startswith("line 0 ") and kept[-1] == "line last"
+    assert len(kept) - 1 + lost == 5000 and lost > 1000
+    handler.flush()
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_signal_that_logs_in_the_middle_of_logging_does_not_stop_the_server():
+    """A SIGTERM that came at the wrong moment would have hung it."""
+    reader, writer = os.pipe()
+    handler = PipeHandler(writer)
+    handler.setFormatter(JsonFormatter())
+    logger = logging.Logger("nested")
+    logger.addHandler(handler)
+    depth = []
+
+    def nest(frame, event, argument):
+        """Log once more at every line of the handler, as a signal could."""
+        if frame.f_code.co_name == "emit" and not depth:
+            depth.append(1)
+            logger.warning("inner")
+            depth.pop()
+        return nest if frame.f_code.co_filename.endswith(("logs.py", "threading.py")) else None
+
+    before = sys.gettrace()
+    sys.settrace(nest)
+    try:
+        logger.warning("outer")
+    finally:
+        sys.settrace(before)
+    handler.flush()
+    read = os.read(reader, 1 << 16)
+    assert b"outer" in read and b"inner" in read
+    os.close(reader)
+    os.close(writer)
+
+
+OLD, NEW = "the-first-key-of-all", "the-key-that-follows"
+
+
+def test_a_hangup_reads_keys_and_certificates_again(start, bundles, tmp_path):
+    def issue(names):
+        authority = trustme.CA()
+        issued = authority.issue_cert("127.0.0.1", common_name=names)
+        issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        return context
+
+    def status(context, key):
+        link = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
+        try:
+            link.request("GET", "/v1/models", headers={"x-api-key": key})
+            return link.getresponse().status
+        except ssl.SSLCertVerificationError:
+            return None
+        finally:
+            link.close()
+
+    def hang_up(number):
+        server.child.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 20
+        while (
+            len(said := [e for e in server.events() if e["event"] == "files read again"]) < number
+        ):
+            assert time.monotonic() < deadline and server.child.poll() is None
+            time.sleep(0.02)
+        return said[-1]
+
+    keys = tmp_path / "keys"
+    keys.write_text(OLD)
+    first = issue("one")
+    both = tmp_path / "both.pem"
+    server = start(bundles["xnli"], "--api-key-file", keys, "--tls-cert", both, "--tls-key", both)
+    port = server.port
+    assert (status(first, OLD), status(first, NEW)) == (200, 401)
+    keys.write_text(NEW)
+    second = issue("two")
+    assert hang_up(1)["kept"] == []
+    assert (status(second, NEW), status(second, OLD), status(first, NEW)) == (200, 401, None)
+    keys.write_text("short")
+    both.write_text("no certificate")
+    said = hang_up(2)
+    assert said["read"] == [] and len(said["kept"]) == 2
+    assert (status(second, NEW), status(second, OLD)) == (200, 401)
+    assert "short" not in str(said)
+    server.child.send_signal(signal.SIGTERM)
+    assert server.child.wait(20) == 0
+
+
+def test_without_files_to_read_a_hangup_ends_the_server(start, bundles):
+    server = start(bundles["xnli"])
+    server.child.send_signal(signal.SIGHUP)
+    assert server.child.wait(20) == -signal.SIGHUP
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+def test_a_socket_that_is_passed_is_served(bundles, tmp_path, family):
+    with socket.socket(family) as listening:
+        listening.bind(("127.0.0.1", 0) if family == socket.AF_INET else str(tmp_path / "sock"))
+        listening.listen()
+        child = subprocess.Popen(
+            [sys.executable, "-m", "xlt", "serve", str(bundles["xnli"]), "--fd",
+             str(listening.fileno()), "--threads", "1"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            pass_fds=[listening.fileno()],
+        )  # fmt: skip
+        where = listening.getsockname()
+    try:
+        said = child.stdout.readline().strip().removeprefix("serving on ")
+        expected = f"http://127.0.0.1:{where[1]}" if family == socket.AF_INET else f"unix:{where}"
+        assert said == expected
+        with socket.socket(family) as link:
+            link.settimeout(20)
+            link.connect(where)
+            link.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            received = b""
+            while chunk := link.recv(4096):
+                received += chunk
+        assert received.endswith(b'{"live":true}')
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 0
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def test_a_descriptor_that_is_no_listening_socket_is_two_lines(run_xlt, bundles):
+    found = run_xlt("serve", bundles["xnli"], "--fd", 77)
+    assert found.returncode == 2
+    assert "--fd 77" in found.stderr
+    found = run_xlt("serve", bundles["xnli"], "--fd", 3, "--uds", "x")
+    assert found.returncode == 2
+    assert "--uds" in found.stderr
 
 
 def test_a_taken_port_a_bad_model_and_several_mistakes_are_two_lines(run_xlt, bundles, tmp_path):

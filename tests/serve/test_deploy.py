@@ -18,6 +18,7 @@ import yaml
 from xlt._version import __version__
 from xlt.client.api import Client
 from xlt.serve.command import serve
+from xlt.serve.errors import Problem, body_of
 from xlt.serve.limits import Limits
 from xlt.serve.routes.table import operations
 from xlt.serve.settings import Settings
@@ -318,6 +319,30 @@ def test_nginx_keeps_the_servers_own_answers(proxy, run_server, bundles):
     assert status == 200 and headers["x-request-id"] == "mine-1"
     for path in ("/metrics", "/admin/models", "/v2/repository/index"):
         assert call("POST", path)[0] == 404, path
+
+
+def test_nginx_says_503_in_json_when_every_replica_is_down(proxy):
+    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    dead = [one.getsockname()[1] for one in taken]
+    for one in taken:
+        one.close()
+    url = proxy(*dead)
+    asked = (("GET", "/v1/models"), ("POST", "/v1/embeddings"), ("GET", "/health/ready"))
+    for method, path in asked:
+        link = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+        link.request(method, path, b"{}" if method == "POST" else None)
+        reply = link.getresponse()
+        assert (reply.status, reply.headers.get_content_type()) == (503, "application/json")
+        assert int(reply.headers["retry-after"]) >= 1
+        assert json.loads(reply.read())["error"]["code"] == "not_ready"
+        link.close()
+
+
+def test_what_nginx_says_for_a_dead_server_is_our_error(deploy):
+    """Also where nginx is not installed."""
+    (body,) = re.findall(r"return 503 '(.*)';", (deploy / "nginx.conf").read_text())
+    problem = Problem(503, "not_ready", json.loads(body)["error"]["message"])
+    assert body.encode() == body_of(problem, "openai")
 
 
 def test_every_command_in_the_comments_parses(deploy):

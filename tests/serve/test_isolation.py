@@ -220,6 +220,43 @@ def test_long_bodies_are_tokenised_beside_short_ones(server):
         go.set()
 
 
+def test_a_long_body_that_takes_its_thread_for_long_holds_no_other_long_one_up(server):
+    threads = server.app.state.scheduler.long_threads
+    go, taken = threading.Event(), threading.Event()
+
+    def hold():
+        taken.set()
+        go.wait(20)
+
+    threads.submit(hold)
+    assert taken.wait(10)
+    try:
+        for path, body in (
+            ("/v1/classify", {"inputs": ["a b " * 40_000], "truncate": "right"}),
+            ("/tokenize", {"inputs": "a b " * 20_000, "model": "xnli"}),
+        ):
+            assert server.call("POST", path, body)[0] == 200
+    finally:
+        go.set()
+
+
+def test_a_long_text_to_tokenise_does_not_stop_the_event_loop(server, monkeypatch):
+    """The route goes by the call of the tokenizer that lets other threads run."""
+    engine = server.app.state.models.table["xnli"].engine
+    real, asked = engine.encoder.tokenizer, []
+
+    class Noting:
+        def __getattr__(self, name):
+            asked.append(name)
+            return getattr(real, name)
+
+    monkeypatch.setattr(
+        type(engine.encoder), "tokenizer", property(lambda _: Noting()), raising=False
+    )
+    server.post("/tokenize", {"inputs": "a b", "model": "xnli"})
+    assert "encode_batch" in asked and "encode" not in asked
+
+
 def test_what_cannot_be_done_in_time_is_refused_at_once(run_server, bundles):
     running = run_server({"xnli": bundles["xnli"]}, limits=Limits(request_seconds=10.0))
     model = running.app.state.models.table["xnli"]

@@ -21,6 +21,10 @@ class Keys:
     def __init__(self, keys: list[str]) -> None:
         self.digests = [hashlib.sha256(key.encode()).digest() for key in keys]
 
+    def replace(self, other: Keys) -> None:
+        """Take the keys of another set in place of these."""
+        self.digests = other.digests
+
     def __bool__(self) -> bool:
         return bool(self.digests)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 import sys
@@ -93,6 +94,12 @@ def _seconds(name: str, default: str, text: str) -> Option:
     help="0 takes a free one and prints it.",
 )
 @click.option("--uds", type=PATH, help="Listen on a Unix socket instead.")
+@click.option(
+    "--fd",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Take a listening socket that is open already, as systemd passes it (3).",
+)
 @click.option("--root-path", default="", metavar="PREFIX", help="Path prefix that a proxy adds.")
 @click.option("--tls-cert", type=PATH, metavar="PEM", help="Certificate; turns TLS on.")
 @click.option("--tls-key", type=PATH, metavar="PEM", help="Its key.")
@@ -226,6 +233,9 @@ def serve(
         if tls_cert is not None:
             _check_certificate(tls_cert, tls_key)
     with mistakes:
+        if others["fd"] is not None and others["uds"] is not None:
+            raise UsageError("--fd and --uds are two sockets", "give one of them")
+    with mistakes:
         if root_path and (not root_path.startswith("/") or root_path.endswith("/")):
             raise UsageError(
                 f"--root-path {root_path!r} must begin with / and not end with it",
@@ -245,6 +255,7 @@ def serve(
         host=others.pop("host"),
         port=others.pop("port"),
         uds=others.pop("uds"),
+        fd=others.pop("fd"),
         certificate=tls_cert,
         key=tls_key,
     )
@@ -252,6 +263,8 @@ def serve(
         limits=_limits(**others),
         keys=read_keys(api_key_file, "XLT_API_KEYS"),
         admin_keys=read_keys(admin_key_file, "XLT_ADMIN_KEYS"),
+        key_file=api_key_file,
+        admin_key_file=admin_key_file,
         repository=repository,
         cors=cors,
         accept_token_ids=accept_token_ids,
@@ -272,6 +285,6 @@ def serve(
     code = 0 if clean else 1
     if app.busy(THREAD_SECONDS):  # stuck in a model, or still loading one: do not wait for it
         sys.stdout.flush()
-        sys.stderr.flush()
+        logging.shutdown()  # bounded; stderr itself may be a pipe that nobody reads
         os._exit(code)
     return code

@@ -18,6 +18,7 @@ class Settings:
     Attributes:
         keys: that clients need; with none, no key is needed.
         admin_keys: for loading and unloading models; none switches those routes off.
+        key_file, admin_key_file: where they are read from, again on SIGHUP.
         repository: folder of bundles that may be loaded by name.
         cors: origins whose pages may call the server.
         metrics, docs: whether `/metrics`, and `/docs`, `/openapi.json` and `/` are there.
@@ -29,6 +30,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     keys: Keys = field(default_factory=lambda: Keys([]))
     admin_keys: Keys = field(default_factory=lambda: Keys([]))
+    key_file: Path | None = None
+    admin_key_file: Path | None = None
     repository: Path | None = None
     cors: tuple[str, ...] = ()
     metrics: bool = True

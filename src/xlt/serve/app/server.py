@@ -20,6 +20,7 @@ import uvicorn
 
 from xlt.core.errors import UsageError
 from xlt.serve.app.frame import App
+from xlt.serve.app.reload import Reload
 from xlt.serve.compute.memory import freeze_and_use_huge_pages
 from xlt.serve.compute.sources import Source
 from xlt.serve.http.losses import Losses, watch_handshakes
@@ -38,12 +39,14 @@ class Bind:
 
     Attributes:
         uds: path of a Unix socket, in place of host and port.
+        fd: descriptor of a socket that listens already, in place of all of these.
         certificate, key: PEM files for TLS.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
     uds: Path | None = None
+    fd: int | None = None
     certificate: Path | None = None
     key: Path | None = None
 
@@ -53,6 +56,8 @@ class Bind:
         Raises:
             UsageError: the address is taken, not ours, or not allowed.
         """
+        if self.fd is not None:
+            return _passed(self.fd)
         where = self.uds or f"{self.host}:{self.port}"
         try:
             if self.uds is not None:
@@ -98,6 +103,7 @@ class Server(uvicorn.Server):
         self.app, self.sources, self.on_open = app, sources, on_open
         self.losses = Losses(app.state.metrics.lost_connection)
         self.signals = 0
+        self.reload = Reload(app.state.settings, config)
         app.on_fatal = self.end_now
 
     def end_now(self) -> None:
@@ -163,11 +169,19 @@ class Server(uvicorn.Server):
             yield  # only the main thread gets signals
             return
         before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
+        if self.reload.has_files and hasattr(signal, "SIGHUP"):  # else it ends the process
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self.handle_hangup)
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def handle_hangup(self, sig: int, frame: FrameType | None) -> None:
+        """Read keys and TLS files again, on the event loop."""
+        loop = self.app.state.scheduler.loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self.reload)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """First signal: not ready, then drain. Second: out."""
@@ -182,6 +196,28 @@ class Server(uvicorn.Server):
             loop.call_soon_threadsafe(loop.call_later, delay, self.end_now)
         else:
             self.end_now()
+
+
+def _passed(descriptor: int) -> socket.socket:
+    """A socket that whoever started the server has opened.
+
+    Raises:
+        UsageError: it is none, or does not listen.
+    """
+    hint = "pass an open listening socket, as systemd's socket units do: --fd 3"
+    try:
+        found = socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise UsageError(f"--fd {descriptor}: {error.strerror or error}", hint) from error
+    listens = found.type == socket.SOCK_STREAM
+    if listens and hasattr(socket, "SO_ACCEPTCONN"):
+        listens = bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    if not listens:
+        found.detach()
+        raise UsageError(f"--fd {descriptor}: a socket, but not one that listens", hint)
+    if found.family != socket.AF_UNIX:  # as `Bind.open` names the protocol
+        return socket.socket(found.family, found.type, socket.IPPROTO_TCP, fileno=found.detach())
+    return found
 
 
 def _is_main_thread() -> bool:

@@ -28,7 +28,8 @@ from xlt.serve.limits import Admission, Limits, Ticket, too_slow
 
 __all__ = ["Scheduler"]
 
-LONG_BYTES = 64 << 10  # bodies beyond have a tokeniser thread of their own
+LONG_BYTES = 64 << 10  # bodies beyond have tokeniser threads of their own
+LONG_THREADS = 4
 CLOSE_SECONDS = 1.0  # for the worker's last batch
 RATE_MEMORY = 0.9  # of the moving average of tokens a second
 
@@ -61,7 +62,9 @@ class Scheduler:
         metrics.queue_tokens.set_function(lambda: float(admission.tokens))
         self.limits = limits
         self.threads = Threads(tokenizer_threads, "xlt-text")
-        self.long_threads = Threads(1, "xlt-long")  # short texts do not wait behind megabytes
+        # Short texts do not wait behind megabytes, and long bodies not behind one that takes
+        # seconds: a tokenizer cannot be stopped in the middle of a text.
+        self.long_threads = Threads(LONG_THREADS, "xlt-long")
         self.worker = Worker(self._next, self._done, metrics, on_fatal=on_fatal)
         self.busy_since = 0.0  # end of the last batch, or when the queue was last empty
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -81,8 +84,15 @@ class Scheduler:
         self.threads.close()
         self.long_threads.close()
 
-    async def in_thread(self, function: Callable[[], Any], *, deadline: float | None = None) -> Any:
+    async def in_thread(
+        self, function: Callable[[], Any], *, deadline: float | None = None, n_bytes: int = 0
+    ) -> Any:
         """Run something that takes long (decoding, matching) in a tokeniser thread.
+
+        Args:
+            function: takes nothing.
+            deadline: `time.monotonic()` at which nobody waits any more.
+            n_bytes: of the body that it works on.
 
         Raises:
             Problem: 504 when it has not ended by the deadline; if it has not begun, it never does.
@@ -91,9 +101,12 @@ class Scheduler:
         left = None if deadline is None else max(0.0, deadline - arrived)
         try:
             async with asyncio.timeout(left):
-                return await self.threads.run(function)
+                return await self._threads_for(n_bytes).run(function)
         except TimeoutError:
             raise _late(arrived) from None
+
+    def _threads_for(self, n_bytes: int) -> Threads:
+        return self.threads if n_bytes <= LONG_BYTES else self.long_threads
 
     def check(self, n_bytes: int) -> None:
         """Refuse a request before it is read, where it would be refused afterwards.
@@ -143,8 +156,7 @@ class Scheduler:
         work.arrived = time.monotonic()
         # Tokenising is in order of arrival, unlike computing: a megabyte before a short text would
         # hold it up for seconds, so long bodies queue apart.
-        threads = self.threads if ticket.n_bytes <= LONG_BYTES else self.long_threads
-        threads.submit(partial(self._prepare, work))
+        self._threads_for(ticket.n_bytes).submit(partial(self._prepare, work))
         overdue = loop.call_later(max(0.0, deadline - work.arrived), self._overdue, work)
         try:
             await work.future

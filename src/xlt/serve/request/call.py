@@ -156,7 +156,8 @@ class Call:
         scheduler = self.state.scheduler
         ticket = scheduler.admit(self.n_bytes)
         try:
-            result: T = await self._watched(scheduler.in_thread(make, deadline=deadline))
+            done = scheduler.in_thread(make, deadline=deadline, n_bytes=self.n_bytes)
+            result: T = await self._watched(done)
             return result
         finally:
             scheduler.leave(ticket)

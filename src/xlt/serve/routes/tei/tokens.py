@@ -35,7 +35,10 @@ async def tokenize(call: Call) -> Reply:
         encodings = []
         n_tokens = 0
         for text in texts:
-            encodings.append(tokenizer.encode(text, add_special_tokens=request.add_special_tokens))
+            # A batch, also of one: `encode` would stop every other thread until it is done.
+            encodings += tokenizer.encode_batch(
+                [text], add_special_tokens=request.add_special_tokens
+            )
             n_tokens += len(encodings[-1])
             if n_tokens > most:
                 raise too_many_tokens(n_tokens, most)
