@@ -57,6 +57,7 @@ ROOMS = {
     "evalsuite": {*GROUND, "data", "cli", "evalsuite.*"},
     "evalsuite.plan": {*GROUND, "data"},
     "evalsuite.compute": {*GROUND, "data", "evalsuite.plan", "xlt"},
+    "evalsuite.mine": {*GROUND, "evalsuite.compute"},
     "evalsuite.report": {*GROUND, "evalsuite.plan", "evalsuite.compute"},
     "evalsuite.report.page": {*GROUND, "data", "evalsuite.compute", "evalsuite.report"},
     "serve": {*GROUND, "cli", "serve.*"},
@@ -87,7 +88,7 @@ FILES = {
     "datasets": {"data/hub/fetch.py"},
     "yaml": {"data/taskfile.py"},
     "jinja2": {"core/show/page.py"},
-    "faiss": {"evalsuite/compute/ann.py"},
+    "faiss": {"evalsuite/mine/ann.py"},
     "matplotlib": {"core/show/figures.py"},
     "opentelemetry": {"serve/app/tracing.py"},
 }

@@ -34,6 +34,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "export": ("xlt.export.command", "export", "Turn checkpoints into ONNX bundles."),
     "eval": ("xlt.evalsuite.command", "evaluate", "Evaluate bundles in every language."),
     "report": ("xlt.evalsuite.report_command", "report", "Results as a page, or as tables."),
+    "mine": ("xlt.evalsuite.mine_command", "mine", "Mine translation pairs from two files."),
     "demo": ("xlt.study.command", "demo", "The whole path on the embedded benchmark."),
     "score": ("xlt.cli.score", "score", "Score predictions in the official layout."),
     "serve": ("xlt.serve.command", "serve", "Serve bundles over HTTP."),

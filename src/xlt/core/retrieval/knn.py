@@ -8,7 +8,7 @@ are taken again, pair by pair, before they are compared: equal rows tie wherever
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -59,8 +59,16 @@ def nearest(x_ND: Array, y_MD: Array, k: int) -> Neighbours:
     return forward.result
 
 
-def nearest_both(x_ND: Array, y_MD: Array, k: int) -> tuple[Neighbours, Neighbours]:
+def nearest_both(
+    x_ND: Array, y_MD: Array, k: int, *, tick: Callable[[int], None] | None = None
+) -> tuple[Neighbours, Neighbours]:
     """Neighbours of x in y and of y in x, from one pass over the similarities.
+
+    Args:
+        x_ND: one side.
+        y_MD: the other.
+        k: how many neighbours; at most all rows of the other side are returned.
+        tick: called with the number of rows of x just compared with all of y.
 
     Returns:
         ((similarity_NK, index_NK), (similarity_MK, index_MK)), best first.
@@ -75,6 +83,8 @@ def nearest_both(x_ND: Array, y_MD: Array, k: int) -> tuple[Neighbours, Neighbou
     for row, column, sim_BC in _blocks(x_ND, y_MD):
         forward.update(sim_BC, axis=1, first=row, first_neighbour=column)
         backward.update(sim_BC, axis=0, first=column, first_neighbour=row)
+        if tick is not None and column + sim_BC.shape[1] == len(y_MD):
+            tick(len(sim_BC))
     return forward.result, backward.result
 
 

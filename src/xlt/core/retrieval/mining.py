@@ -28,6 +28,7 @@ __all__ = [
     "candidates",
     "extract",
     "pair_scores",
+    "select",
 ]
 
 Array = NDArray[Any]
@@ -36,7 +37,8 @@ Pair = tuple[str, str]
 
 MARGINS = ("ratio", "distance", "absolute")
 RETRIEVALS = ("max", "intersect", "forward", "backward")
-DISTANCES = ("cosine", "l2")
+KNOWN = {"margin": MARGINS, "retrieval": RETRIEVALS, "distance": ("cosine", "l2")}
+AT_ONCE = 65536  # proposals that are plain Python numbers at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,44 @@ def candidates(
     if distance == "cosine":
         x_ND, y_MD = unit_rows(x_ND), unit_rows(y_MD)
     forward, backward, means_N, means_M = _neighbours(x_ND, y_MD, k, distance, shift)
+    score, i, j = select(
+        forward,
+        backward,
+        means_N=means_N,
+        means_M=means_M,
+        margin=margin,
+        retrieval=retrieval,
+        threshold=threshold,
+    )
+    columns = score.tolist(), first_x[i].tolist(), first_y[j].tolist()
+    return [Candidate(*row) for row in zip(*columns, strict=True)]
+
+
+def select(
+    forward: Neighbours,
+    backward: Neighbours,
+    *,
+    means_N: Array,
+    means_M: Array,
+    margin: str = "ratio",
+    retrieval: str = "max",
+    threshold: float | None = None,
+) -> tuple[Array, Indices, Indices]:
+    """Candidate pairs (score, i, j) from neighbours that are given, in the order of `candidates`.
+
+    Args:
+        forward: (similarity_NK, index_NK) of the first side's items in the second.
+        backward: (similarity_MK, index_MK) of the second side's items in the first.
+        means_N: mean similarity of each item of the first side to its neighbours.
+        means_M: the same of the second side.
+        margin: as in `candidates`.
+        retrieval: as in `candidates`.
+        threshold: as in `candidates`.
+    """
+    _check_names(margin=margin, retrieval=retrieval)
     score_N, best_N = _proposals(forward, means_N, means_M, margin)
     score_M, best_M = _proposals(backward, means_M, means_N, margin)
-    all_N, all_M = np.arange(len(x_ND)), np.arange(len(y_MD))
+    all_N, all_M = np.arange(len(means_N)), np.arange(len(means_M))
     if retrieval == "max":
         score = np.concatenate([score_N, score_M])
         i, j = np.concatenate([all_N, best_M]), np.concatenate([best_N, all_M])
@@ -120,19 +157,14 @@ def candidates(
         kept = all_N if retrieval == "forward" else np.flatnonzero(best_M[best_N] == all_N)
     if threshold is not None:
         kept = kept[score[kept] > threshold]
-    columns = score[kept].tolist(), first_x[i[kept]].tolist(), first_y[j[kept]].tolist()
-    return [Candidate(*row) for row in zip(*columns, strict=True)]
+    return score[kept], i[kept], j[kept]
 
 
-def _check_names(*, margin: str, retrieval: str, distance: str) -> None:
+def _check_names(**names: str) -> None:
     mistakes = [
-        f"unknown {what} {name!r}{did_you_mean(name, known)}; known: {' '.join(known)}"
-        for what, name, known in (
-            ("margin", margin, MARGINS),
-            ("retrieval", retrieval, RETRIEVALS),
-            ("distance", distance, DISTANCES),
-        )
-        if name not in known
+        f"unknown {what} {name!r}{did_you_mean(name, KNOWN[what])}; known: {' '.join(KNOWN[what])}"
+        for what, name in names.items()
+        if name not in KNOWN[what]
     ]
     if mistakes:
         raise UsageError.all_of(mistakes)
@@ -199,14 +231,16 @@ def _proposals(
 
 def _each_once(score: Array, i: Indices, j: Indices) -> Indices:
     """Proposals best first, dropping those whose text is taken; equal scores keep their order."""
-    taken_i, taken_j, kept = set[int](), set[int](), list[int]()
+    taken_i, taken_j = (bytearray(int(side.max(initial=-1)) + 1) for side in (i, j))
     order = np.argsort(-score, kind="stable")
-    for place, a, b in zip(order.tolist(), i[order].tolist(), j[order].tolist(), strict=True):
-        if a not in taken_i and b not in taken_j:
-            taken_i.add(a)
-            taken_j.add(b)
-            kept.append(place)
-    return np.array(kept, dtype=np.int64)
+    kept = np.zeros(len(order), dtype=np.bool_)
+    for start in range(0, len(order), AT_ONCE):
+        places = order[start : start + AT_ONCE]
+        pairs = zip(i[places].tolist(), j[places].tolist(), strict=True)
+        for place, (a, b) in enumerate(pairs, start):
+            if not taken_i[a] and not taken_j[b]:
+                taken_i[a] = taken_j[b] = kept[place] = True
+    return order[kept]
 
 
 def pair_scores(

@@ -1,0 +1,62 @@
+"""The one embedder of a model argument, as an open engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xlt.core.artifacts.bundle import Bundle, find_bundles
+from xlt.core.errors import ModelError, UsageError
+from xlt.core.inference.engine import Engine
+from xlt.core.kinds.table import kind_of
+
+__all__ = ["find_embedder", "open_embedder", "prompts_of"]
+
+
+def find_embedder(model: Path | str | None, *, precision: str = "fp32") -> Bundle:
+    """The bundle of a model that gives sentence vectors.
+
+    Args:
+        model: a bundle, a folder of bundles, or a run; None: ./xlt-run.
+        precision: fp32, fp16 or int8.
+
+    Raises:
+        ModelError: no bundle gives sentence vectors, or its files are damaged.
+        UsageError: several do.
+    """
+    opened = [Bundle.open(p, precision=precision, verify=False) for p in find_bundles(model)]
+    found = [bundle for bundle in opened if kind_of(bundle.task).vectors]
+    if not found:
+        raise ModelError(
+            f"{model or 'the run'}: no bundle gives sentence vectors, only "
+            + ", ".join(f"{bundle.name} ({bundle.task.kind})" for bundle in opened),
+            "export the encoder: xlt export MODEL --task embed",
+        )
+    if len(found) > 1:
+        raise UsageError(
+            f"{model or 'the run'}: {len(found)} bundles give sentence vectors: "
+            + ", ".join(bundle.name for bundle in found),
+            f"name one of them, for example {found[0].path}",
+        )
+    return Bundle.open(found[0].path, precision=precision)
+
+
+def open_embedder(
+    model: Path | str | Bundle | None,
+    *,
+    precision: str = "fp32",
+    device: str = "auto",
+    threads: int | None = None,
+    batch_tokens: int | None = None,
+) -> Engine:
+    """An engine on the bundle of a model that gives sentence vectors; arguments as `Engine.open`.
+
+    Raises:
+        ModelError, UsageError: as `find_embedder` and `Engine.open`.
+    """
+    bundle = model if isinstance(model, Bundle) else find_embedder(model, precision=precision)
+    return Engine.open(bundle, device=device, threads=threads, batch_tokens=batch_tokens)
+
+
+def prompts_of(bundle: Bundle) -> dict[str, str]:
+    """The prompts that a bundle keeps, by name ("query", "passage" ...)."""
+    return dict(bundle.manifest.get("prompts") or {})
