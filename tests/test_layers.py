@@ -48,6 +48,7 @@ ROOMS = {
     "world.files": {*GROUND, "world", "world.language", "world.tasks"},
     "train": {*GROUND, "data", "cli", "xlt", "train.plan", "train.pretrain", "train.finetune"},
     "train.plan": {*GROUND, "data", "train"},
+    "train.recipes": set(),
     "train.loop": {"core", "core.artifacts", "core.encode", "core.inference", "core.show", "train"},
     "train.pretrain": {"core", "core.encode", "data", "train", "train.plan", "train.loop"},
     "train.finetune": {*GROUND, "train", "train.plan", "train.loop", "train.pretrain"},

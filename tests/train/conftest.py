@@ -123,7 +123,7 @@ SPECIAL = {
 def word_tokenizer(family):
     special = SPECIAL[family]
     known = [*special, *(w for ws in WORDS.values() for w in ws), "not", "who", "is", "?"]
-    known += [f"{name}{k}" for name in "abc" for k in range(40)]
+    known += [f"{name}{k}" for name in "abc" for k in range(40)] + ["<mask>"]
     index = {word: place for place, word in enumerate(known)}
     unknown = special[3] if family == "xlm-roberta" else special[1]
     tokenizer = Tokenizer(models.WordLevel(index, unk_token=unknown))
@@ -137,7 +137,8 @@ def word_tokenizer(family):
         special_tokens=[(first, index[first]), (last, index[last])],
     )
     names = {"bos_token": first, "eos_token": last, "cls_token": first, "sep_token": last,
-             "unk_token": unknown, "pad_token": "<pad>" if first == "<s>" else "[PAD]",
+             "unk_token": unknown, "mask_token": "<mask>",
+             "pad_token": "<pad>" if first == "<s>" else "[PAD]",
              "tokenizer_class": "PreTrainedTokenizerFast"}  # fmt: skip
     return tokenizer, names
 

@@ -70,7 +70,7 @@ def test_every_kind_trains_and_transformers_opens_what_is_written(
     _, report = AutoModel.from_pretrained(run.encoder, output_loading_info=True)
     assert all("pooler" in name for name in report["missing_keys"])
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "encoder", "log.jsonl", "measured.json", "phases", "run.json", "targets",
+        "encoder", "log.jsonl", "measured.json", "phases", "recipe.yaml", "run.json", "targets",
     ]  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def test_smaller_training_sets_lie_inside_larger_ones(root, models_of):
         plan = make_plan(
             config(root, models_of("bert"), root / "x", target=("udpos",), train_examples=amount)
         )
-        return {e.id for e in plan.targets[0].train.examples}
+        return {e.id for e in plan.targets[0].parts[0].examples}
 
     assert len(examples("10%")) == 9
     assert examples("10%") < examples("20") < examples("50%")
@@ -260,7 +260,7 @@ def test_memory_that_runs_out_on_the_cpu_is_told_from_other_faults(
     ("place", "said"),
     [
         ("torch.optim.AdamW.step", "out of memory in step 1 of udpos (8 rows at once)"),
-        ("xlt.train.finetune.phase.dev_scores", "out of memory in dev scores after step"),
+        ("xlt.train.finetune.prepared.dev_scores", "out of memory in dev scores after step"),
     ],
 )
 def test_memory_that_runs_out_in_the_update_or_the_dev_scores_is_the_same_plain_error(
@@ -418,7 +418,7 @@ def test_training_on_test_items_needs_consent_and_is_named(root, models_of, tmp_
     [
         ({"target": ("tydiqa",)}, DataError, ["tydiqa", "train", ".en.train.json"]),
         ({"target": ("udpso",)}, UsageError, ["udpso", "udpos"]),
-        ({"intermediate": ("tatoeba", "mlm", "x")}, UsageError, ["3 mistakes", "tatoeba", "mlm"]),
+        ({"intermediate": ("tatoeba", "bucc2018", "x")}, UsageError, ["3 mistakes", "tatoeba"]),
         ({"target": ("mnli",)}, UsageError, ["mnli", "intermediate"]),
         ({"train_split": (("qqp", "f"),)}, UsageError, ["qqp", "no phase or target"]),
         ({"target": ("udpos",), "train_examples": "1000"}, UsageError, ["1000", "90"]),

@@ -27,8 +27,11 @@ from xlt.train import TrainConfig, check_plan, fit
 from xlt.train.plan.base import find_base
 from xlt.train.plan.check import find_start
 from xlt.train.plan.config import COMPACT
+from xlt.train.plan.recipe import read_recipe, with_flags
 
 __all__ = ["train"]
+
+LISTS = ("pretrain", "target", "joint", "translated", "target_langs")  # comma lists
 
 
 @command(
@@ -37,10 +40,20 @@ __all__ = ["train"]
     "xlt train --model xlt-run --data ROOT --target xnli --train-examples 10% --out few",
     "xlt train --model compact --data ROOT --pretrain mlm --target none --out encoder",
     "xlt train --model DIR --data ROOT --intermediate mnli --train-split mnli=snli_dev.jsonl",
+    "xlt train --model DIR --data ROOT --intermediate mnli,squad --mix temperature:2 --with-mlm",
+    "xlt train --model DIR --data ROOT --target udpos --joint mnli",
+    "xlt train --model DIR --data ROOT --target udpos --target-langs de:10 --data-seed 3",
+    "xlt train --model DIR --data ROOT --intermediate mnli --control shuffled --target all",
+    "xlt train --config xlm-roberta-large --data ROOT --intermediate mnli --set 1-mnli.lr=8e-6",
+)
+@click.option(
+    "--config",
+    "recipe",
+    metavar="YAML|NAME",
+    help="A recipe: flags in a file, or one of ours by name; typed flags override it.",
 )
 @click.option(
     "--model",
-    required=True,
     metavar="HF_ID|DIR|RUN|compact",
     help="Where to start: a hub model, a folder, a finished run, or a new small encoder.",
 )
@@ -58,8 +71,24 @@ __all__ = ["train"]
 @click.option(
     "--intermediate",
     multiple=True,
-    metavar="TASK",
-    help="Train on this first; repeat for phases in sequence.",
+    metavar="TASK[,TASK]",
+    help="Train on this first; a list is one phase, repeat for phases in sequence; mlm: text/.",
+)
+@click.option(
+    "--mix",
+    default="proportional",
+    show_default=True,
+    metavar="proportional|cap:N|temperature:T",
+    help="How often each task of a phase is drawn.",
+)
+@click.option("--joint", metavar="LIST", help="Train every target together with these tasks.")
+@click.option("--with-mlm", is_flag=True, help="Masked LM on text/ beside intermediate tasks.")
+@click.option("--mlm-ratio", type=float, metavar="SHARE", help="Of the steps. [default: 0.2]")
+@click.option("--translated", metavar="LANGS", help="Intermediate tasks also in translated/<lang>.")
+@click.option(
+    "--control",
+    metavar="mlm|shuffled|fake|longer",
+    help="In place of the intermediate tasks: what their labels add.",
 )
 @click.option(
     "--target",
@@ -67,9 +96,25 @@ __all__ = ["train"]
     help="Targets to tune. [default: all, or none when a phase is asked for]",
 )
 @click.option(
+    "--target-langs",
+    metavar="LANG[:N],...",
+    help="Few-shot: tune targets on labelled data of these languages, too.",
+)
+@click.option(
     "--train-examples",
     metavar="N|P%",
     help="Train on so many examples; smaller sets are part of larger ones.",
+)
+@click.option("--dev-examples", type=int, metavar="N", help="At most so many of each dev set.")
+@click.option(
+    "--data-seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Of held-out sets and subsets; --seed leaves them alone.",
+)
+@click.option(
+    "--trained-on", metavar="TEXT", help="What the base model learnt from, where no card says it."
 )
 @click.option(
     "--train-split",
@@ -88,11 +133,32 @@ __all__ = ["train"]
     "--weight-decay", type=float, metavar="X", help="Of AdamW; never on biases and norms."
 )
 @click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="PHASE.NAME=X",
+    help="One hyper-parameter of one phase, target, task or kind: 1-mnli.lr=8e-5.",
+)
+@click.option(
     "--precision",
     default="fp32",
     show_default=True,
     metavar="fp32|bf16",
     help="bf16 computes in autocast; weights stay fp32.",
+)
+@click.option(
+    "--part-tokens",
+    type=int,
+    metavar="N",
+    help="Tokens through the model at once; what is more is accumulated.",
+)
+@click.option("--gradient-checkpointing", is_flag=True, help="Less memory, a third more time.")
+@click.option(
+    "--attention",
+    default="sdpa",
+    show_default=True,
+    metavar="sdpa|eager",
+    help="How it is computed.",
 )
 @click.option(
     "--eval-every",
@@ -119,41 +185,43 @@ __all__ = ["train"]
 @device_option
 @click.option("--dry-run", is_flag=True, help="Show the plan, write nothing.")
 @json_option
+@click.pass_context
 def train(
-    model: str,
-    data: Path | None,
-    out: Path,
-    pretrain: str | None,
-    target: str | None,
-    train_split: tuple[str, ...],
-    resume: bool,
+    context: click.Context,
+    /,
+    recipe: str | None,
+    settings: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
     """Train on English: phase 0 of a new encoder, intermediate tasks, target tasks."""
-    mistakes, root = Mistakes(), None
-    splits: tuple[tuple[str, Path], ...] = ()
+    mistakes = Mistakes()
+    read: dict[str, Any] = {}
+    typed: dict[str, Any] = {}
+    parsed: tuple[tuple[str, str, float], ...] = ()
     with mistakes:
-        root = need_data(data or recorded_root(_runs(model, out if resume else None)))
+        read = read_recipe(recipe) if recipe else {}
     with mistakes:
-        splits = _splits(train_split)
-    config = TrainConfig(
-        model=model,
-        data=root or Path(),
-        out=out,
-        resume=resume,
-        pretrain=_names(pretrain),
-        target=_names(target),
-        train_split=splits,
-        **flags,
-    )
+        parsed = _settings(settings)
+    for name, value in flags.items():
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            with mistakes:
+                typed[name] = _value(name, value)
+    given = with_flags(read, typed, parsed)
+    model = str(given.get("model") or "")
+    if not model and not mistakes.found:
+        raise UsageError("no model given", "add --model HF_ID, DIR, RUN or compact")
+    built_on = _runs(model, given.get("out") if given.get("resume") else None)
+    with mistakes:
+        given["data"] = need_data(given.get("data") or recorded_root(built_on))
+    config = TrainConfig(**{"data": Path(), **given, "model": model})
     if mistakes.found:
         with mistakes:
             config.check()
         with mistakes:
             find_base(config)
-        if root is not None:
+        if "data" in given:
             with mistakes:
                 find_start(config)
         mistakes.tell()
@@ -192,6 +260,34 @@ def _runs(model: str, continued: Path | None) -> list[Path]:
     """Folders whose run would say where the data are: the one to continue, then the base."""
     base = [] if model == COMPACT else [Path(model)]
     return [continued, *base] if continued is not None else base
+
+
+def _value(name: str, value: Any) -> Any:
+    """What a flag's text stands for in the configuration."""
+    if name in LISTS:
+        return _names(value)
+    return _splits(value) if name == "train_split" else value
+
+
+def _settings(texts: tuple[str, ...]) -> tuple[tuple[str, str, float], ...]:
+    """PHASE.NAME=X, the phase's name possibly with dots.
+
+    Raises:
+        UsageError: names every one that is no such thing.
+    """
+    found, mistakes = [], []
+    for text in texts:
+        left, equals, number = text.partition("=")
+        scope, dot, name = left.rpartition(".")
+        try:
+            if not (equals and dot and scope and name):
+                raise ValueError
+            found.append((scope, name.replace("-", "_"), float(number)))
+        except ValueError:
+            mistakes.append(f"--set {text!r} is not PHASE.NAME=NUMBER")
+    if mistakes:
+        raise UsageError.all_of(mistakes, "as in 1-mnli.lr=8e-5")
+    return tuple(found)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

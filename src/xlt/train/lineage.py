@@ -22,10 +22,10 @@ PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy")
 
 def lineage_of(plan: Plan, corpus: Corpus | None) -> dict[str, Any]:
     """The `lineage` of run.json before the first phase; that of a base run is carried on."""
-    sets = [part for phase in plan.phases for part in (phase.train, phase.dev) if part]
+    sets = [data for phase in plan.phases for data in phase.sets]
     inherited = plan.base.lineage
     overlaps = [hit.to_json() for hit in plan.overlaps]
-    notes = {phase.name: [*phase.notes, *phase.train.notes] for phase in plan.phases}
+    notes = {phase.name: phase.notes() for phase in plan.phases}
     if corpus and corpus.notes:
         notes["text"] = list(corpus.notes)
     return {

@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from transformers.utils import cached_file
 
@@ -33,6 +34,7 @@ __all__ = [
     "check_source",
     "fresh_head",
     "load_encoder",
+    "masked_lm_head",
     "save_folder",
     "tokenizer_files",
     "weights",
@@ -208,6 +210,28 @@ def fresh_head(folder: Path, task: Task, seed: int, dropout: float | None = None
         raise ModelError(f"{folder} lacks weights of the encoder: {lacking[:3]}", "train it again")
     model.base_model.load_state_dict({n: t for n, t in given.items() if n in own}, strict=False)
     return model.float()
+
+
+def masked_lm_head(source: str | Path) -> dict[str, Tensor] | None:
+    """What a checkpoint's masked LM has on top of its encoder; None when it has nothing.
+
+    Weights that are tied to the token embeddings are not among them.
+    """
+    try:
+        with quiet():
+            model, report = AutoModelForMaskedLM.from_pretrained(
+                str(source), output_loading_info=True
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError):
+        return None
+    prefix = f"{model.base_model_prefix}."
+    tied = model.get_input_embeddings().weight.data_ptr()
+    head = {
+        name: tensor.float().clone().contiguous()
+        for name, tensor in model.state_dict().items()
+        if not name.startswith(prefix) and tensor.data_ptr() != tied
+    }
+    return None if set(head) & set(report["missing_keys"]) else head
 
 
 def save_folder(model: Any, tokenizer: Path, target: Path) -> None:

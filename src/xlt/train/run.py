@@ -33,13 +33,14 @@ from xlt.core.errors import DataError, Mistakes, ModelError
 from xlt.core.files import refuse_non_empty, write_error
 from xlt.core.inference.device import choose_device
 from xlt.core.show.terminal import note
-from xlt.train.finetune.phase import train_phase
+from xlt.train.finetune.phase import count_steps, train_phase
 from xlt.train.finetune.start import PRETRAINING, pretrain, write_start
 from xlt.train.lineage import add_phase, has_phase, lineage_of
 from xlt.train.models import check_source, load_encoder, save_folder
 from xlt.train.plan.check import check
 from xlt.train.plan.config import TrainConfig
 from xlt.train.plan.plan import Plan, format_overlap, make_plan
+from xlt.train.plan.recipe import write_recipe
 from xlt.train.pretrain.compact import Corpus, read_corpus
 
 __all__ = ["fit", "look_ahead"]
@@ -73,6 +74,7 @@ def fit(config: TrainConfig) -> Run:
             run = _begin(plan, corpus)  # 4
             begun_here = True
         _check_data(plan, corpus, run)
+        write_recipe(plan.recorded, (*plan.counted, *plan.phases), run.path)
         _train(plan, corpus, run, device)
     except ModelError:
         if run is not None and begun_here and not run.log_size:
@@ -107,20 +109,21 @@ def _train(plan: Plan, corpus: Corpus | None, run: Run, device: torch.device) ->
     for phase in plan.intermediate:  # 6
         if not has_phase(run, phase.name):
             entry = train_phase(plan, phase, folder, run, device)
-            add_phase(run, {"name": phase.name, "tasks": [phase.task.name], **entry})
+            add_phase(run, {"name": phase.name, "tasks": list(phase.tasks), **entry})
         folder = run.path / phase.folder
     encoder = run.path / "encoder"
     if run.encoder is None:  # 7
         save_folder(load_encoder(folder), folder, encoder)
         run.save(encoder=encoder.name)
+    longer = sum(count_steps(plan, phase, encoder) for phase in plan.counted)
     for phase in plan.targets:  # 8
         if phase.name not in run.record["targets"]:
-            entry = train_phase(plan, phase, encoder, run, device)
+            entry = train_phase(plan, phase, encoder, run, device, longer=longer)
             user = plan.root.user_tasks.get(phase.task.name)
             told = {"task_file": user.to_json()} if user else {}
-            entry = {
-                "task": phase.task.to_json(), "serves": list(phase.serves), **told, **entry,
-            }  # fmt: skip
+            joint = {"tasks": list(phase.tasks)} if len(phase.tasks) > 1 else {}
+            served = {"task": phase.task.to_json(), "serves": list(phase.serves)}
+            entry = {**served, **told, **joint, **entry}
             run.save(targets={**run.record["targets"], phase.name: entry})
             shutil.rmtree(run.state / phase.name, ignore_errors=True)
     run.finish()  # 9
@@ -159,7 +162,7 @@ def show_plan(plan: Plan) -> None:
     """Show the plan and what is notable about its data."""
     note(str(plan))
     for phase in plan.phases:
-        for remark in dict.fromkeys((*phase.notes, *phase.train.notes)):
+        for remark in phase.notes():
             note(f"  {phase.name}: {remark}")
     for hit in plan.overlaps:
         note(f"  overlap: {format_overlap(hit)}")

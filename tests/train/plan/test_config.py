@@ -17,6 +17,8 @@ OPTIONS = """
 --train-examples --train-split --task-file --epochs --steps --lr --batch-size --max-length
 --warmup --weight-decay --precision --eval-every --patience --save-every --allow-overlap
 --resume --force --seed --threads --device --dry-run --json
+--config --set --mix --joint --with-mlm --mlm-ratio --translated --control --target-langs
+--dev-examples --data-seed --trained-on --part-tokens --gradient-checkpointing --attention
 """
 
 
@@ -30,7 +32,7 @@ def test_no_option_comes_or_goes_unnoticed():
 
 
 def test_every_option_reaches_the_configuration_or_the_command():
-    names = {p.name for p in train.params} - {"dry_run", "as_json"}
+    names = {p.name for p in train.params} - {"dry_run", "as_json", "recipe"}
     assert names == set(TrainConfig.__dataclass_fields__)
 
 

@@ -1,4 +1,4 @@
-"""One phase: a fresh head on an encoder, trained, selected on English dev, written."""
+"""One phase: fresh heads on an encoder, trained, selected on English dev, written."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from xlt.core.artifacts.runs import Run
-from xlt.core.encode.encoder import Encoder
-from xlt.core.encode.rows import Row
-from xlt.core.kinds.table import encode
 from xlt.core.show.terminal import note
-from xlt.train.finetune.kinds import baselines, encode_labelled
-from xlt.train.finetune.scoring import SELECTION, dev_scores, task_loss
-from xlt.train.loop.batches import Order, micros
-from xlt.train.loop.loop import Job, decay_factors, run_job
+from xlt.train.finetune.heads import Heads, head_of
+from xlt.train.finetune.prepared import Labelled, Masked, prepare
+from xlt.train.finetune.scoring import SELECTION, task_loss
+from xlt.train.finetune.start import put_masked_head
+from xlt.train.loop.loop import Job, Micro, Outcome, decay_factors, run_job
+from xlt.train.loop.mixture import Mixture
 from xlt.train.loop.vocabulary import VocabularyCut, cut_vocabulary
 from xlt.train.models import fresh_head, load_encoder, save_folder
-from xlt.train.plan.hyper import Hyper
-from xlt.train.plan.plan import Phase, Plan
+from xlt.train.plan.mix import draws
+from xlt.train.plan.phases import Phase
+from xlt.train.plan.plan import Plan
+from xlt.train.pretrain.objectives import masked_loss
 from xlt.train.seeds import derive
 
-__all__ = ["train_phase"]
+__all__ = ["count_steps", "train_phase"]
 
-# Tokens through the model at once, and what a pass costs besides them; more does not pay on a CPU.
-PARTS = {"cpu": (1024, 48), "cuda": (16384, 2048)}
+MASKED_LM = "mlm"
 
 
 def train_phase(
-    plan: Plan, phase: Phase, folder: Path, run: Run, device: torch.device
+    plan: Plan, phase: Phase, folder: Path, run: Run, device: torch.device, *, longer: int = 0
 ) -> dict[str, Any]:
     """Train and write `phase.folder`.
 
@@ -42,49 +42,36 @@ def train_phase(
         folder: Hugging Face folder with the encoder and the tokenizer.
         run: gets the log, the checkpoints and the model.
         device: where to compute.
+        longer: steps on top of its own.
 
     Returns:
         The phase's entry in run.json: path, counts of examples, rows and tokens, steps, dev
-        scores, baselines, hyper-parameters.
+        scores, baselines, hyper-parameters; `others` tells the same of further tasks.
     """
-    encoder = Encoder.load(folder, max_length=phase.hyper.max_length)
-    data = encode_labelled(encoder, phase.task, phase.train.examples)
-    tokens = int(data.lengths.sum())
-    hyper = _with_batch_size(phase.hyper, tokens / len(data.rows))
-    order = Order(data.lengths, hyper.batch_size, derive(plan.seed, phase.name))
-    steps = order.steps(hyper.epochs)
-    steps = min(steps, hyper.steps or steps)
-    cut = sum(row.truncated for row in data.rows)
-    shortened = f", {cut:,} rows cut to {encoder.max_length} tokens" if cut else ""
-    note(
-        f"{phase.name}: {len(data.rows):,} rows, {tokens:,} tokens an epoch, {steps:,} steps of "
-        f"{hyper.batch_size}{shortened}"
-    )
-    seed = derive(plan.seed, phase.name, "head")
-    model = fresh_head(folder, phase.task, seed, hyper.dropout).to(device)
+    tasks = _prepare(plan, phase, folder, device)
+    first = tasks[0]
+    mixture = _mixture(plan, phase, tasks)
+    hyper = replace(phase.hyper, batch_size=first.hyper.batch_size)
+    steps = mixture.steps(hyper.epochs)
+    steps = min(steps, hyper.steps or steps) + longer
+    note(_begins(phase, tasks, steps))
+    model = _model(plan, phase, folder, run).to(device)
     frozen = _freeze(model, hyper.frozen)
-    dev = phase.dev.examples if phase.dev else ()
-    dev_rows = encode(encoder, phase.task.kind, dev)
-    vocabulary = _cut_vocabulary(model, encoder, (*data.rows, *dev_rows))
-    pad_id = encoder.pad_id
-    if vocabulary is not None:
-        data = replace(data, rows=tuple(vocabulary.translate(data.rows)))
-        dev_rows = vocabulary.translate(dev_rows)
-        pad_id = vocabulary.place(pad_id)
-    part, part_cost = PARTS[device.type]
+    vocabulary = _cut_vocabulary(model, tasks)
 
     def evaluate() -> dict[str, float]:
-        return dev_scores(model, replace(encoder, pad_id=pad_id), phase.task, dev, dev_rows, part)
+        return _scores(model, phase, tasks)
 
+    selects = any(part.dev and part.selects for part in phase.parts)
     job = Job(
         name=phase.name,
         model=model,
         steps=steps,
-        batch=lambda step: micros(data, order.batch(step), pad_id, part, part_cost),
-        loss=task_loss,
-        evaluate=evaluate if dev else None,
+        batch=lambda step: mixture.batch(step)[1],
+        loss=_loss,
+        evaluate=evaluate if selects else None,
         metric=SELECTION,
-        eval_every=hyper.eval_every or order.steps_per_epoch,
+        eval_every=hyper.eval_every or mixture.steps_per_round,
         patience=hyper.patience,
         lr=hyper.lr,
         warmup=hyper.warmup,
@@ -98,36 +85,142 @@ def train_phase(
     if vocabulary is not None:
         whole_VD = load_encoder(folder).get_input_embeddings().weight
         vocabulary.restore(whole_VD, decay_factors(job, outcome.best_step))
-    save_folder(model, folder, run.path / phase.folder)
+    written = model.first if isinstance(model, Heads) else model
+    save_folder(written, folder, run.path / phase.folder)
+    entry = _entry(phase, first, outcome, {**hyper.to_json(), "frozen": frozen})
+    if len(tasks) > 1:
+        entry["mix"] = phase.mix
+        entry["draws"] = dict(zip(mixture.names, mixture.counts, strict=True))
+        entry["others"] = {task.part.name: _facts(task, outcome.dev) for task in tasks[1:]}
+    if longer:
+        entry["longer"] = longer
+    if phase.control:
+        entry["control"] = phase.control
+    return entry
+
+
+def count_steps(plan: Plan, phase: Phase, folder: Path) -> int:
+    """The steps that a phase would take; it is encoded and not trained."""
+    steps = _mixture(plan, phase, _prepare(plan, phase, folder, None)).steps(phase.hyper.epochs)
+    return min(steps, phase.hyper.steps or steps)
+
+
+def _prepare(
+    plan: Plan, phase: Phase, folder: Path, device: torch.device | None
+) -> list[Labelled | Masked]:
+    # the first task draws what it would draw alone
+    seeds = [derive(plan.seed, phase.name)]
+    seeds += [derive(plan.seed, phase.name, part.name) for part in phase.parts[1:]]
+    return [
+        prepare(part, folder, seed, device) for part, seed in zip(phase.parts, seeds, strict=True)
+    ]
+
+
+def _mixture(plan: Plan, phase: Phase, tasks: Sequence[Labelled | Masked]) -> Mixture:
+    counts = draws(phase.mix, phase.parts, [task.order.steps_per_epoch for task in tasks])
+    return Mixture(
+        phase.tasks, counts, [task.batch for task in tasks], derive(plan.seed, phase.name)
+    )
+
+
+def _model(plan: Plan, phase: Phase, folder: Path, run: Run) -> Any:
+    """The model of the phase's task, or several on one encoder."""
+    models = []
+    for place, part in enumerate(phase.parts):
+        seed = derive(plan.seed, phase.name, "head", *([part.name] if place else []))
+        model = fresh_head(folder, part.task, seed, part.hyper.dropout)
+        if part.task.kind == MASKED_LM:
+            put_masked_head(model, run)
+        models.append(model)
+    return models[0] if len(models) == 1 else Heads(phase.tasks, models)
+
+
+def _loss(model: nn.Module, micro: Micro) -> Tensor:
+    """That of the head that the part is for."""
+    head = head_of(model, micro.head)
+    return masked_loss(head, micro) if micro.head == MASKED_LM else task_loss(head, micro)
+
+
+def _scores(model: nn.Module, phase: Phase, tasks: Sequence[Labelled | Masked]) -> dict[str, float]:
+    """Dev scores of every task, those of further ones as `task.metric`, and what selects.
+
+    That is the mean over the tasks that choose the weights.
+    """
+    found: dict[str, float] = {}
+    selection = []
+    for place, (part, task) in enumerate(zip(phase.parts, tasks, strict=True)):
+        scores = task.scores(head_of(model, part.name))
+        if scores and part.selects:
+            selection.append(scores[SELECTION])
+        prefix = f"{part.name}." if place else ""
+        found |= {f"{prefix}{name}": v for name, v in scores.items() if name != SELECTION}
+    return {**found, SELECTION: sum(selection) / len(selection)}
+
+
+def _entry(
+    phase: Phase, task: Labelled | Masked, outcome: Outcome, hyper: dict[str, Any]
+) -> dict[str, Any]:
+    facts = _facts(task, outcome.dev, prefix="")
     return {
         "path": phase.folder,
-        "examples": len(phase.train.examples),
-        "rows": len(data.rows),
-        "tokens": tokens,
-        "truncated": cut,
+        **{name: facts[name] for name in ("examples", "rows", "tokens", "truncated")},
         "steps": outcome.steps,
         "best_step": outcome.best_step,
         "loss": outcome.loss,
-        "dev": {name: value for name, value in outcome.dev.items() if name != SELECTION},
-        "baseline": baselines(phase.task, phase.train.examples, dev),
-        "hyper": {**hyper.to_json(), "frozen": frozen},
+        "dev": facts["dev"],
+        "baseline": facts["baseline"],
+        "hyper": hyper,
     }
 
 
-def _cut_vocabulary(
-    model: nn.Module, encoder: Encoder, rows: Sequence[Row]
-) -> VocabularyCut | None:
-    """Train on the embeddings of these rows and of special tokens; see `loop/vocabulary.py`."""
+def _facts(
+    task: Labelled | Masked, dev: dict[str, float], prefix: str | None = None
+) -> dict[str, Any]:
+    """What run.json says about one task of a phase."""
+    prefix = f"{task.part.name}." if prefix is None else prefix
+    return {
+        "examples": task.part.size,
+        "rows": task.count,
+        "tokens": task.tokens,
+        "truncated": task.truncated,
+        "batch_size": task.hyper.batch_size,
+        "dev": {
+            name.removeprefix(prefix): value
+            for name, value in dev.items()
+            if name != SELECTION and name.startswith(prefix) and (prefix or "." not in name)
+        },
+        "baseline": task.baseline(),
+    }
+
+
+def _begins(phase: Phase, tasks: Sequence[Labelled | Masked], steps: int) -> str:
+    said = []
+    for task in tasks:
+        cut = task.truncated
+        shortened = f", {cut:,} rows cut to {task.encoder.max_length} tokens" if cut else ""
+        named = f"{task.part.name}: " if len(tasks) > 1 else ""
+        said.append(
+            f"{named}{task.count:,} rows, {task.tokens:,} tokens an epoch, batches of "
+            f"{task.hyper.batch_size}{shortened}"
+        )
+    return f"{phase.name}: {'; '.join(said)}; {steps:,} steps"
+
+
+def _cut_vocabulary(model: nn.Module, tasks: Sequence[Labelled | Masked]) -> VocabularyCut | None:
+    """Train on the embeddings that occur and of special tokens; see `loop/vocabulary.py`.
+
+    With masked LM the table stays whole: any token may stand in for another.
+    """
+    if any(isinstance(task, Masked) for task in tasks):
+        return None
+    encoder = tasks[0].encoder
     named = (encoder.pad_id, encoder.mask_id, encoder.unk_id)
     special = {*encoder.special_ids, *(token for token in named if token is not None)}
-    return cut_vocabulary(model, rows, special)
-
-
-def _with_batch_size(hyper: Hyper, mean_tokens: float) -> Hyper:
-    """Turn a batch in tokens into one in examples."""
-    if hyper.batch_size:
-        return hyper
-    return replace(hyper, batch_size=max(1, round(hyper.batch_tokens / mean_tokens)))
+    vocabulary = cut_vocabulary(model, (row for task in tasks for row in task.rows), special)
+    if vocabulary is not None:
+        for task in tasks:
+            task.translate(vocabulary)
+    return vocabulary
 
 
 def _freeze(model: nn.Module, parts: tuple[str, ...]) -> list[str]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
+from torch import Tensor
 from transformers import AutoModelForMaskedLM
 
 from xlt.core.artifacts.runs import Run
@@ -16,7 +18,14 @@ from xlt.core.errors import ModelError
 from xlt.core.files import atomic_folder
 from xlt.core.show.terminal import note
 from xlt.train.loop.loop import run_job
-from xlt.train.models import check_head, load_encoder, quiet, save_folder, tokenizer_files
+from xlt.train.models import (
+    check_head,
+    load_encoder,
+    masked_lm_head,
+    quiet,
+    save_folder,
+    tokenizer_files,
+)
 from xlt.train.plan.plan import Plan
 from xlt.train.pretrain.compact import (
     Corpus,
@@ -28,9 +37,10 @@ from xlt.train.pretrain.compact import (
 from xlt.train.pretrain.objectives import pretraining_job, start_bias, start_embeddings, tokenise
 from xlt.train.seeds import derive
 
-__all__ = ["PRETRAINING", "pretrain", "write_start"]
+__all__ = ["PRETRAINING", "pretrain", "put_masked_head", "write_start"]
 
 PRETRAINING = "0-pretrain"
+MASKED_HEAD = "masked_lm_head.safetensors"
 
 
 def write_start(plan: Plan, corpus: Corpus | None, target: Path) -> None:
@@ -51,7 +61,8 @@ def write_start(plan: Plan, corpus: Corpus | None, target: Path) -> None:
         else:
             _new_compact(plan, corpus, folder)
         for phase in plan.phases:
-            check_head(folder, phase.task)
+            for part in phase.parts:
+                check_head(folder, part.task)
 
 
 def pretrain(
@@ -82,6 +93,19 @@ def pretrain(
     }
 
 
+def put_masked_head(model: Any, run: Run) -> None:
+    """Give a masked LM the head of the model that the run started from, where that has one."""
+    base, pretrained = run.state / "base", run.path / "phases" / PRETRAINING
+    if (base / MASKED_HEAD).is_file():
+        head: dict[str, Tensor] | None = load_file(base / MASKED_HEAD)
+    else:
+        head = masked_lm_head(pretrained if pretrained.is_dir() else base)
+    if head is None:
+        note("masked LM begins with a new head: the model brings none")
+    else:
+        model.load_state_dict(head, strict=False)
+
+
 def _copy(plan: Plan, folder: Path) -> None:
     """The encoder and tokenizer of a hub id or folder.
 
@@ -94,6 +118,8 @@ def _copy(plan: Plan, folder: Path) -> None:
     encoder = load_encoder(source)
     with quiet():
         encoder.save_pretrained(folder, safe_serialization=True)
+    if plan.has_masked_lm and (head := masked_lm_head(source)):
+        save_file(head, folder / MASKED_HEAD)
     rows = int(encoder.get_input_embeddings().weight.shape[0])
     tokens = Encoder.load(folder).vocab_size
     if tokens > rows:

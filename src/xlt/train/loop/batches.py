@@ -63,12 +63,16 @@ class Order:
         return self._epoch(epoch)[place]
 
     def _order(self, epoch: int) -> list[np.ndarray]:
-        rng = np.random.default_rng(derive(self.seed, "order", epoch))
-        order_N = rng.permutation(len(self.lengths))
+        order_N = self._permutation(epoch)
         return [
             order_N[start : start + self.batch_size]
             for start in range(0, len(order_N), self.batch_size)
         ]
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        """Indices (N,) in the order of an epoch."""
+        rng = np.random.default_rng(derive(self.seed, "order", epoch))
+        return rng.permutation(len(self.lengths))
 
 
 def cut_parts(

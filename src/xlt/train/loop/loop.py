@@ -41,12 +41,14 @@ class Micro:
         targets: what the loss compares with.
         weight: labels in it; the step's gradient is that of (sum of losses) / (sum of weights).
         examples: rows in it.
+        head: the task it is for, where a phase has several.
     """
 
     feeds: dict[str, np.ndarray]
     targets: np.ndarray
     weight: int
     examples: int
+    head: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

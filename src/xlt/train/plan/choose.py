@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from xlt.core.errors import DataError, UsageError
@@ -15,9 +16,16 @@ __all__ = ["Chosen", "choose"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Intermediate tasks in order, and groups of targets that share their training data."""
+    """What a run trains.
 
-    intermediate: tuple[Task, ...]
+    Attributes:
+        intermediate: phases in order, the tasks of each.
+        joint: tasks that every target is trained together with.
+        targets: groups that share their training data.
+    """
+
+    intermediate: tuple[tuple[Task, ...], ...]
+    joint: tuple[Task, ...]
     targets: tuple[tuple[Task, ...], ...]
 
 
@@ -38,12 +46,22 @@ def choose(config: TrainConfig, root: DataRoot) -> Chosen:
             mistakes.append(error.message)
             return None
 
-    intermediate = [task for name in config.intermediate if (task := resolve(name))]
+    groups = [group.split(",") for group in config.intermediate]
+    intermediate = [[task for name in group if (task := resolve(name))] for group in groups]
+    first = list(itertools.chain.from_iterable(intermediate))
+    joint = [task for name in config.joint if (task := resolve(name))]
     mistakes += [
-        f"--intermediate {task.name}: it {kind_of(task).untrained}, there is nothing to train"
-        for task in intermediate
-        if kind_of(task).untrained
+        f"{flag} {task.name}: it {kind_of(task).untrained}, there is nothing to train"
+        for flag, tasks in (("--intermediate", first), ("--joint", joint))
+        for task in tasks
+        if kind_of(task).untrained and task.kind != "mlm"
     ]
+    if config.control:
+        mistakes += [
+            f"--control {config.control}: {task.name} has no labels to stand in for"
+            for task in first
+            if task.kind == "mlm"
+        ]
     every = config.targets == ("all",)
     names = TARGETS if every else config.targets
     targets = [task for name in dict.fromkeys(names) if (task := resolve(name))]
@@ -61,7 +79,8 @@ def choose(config: TrainConfig, root: DataRoot) -> Chosen:
     trainable = [task for task in targets if not kind_of(task).vectors]
     if every:
         trainable = [task for task in trainable if _has_training(root, task, set(files))]
-    known = {name for task in [*intermediate, *trainable] for name in (task.name, task.source)}
+    trained = [*first, *joint, *trainable]
+    known = {name for task in trained for name in (task.name, task.source)}
     mistakes += [
         f"--train-split {name}: no phase or target of this run trains on it"
         for name in files
@@ -74,7 +93,13 @@ def choose(config: TrainConfig, root: DataRoot) -> Chosen:
             f"{root.path} has training data for none of the targets",
             "`xlt data check` lists what the root has; --target none trains no target",
         )
-    return Chosen(intermediate=tuple(intermediate), targets=_by_source(trainable))
+    if joint and not trainable:
+        raise UsageError("--joint has no target to train with", "name one: --target udpos")
+    return Chosen(
+        intermediate=tuple(map(tuple, intermediate)),
+        joint=tuple(joint),
+        targets=_by_source(trainable),
+    )
 
 
 def _has_training(root: DataRoot, task: Task, files: set[str]) -> bool:

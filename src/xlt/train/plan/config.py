@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from xlt.core.errors import UsageError, did_you_mean
 from xlt.core.inference.device import DEVICES, parse_device
+from xlt.train.plan.ranges import ranges, settings_mistakes
 
 __all__ = ["COMPACT", "COMPACT_FAMILY", "OBJECTIVES", "TrainConfig"]
 
@@ -17,10 +17,12 @@ COMPACT = "compact"
 COMPACT_FAMILY = "bert"
 OBJECTIVES = ("svd", "mlm", "tlm")
 PRECISIONS = ("fp32", "bf16")
+ATTENTIONS = ("sdpa", "eager")
 # Fields that decide how a run goes, not its result; run.json leaves them out.
 RUNTIME_FIELDS = ("out", "resume", "force", "save_every")
 AMOUNT = re.compile(r"[1-9]\d*|(100|[1-9]?\d(\.\d+)?)%")
-SMALLEST_VOCABULARY = 300
+MIX = re.compile(r"proportional|cap:[1-9]\d*|temperature:\d+(\.\d+)?")
+CONTROLS = ("mlm", "shuffled", "fake", "longer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +37,22 @@ class TrainConfig:
             where the root has parallel text.
         pretrain_steps: optimisation steps of phase 0.
         vocab_size: compact only: size of its vocabulary.
-        intermediate: tasks trained one after the other before the targets.
+        intermediate: phases before the targets, one after the other; each names one task, or
+            several (`mnli,squad`) that are trained together; `mlm` is masked LM on text/.
+        mix: how often each task of a phase is drawn: proportional, cap:N or temperature:T.
+        joint: tasks that every target is trained together with.
+        with_mlm: beside the tasks of every intermediate phase, masked LM on the root's text/.
+        mlm_ratio: share of the steps of such a phase that are masked LM.
+        translated: languages whose translations of the intermediate tasks are trained on too.
+        control: in place of the intermediate tasks: mlm, shuffled, fake or longer.
         target: target tasks; ("all",) every one whose training data the root has; () none;
             None: all, or none when a phase is asked for.
         train_examples: a number or a percentage; smaller sets are part of larger ones.
+        target_langs: languages whose own labelled data the targets are trained on too; `de:10`
+            takes ten examples.
+        dev_examples: at most so many examples of each dev set.
+        data_seed: decides what is held out and which examples subsets take.
+        trained_on: what the base model was trained on, in words, where no card says it.
         train_split: (task, file) pairs that stand in for the task's own train split.
         task_file: YAML files that add tasks.
         epochs: passes over the training data of each phase.
@@ -46,9 +60,14 @@ class TrainConfig:
         lr: peak learning rate.
         batch_size: examples per optimisation step.
         max_length: tokens per model input.
+        settings: (scope, name, value): a hyper-parameter of one phase (`1-mnli`), target, task or
+            kind (`pair`); the more exact scope wins, and all win over the flags above.
         warmup: share of the steps in which the learning rate rises.
         weight_decay: AdamW's, never on biases and norms.
         precision: fp32, or bf16 autocast.
+        part_tokens: tokens through the model at once; a larger batch is cut and accumulated.
+        gradient_checkpointing: compute activations twice instead of keeping them.
+        attention: sdpa, or eager where a model or a device wants it.
         eval_every: steps between evaluations on English dev; None: once an epoch.
         patience: stop after so many dev evaluations without improvement; None: never.
         save_every: steps between checkpoints; None: about one a minute.
@@ -67,8 +86,18 @@ class TrainConfig:
     pretrain_steps: int | None = None
     vocab_size: int | None = None
     intermediate: tuple[str, ...] = ()
+    mix: str = "proportional"
+    joint: tuple[str, ...] = ()
+    with_mlm: bool = False
+    mlm_ratio: float | None = None
+    translated: tuple[str, ...] = ()
+    control: str | None = None
     target: tuple[str, ...] | None = None
+    target_langs: tuple[str, ...] = ()
     train_examples: str | None = None
+    dev_examples: int | None = None
+    data_seed: int = 1
+    trained_on: str | None = None
     train_split: tuple[tuple[str, Path], ...] = ()
     task_file: tuple[Path, ...] = ()
     epochs: float | None = None
@@ -78,7 +107,11 @@ class TrainConfig:
     max_length: int | None = None
     warmup: float | None = None
     weight_decay: float | None = None
+    settings: tuple[tuple[str, str, float], ...] = ()
     precision: str = "fp32"
+    part_tokens: int | None = None
+    gradient_checkpointing: bool = False
+    attention: str = "sdpa"
     eval_every: int | None = None
     patience: int | None = None
     save_every: int | None = None
@@ -107,7 +140,13 @@ class TrainConfig:
         Raises:
             UsageError: names all of them.
         """
-        mistakes = [*_ranges(self), *self._pretraining(), *self._names()]
+        mistakes = [
+            *ranges(self),
+            *settings_mistakes(self.settings),
+            *self._pretraining(),
+            *self._names(),
+            *self._mixing(),
+        ]
         if self.resume and self.force:
             mistakes.append("--resume and --force exclude each other")
         if mistakes:
@@ -115,8 +154,12 @@ class TrainConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Everything that decides the result, as JSON values; --resume compares it."""
-        fields = asdict(self).items()
-        value = {name: field for name, field in fields if name not in RUNTIME_FIELDS}
+        given = asdict(self).items()
+        value = {
+            name: field
+            for name, field in given
+            if name not in RUNTIME_FIELDS and not (name in ADDED and field == ADDED[name])
+        }
         value["data"] = str(self.data.resolve())
         value["train_split"] = {task: str(file.resolve()) for task, file in self.train_split}
         value["task_file"] = [str(file.resolve()) for file in self.task_file]
@@ -143,6 +186,40 @@ class TrainConfig:
             ]
         return found
 
+    def _mixing(self) -> list[str]:
+        found = []
+        if not MIX.fullmatch(self.mix) or (
+            self.mix.startswith("temperature") and float(self.mix.partition(":")[2]) <= 0
+        ):
+            found.append(f"--mix {self.mix!r} is none of proportional, cap:N, temperature:T")
+        if self.control is not None and self.control not in CONTROLS:
+            near = did_you_mean(self.control, CONTROLS)
+            found.append(f"--control {self.control!r} is none of {', '.join(CONTROLS)}{near}")
+        needs = {"--with-mlm": self.with_mlm, "--translated": self.translated,
+                 "--control": self.control}  # fmt: skip
+        found += [
+            f"{flag} needs an --intermediate task"
+            for flag, value in needs.items()
+            if value and not self.intermediate
+        ]
+        if self.control in {"mlm", "fake"} and self.translated:
+            found.append(f"--control {self.control} reads English alone: leave out --translated")
+        if self.control == "mlm" and self.with_mlm:
+            found.append("--control mlm and --with-mlm exclude each other")
+        if self.mlm_ratio is not None and not self.with_mlm:
+            found.append("--mlm-ratio needs --with-mlm")
+        for group in self.intermediate:
+            tasks = group.split(",")
+            found += [
+                f"--intermediate {group}: {task!r} is there twice"
+                for task in sorted({t for t in tasks if tasks.count(t) > 1})
+            ]
+        for entry in self.target_langs:
+            lang, colon, count = entry.partition(":")
+            if not lang or (colon and not (count.isdecimal() and int(count))):
+                found.append(f"--target-langs {entry!r} is neither LANG nor LANG:N")
+        return found
+
     def _names(self) -> list[str]:
         found = []
         if not self.model:
@@ -153,6 +230,8 @@ class TrainConfig:
             found.append(f"--device {self.device!r} is none of {', '.join(DEVICES)}")
         if self.precision not in PRECISIONS:
             found.append(f"--precision {self.precision!r} is none of {', '.join(PRECISIONS)}")
+        if self.attention not in ATTENTIONS:
+            found.append(f"--attention {self.attention!r} is none of {', '.join(ATTENTIONS)}")
         if self.train_examples is not None:
             text = self.train_examples
             if not AMOUNT.fullmatch(text) or not float(text.rstrip("%")):
@@ -163,28 +242,14 @@ class TrainConfig:
         return found
 
 
-def _ranges(config: TrainConfig) -> list[str]:
-    """Numbers outside what makes sense, worded with the flag."""
-    at_least_1: Callable[[float], bool] = lambda value: value >= 1  # noqa: E731
-    rules: dict[str, tuple[Callable[[float], bool], str]] = {
-        "pretrain_steps": (at_least_1, "at least 1"),
-        "vocab_size": (lambda value: value >= SMALLEST_VOCABULARY, f">= {SMALLEST_VOCABULARY}"),
-        "epochs": (lambda value: value > 0, "above 0"),
-        "steps": (at_least_1, "at least 1"),
-        "lr": (lambda value: 0 < value < 1, "between 0 and 1"),
-        "batch_size": (at_least_1, "at least 1"),
-        "max_length": (lambda value: value >= 8, "at least 8"),
-        "warmup": (lambda value: 0 <= value < 1, "a share of the steps, 0 <= share < 1"),
-        "weight_decay": (lambda value: value >= 0, "0 or more"),
-        "eval_every": (at_least_1, "at least 1"),
-        "patience": (at_least_1, "at least 1"),
-        "save_every": (at_least_1, "at least 1"),
-        "threads": (at_least_1, "at least 1"),
-        "seed": (lambda value: 0 <= value < 2**31, "0 to 2147483647"),
+# Fields that came later: run.json has them only where they are not at their default.
+ADDED: dict[str, Any] = {
+    field.name: field.default
+    for field in fields(TrainConfig)
+    if field.name
+    in {
+        "mix", "joint", "with_mlm", "mlm_ratio", "translated", "control", "target_langs",
+        "dev_examples", "data_seed", "trained_on", "settings", "part_tokens",
+        "gradient_checkpointing", "attention",
     }
-    found = []
-    for name, (holds, rule) in rules.items():
-        value = getattr(config, name)
-        if value is not None and not holds(value):
-            found.append(f"--{name.replace('_', '-')} {value} must be {rule}")
-    return found
+}  # fmt: skip

@@ -5,61 +5,26 @@ The configuration is read here for the last time: all that comes later takes the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from xlt.core.errors import DataError, UsageError
-from xlt.core.kinds.table import kind_of
+from xlt.core.errors import DataError
 from xlt.core.show.terminal import table
-from xlt.core.tasks.examples import Example, Pair, Tagged
 from xlt.core.tasks.table import Task
-from xlt.data import DataRoot, DataSet, Overlap, overlaps, training_sets
+from xlt.data import DataRoot, Overlap, overlaps
 from xlt.train.plan.base import Base
 from xlt.train.plan.check import find_start
 from xlt.train.plan.config import OBJECTIVES, TrainConfig
-from xlt.train.plan.hyper import Hyper, resolve
-from xlt.train.seeds import derive
+from xlt.train.plan.hyper import of_phase
+from xlt.train.plan.phases import Part, Phase
+from xlt.train.plan.read import MLM_RATIO, read_part, read_text
+from xlt.train.plan.recipe import check_scopes
 
-__all__ = ["PRETRAIN_STEPS", "Phase", "Plan", "Pretraining", "format_overlap", "make_plan"]
+__all__ = ["PRETRAIN_STEPS", "Plan", "Pretraining", "format_overlap", "make_plan"]
 
 PRETRAIN_STEPS = 2400
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    """One training: an intermediate phase or a target.
-
-    Attributes:
-        name: `1-mnli` or `udpos`.
-        folder: where its model goes, relative to the run.
-        task: with labels resolved.
-        serves: targets that this training answers.
-        hyper: how it is trained.
-        train: examples to learn from, after --train-examples.
-        dev: English examples for selection; None when there are none.
-        notes: what a reader should know about the data.
-    """
-
-    name: str
-    folder: str
-    task: Task
-    serves: tuple[str, ...]
-    hyper: Hyper
-    train: DataSet
-    dev: DataSet | None
-    notes: tuple[str, ...]
-
-    @property
-    def steps(self) -> int:
-        """Steps when every example is one row; long texts make more rows."""
-        size = self.hyper.batch_size or 1
-        steps = max(1, round(self.hyper.epochs * math.ceil(len(self.train.examples) / size)))
-        return min(steps, self.hyper.steps or steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +55,15 @@ class Plan:
         base: where it starts.
         pretraining: phase 0; of other models than `compact` it has no parts.
         intermediate, targets: trainings in order.
+        counted: phases that are not trained: every target gets their steps on top of its own.
         overlaps: training items that occur in test files.
         non_standard: task -> file that stands in for its train split.
         seed: decides initial weights, order, masks and dropout.
         bf16: compute in bfloat16 autocast.
         save_every: steps between checkpoints; None: about one a minute.
+        part_tokens: tokens through the model at once; None: by the device.
+        gradient_checkpointing: compute activations twice instead of keeping them.
+        attention: sdpa or eager.
     """
 
     out: Path
@@ -105,12 +74,21 @@ class Plan:
     base: Base
     pretraining: Pretraining
     intermediate: tuple[Phase, ...]
+    counted: tuple[Phase, ...]
     targets: tuple[Phase, ...]
     overlaps: tuple[Overlap, ...]
     non_standard: Mapping[str, Path]
     seed: int
     bf16: bool
     save_every: int | None
+    part_tokens: int | None
+    gradient_checkpointing: bool
+    attention: str
+
+    @property
+    def has_masked_lm(self) -> bool:
+        """Whether a phase needs the base model's masked-LM head."""
+        return any(part.task.kind == "mlm" for phase in self.phases for part in phase.parts)
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -121,17 +99,7 @@ class Plan:
         """The plan for `--dry-run --json`."""
         parts, count = list(self.pretraining.parts), self.pretraining.steps
         steps = {"pretrain": parts, "pretrain_steps": count} if parts else {}
-        phases = [
-            {
-                "name": phase.name,
-                "tasks": [phase.task.name],
-                "serves": list(phase.serves),
-                "examples": len(phase.train.examples),
-                "dev": len(phase.dev.examples) if phase.dev else 0,
-                "hyper": phase.hyper.to_json(),
-            }
-            for phase in self.phases
-        ]
+        phases = [phase.to_json() for phase in self.phases]
         base = {"model": self.base.name, "data": str(self.root.path)}
         return {**base, **steps, "phases": phases}
 
@@ -139,8 +107,8 @@ class Plan:
         rows = [
             [
                 phase.name,
-                f"{len(phase.train.examples):,}",
-                f"{len(phase.dev.examples):,}" if phase.dev else "-",
+                " + ".join(f"{part.size:,}" for part in phase.parts),
+                " + ".join(f"{len(p.dev.examples):,}" if p.dev else "-" for p in phase.parts),
                 f"{phase.hyper.epochs:g}",
                 str(phase.hyper.batch_size or f"{phase.hyper.batch_tokens} tokens"),
                 f"{phase.hyper.lr:g}",
@@ -168,13 +136,12 @@ def make_plan(config: TrainConfig) -> Plan:
     pretraining = _pretraining(config, root)
     base = replace(base, aligned=base.aligned or "tlm" in pretraining.parts)
     phases = [
-        _phase(config, root, base, task, name=f"{number}-{task.name}")
-        for number, task in enumerate(chosen.intermediate, start=1)
+        _intermediate(config, root, base, number, tasks)
+        for number, tasks in enumerate(chosen.intermediate, start=1)
     ]
-    targets = [
-        _phase(config, root, base, tasks[0], name=tasks[0].name, serves=tasks)
-        for tasks in chosen.targets
-    ]
+    targets = [_target(config, root, base, tasks, chosen.joint) for tasks in chosen.targets]
+    longer = config.control == "longer"
+    check_scopes(config, root, [phase.name for phase in (*phases, *targets)])
     return Plan(
         out=config.out,
         force=config.force,
@@ -183,80 +150,79 @@ def make_plan(config: TrainConfig) -> Plan:
         root=root,
         base=base,
         pretraining=pretraining,
-        intermediate=tuple(phases),
+        intermediate=() if longer else tuple(phases),
+        counted=tuple(phases) if longer else (),
         targets=tuple(targets),
         overlaps=_overlaps(root, [*phases, *targets], allowed=config.allow_overlap),
         non_standard=dict(config.train_split),
         seed=config.seed,
         bf16=config.precision == "bf16",
         save_every=config.save_every,
+        part_tokens=config.part_tokens,
+        gradient_checkpointing=config.gradient_checkpointing,
+        attention=config.attention,
     )
+
+
+def _intermediate(
+    config: TrainConfig, root: DataRoot, base: Base, number: int, tasks: Sequence[Task]
+) -> Phase:
+    """One phase: its tasks, a control in their place, masked LM beside them."""
+    trained = config.control if config.control != "longer" else None
+    name = f"{number}-" + "+".join(task.name for task in tasks)
+    name += f"-{trained}" if trained else ""
+    parts: list[Part] = []
+    for task in tasks:
+        part = read_part(config, root, base, task, phase=name, target=False)
+        same = [k for k, other in enumerate(parts) if other.name == part.name]
+        if same:  # one control stands in for several tasks
+            first = parts[same[0]]
+            parts[same[0]] = replace(first, trains=(*first.trains, *part.trains))
+        else:
+            parts.append(part)
+    if config.with_mlm and not any(task.kind == "mlm" for task in tasks):
+        share = config.mlm_ratio or MLM_RATIO
+        parts.append(read_text(config, root, base, phase=name, share=share))
+    return _phase(config, name, parts, control=config.control)
+
+
+def _target(
+    config: TrainConfig, root: DataRoot, base: Base, tasks: Sequence[Task], joint: Sequence[Task]
+) -> Phase:
+    """A target and the tasks that it is trained together with; its own dev set selects."""
+    name = tasks[0].name
+    parts = [read_part(config, root, base, tasks[0], phase=name, target=True)]
+    for task in joint:
+        if task.name not in {tasks[0].name, tasks[0].source}:
+            found = read_part(config, root, base, task, phase=name, target=False)
+            parts.append(replace(found, selects=False))
+    return _phase(config, name, parts, serves=tasks)
 
 
 def _phase(
     config: TrainConfig,
-    root: DataRoot,
-    base: Base,
-    task: Task,
-    *,
     name: str,
+    parts: Sequence[Part],
+    *,
     serves: Sequence[Task] = (),
+    control: str | None = None,
 ) -> Phase:
-    """Read the training data of a task and choose its hyper-parameters."""
-    files = dict(config.train_split)
-    file = files.get(task.source or task.name, files.get(task.name))
-    training = training_sets(root, task, seed=config.seed, train_file=file)
-    notes = training.notes
-    train = training.train
-    if not task.labels and kind_of(task).classes:
-        task = task.with_labels(_labels(train.examples))
-    if config.train_examples is not None:
-        train = _subset(train, config.train_examples, derive(config.seed, "examples", task.name))
+    several = [part.hyper for part in parts if part.share is None]
     return Phase(
         name=name,
         folder=f"{'targets' if serves else 'phases'}/{name}",
-        task=task,
+        parts=tuple(parts),
         serves=tuple(served.name for served in serves),
-        hyper=resolve(config, task, compact=base.compact, aligned=base.aligned),
-        train=train,
-        dev=training.dev,
-        notes=notes,
+        hyper=of_phase(config, several, name=name, target=bool(serves)),
+        mix=config.mix,
+        control=control,
     )
-
-
-def _subset(train: DataSet, amount: str, seed: int) -> DataSet:
-    """The first examples of one seeded order: smaller amounts lie inside larger ones.
-
-    Raises:
-        UsageError: more examples are asked for than there are.
-    """
-    total = len(train.examples)
-    share = amount.endswith("%")
-    count = math.ceil(float(amount[:-1]) / 100 * total) if share else int(amount)
-    if count > total:
-        raise UsageError(
-            f"--train-examples {count}: {train.task} has {total}", "ask for fewer, or leave it out"
-        )
-    order_N = np.random.default_rng(seed).permutation(total)
-    kept = np.sort(order_N[:count])
-    examples = [train.examples[i] for i in kept]
-    return train.part(f"first {count} of seed {seed}", examples, f"{count} of {total} examples")
-
-
-def _labels(examples: Sequence[Example]) -> list[str]:
-    """The labels that occur, sorted; for tasks whose set comes from the data."""
-    found: set[str] = set()
-    for example in examples:
-        if isinstance(example, Tagged):
-            found.update(example.tags or ())
-        elif isinstance(example, Pair) and example.label is not None:
-            found.add(example.label)
-    return sorted(found)
 
 
 def _overlaps(root: DataRoot, phases: Sequence[Phase], *, allowed: bool) -> tuple[Overlap, ...]:
     """Training items that occur in test files; refused unless allowed."""
-    hits = tuple(dict.fromkeys(hit for phase in phases for hit in overlaps(root, phase.train)))
+    labelled = [d for p in phases for part in p.parts for d in part.trains if d.labelled]
+    hits = tuple(dict.fromkeys(hit for train in labelled for hit in overlaps(root, train)))
     if hits and not allowed:
         raise DataError(
             f"training data occur in {len(hits)} test sets: "
