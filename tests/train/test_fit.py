@@ -499,7 +499,7 @@ def test_tokenizer_larger_than_the_model_is_refused(root, models_of, tmp_path):
 def test_a_missing_head_is_found_before_the_first_phase(root, models_of, tmp_path, monkeypatch):
     import transformers
 
-    def no_head(config):
+    def no_head(config, **asked):
         raise ValueError("Unrecognized configuration class")
 
     monkeypatch.setattr(transformers.AutoModelForQuestionAnswering, "from_config", no_head)

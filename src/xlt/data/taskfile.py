@@ -181,8 +181,9 @@ class Checker:
         if len(set(labels)) < len(labels):
             self.wrong("labels", "a label is there twice")
         n_choices = self._number("n_choices", 0)
-        if row.choices and n_choices < 2:
-            self.wrong("n_choices", f"kind {kind} needs n_choices, 2 or more")
+        varies = n_choices == 0 and "n_choices" in self.value
+        if row.choices and n_choices < 2 and not varies:
+            self.wrong("n_choices", f"kind {kind} needs n_choices, 2 or more, or 0 where they vary")
         if not row.choices and n_choices:
             self.wrong("n_choices", f"kind {kind} has no n_choices")
         null_answer = self.value.get("null_answer", False)

@@ -105,7 +105,11 @@ def _trained_on(job: Job) -> str:
         f"| {task} | {_few(langs)} | {split} | {items} |"
         for (task, split), (langs, items) in _by_task(job.trained_on["data"]).items()
     ]
-    text = "Tasks: " + (", ".join(job.trained_on["tasks"]) or "none") + "."
+    text = (
+        f"Base model: {job.trained_on.get('base') or 'not declared'}.\n\nTasks: "
+        + (", ".join(job.trained_on["tasks"]) or "none")
+        + "."
+    )
     if phases:
         text += " Phases before the target:\n\n" + "\n".join(phases)
     if data:

@@ -292,8 +292,10 @@ def _trained_on(
         for entry in lineage.get("data", [])
         if entry["task"] in sources | PLAIN_TEXT and entry["split"] != "dev"
     ]
+    before_run = lineage.get("trained_before") or {}
     return {
         "declared": True,
+        "base": before_run.get("text") or "not declared",
         "tasks": list(dict.fromkeys(tasks)),
         "languages": sorted({str(entry["lang"]) for entry in data}),
         "data": data,

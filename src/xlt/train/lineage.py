@@ -12,6 +12,7 @@ from xlt._version import __version__
 from xlt.core.artifacts.runs import Run
 from xlt.core.files import sha256_json
 from xlt.data import DataSet
+from xlt.train.card import trained_before
 from xlt.train.plan.plan import Plan
 from xlt.train.pretrain.compact import Corpus
 
@@ -30,6 +31,7 @@ def lineage_of(plan: Plan, corpus: Corpus | None) -> dict[str, Any]:
         notes["text"] = list(corpus.notes)
     return {
         "base_model": inherited.get("base_model", plan.base.name),
+        "trained_before": trained_before(plan),
         "phases": [{**entry, "inherited": True} for entry in inherited.get("phases", [])],
         "data": _once(
             [

@@ -24,7 +24,7 @@ from transformers.utils import cached_file
 from xlt.core.artifacts.foreign import vet_folder
 from xlt.core.artifacts.hub import prepare_hub
 from xlt.core.encode.families import family_of
-from xlt.core.errors import ModelError, XltError
+from xlt.core.errors import ModelError, UsageError, XltError
 from xlt.core.files import atomic_folder
 from xlt.core.kinds.table import KINDS
 from xlt.core.tasks.table import Task
@@ -36,6 +36,7 @@ __all__ = [
     "load_encoder",
     "masked_lm_head",
     "save_folder",
+    "saving",
     "tokenizer_files",
     "weights",
 ]
@@ -160,7 +161,7 @@ def check_head(folder: Path, task: Task) -> None:
         _from_config(AutoConfig.from_pretrained(folder), task)
 
 
-def _from_config(config: Any, task: Task) -> Any:
+def _from_config(config: Any, task: Task, attention: str = "sdpa") -> Any:
     """A random model of the task's kind.
 
     Raises:
@@ -169,7 +170,9 @@ def _from_config(config: Any, task: Task) -> Any:
     auto = getattr(transformers, str(KINDS[task.kind].auto_model))
     try:
         with quiet():
-            return auto.from_config(config)
+            # sdpa is what transformers takes of its own accord where the architecture has it
+            asked = {} if attention == "sdpa" else {"attn_implementation": attention}
+            return auto.from_config(config, **asked)
     except ValueError as error:
         raise ModelError(
             f"{config.model_type} models have no head for {task.name} (kind {task.kind})",
@@ -177,7 +180,13 @@ def _from_config(config: Any, task: Task) -> Any:
         ) from error
 
 
-def fresh_head(folder: Path, task: Task, seed: int, dropout: float | None = None) -> Any:
+def fresh_head(
+    folder: Path,
+    task: Task,
+    seed: int,
+    dropout: float | None = None,
+    attention: str = "sdpa",
+) -> Any:
     """A model of the task's kind: the folder's encoder under a newly drawn head.
 
     Args:
@@ -185,6 +194,7 @@ def fresh_head(folder: Path, task: Task, seed: int, dropout: float | None = None
         task: with its labels resolved.
         seed: decides the head.
         dropout: in place of what the folder's configuration says.
+        attention: sdpa, where the architecture has it, or eager.
 
     Raises:
         ModelError: the architecture has no head of this kind.
@@ -200,7 +210,7 @@ def fresh_head(folder: Path, task: Task, seed: int, dropout: float | None = None
         for name in family.dropout:
             setattr(config, name, dropout)
     torch.manual_seed(seed)
-    model = _from_config(config, task)
+    model = _from_config(config, task, attention)
     encoder = load_encoder(folder)
     own = model.base_model.state_dict()
     given = encoder.state_dict()
@@ -234,9 +244,27 @@ def masked_lm_head(source: str | Path) -> dict[str, Tensor] | None:
     return None if set(head) & set(report["missing_keys"]) else head
 
 
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """Turn a file that cannot be written into an error for the user; safetensors has its own.
+
+    Raises:
+        UsageError: names the file and what needs less.
+    """
+    try:
+        yield
+    except (SafetensorError, OSError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise UsageError(
+            f"cannot write {path}: {reason}",
+            "free some space, choose another --out, or train fewer phases and targets in one run; "
+            "what was finished before is kept",
+        ) from error
+
+
 def save_folder(model: Any, tokenizer: Path, target: Path) -> None:
     """Write a Hugging Face folder as a whole: weights, configuration, tokenizer files."""
-    with atomic_folder(target) as folder, quiet():
+    with atomic_folder(target) as folder, saving(target), quiet():
         model.save_pretrained(folder, safe_serialization=True)
         for name in TOKENIZER_FILES:
             if (tokenizer / name).is_file():

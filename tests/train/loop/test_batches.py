@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlt.train.loop.batches import PART_COST, Order, cut_parts
+from xlt.core.encode.rows import Row
+from xlt.train.loop.batches import PART_COST, LabelledRows, Order, cut_parts, micros
 
 
 def cost(lengths, parts):
@@ -91,3 +92,17 @@ def test_padding_stays_below_a_fifth(seed):
         chosen = lengths[order.batch(step)]
         padded += sum(len(p) * chosen[p].max() for p in cut_parts(chosen, max_tokens=1024))
     assert padded / lengths.sum() < 1.2
+
+
+def test_choices_of_different_numbers_go_through_the_model_apart():
+    rows = [
+        Row(item=k, ids=np.full((2 + k % 3, 5), k, np.int32), lengths=np.full(2 + k % 3, 5))
+        for k in range(9)
+    ]
+    data = LabelledRows(rows=tuple(rows), targets=tuple(np.array(k % 2) for k in range(9)))
+    found = micros(data, range(9), pad_id=0, tokens=10_000)
+    assert [part.feeds["input_ids"].shape for part in found] == [(3, 2, 5), (3, 3, 5), (3, 4, 5)]
+    seen = [int(row[0, 0]) for part in found for row in part.feeds["input_ids"]]
+    assert sorted(seen) == list(range(9))
+    for part in found:
+        assert part.targets.tolist() == [int(ids[0, 0]) % 2 for ids in part.feeds["input_ids"]]

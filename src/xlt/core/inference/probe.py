@@ -38,7 +38,7 @@ def probe_items(task: Task, max_length: int) -> Iterator[tuple[str, Example]]:
                 other=entry["other"],
                 question=entry["question"],
                 words=words * times,
-                choices=others[: task.n_choices],
+                choices=others[: task.n_choices or 2],
             )
             yield name, kind_of(task).probe(text)
 

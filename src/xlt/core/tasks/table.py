@@ -52,7 +52,7 @@ class Task:
         parts: the data sets that are joined to make it (anli+); () for a single one.
         extension: of prediction and label files in the official layout.
         max_length: tokens in one model input, special tokens included.
-        n_choices: candidates of a choice task; 0 otherwise.
+        n_choices: candidates of a choice task, 0 where the items differ in it; 0 otherwise.
         null_answer: whether questions may have no answer (SQuAD 2).
     """
 

@@ -113,7 +113,8 @@ def _classified(examples: Sequence[Example], where: Path, path: Path, task: Task
         ):
             found.append(dataclasses.replace(one, label=index))
         else:
-            known = task.labels or [str(index) for index in range(task.n_choices)]
+            count = len(one.choices) if isinstance(one, Choice) else task.n_choices
+            known = task.labels or [str(index) for index in range(count)]
             raise bad_row(
                 path,
                 number,

@@ -11,12 +11,21 @@ import torch
 from torch import Tensor, nn
 
 from xlt.core.artifacts.runs import Run
+from xlt.core.errors import ModelError
 from xlt.core.show.terminal import note
 from xlt.train.finetune.heads import Heads, head_of
 from xlt.train.finetune.prepared import Labelled, Masked, prepare
 from xlt.train.finetune.scoring import SELECTION, task_loss
 from xlt.train.finetune.start import put_masked_head
-from xlt.train.loop.loop import Job, Micro, Outcome, decay_factors, run_job
+from xlt.train.finetune.warn import below_baseline
+from xlt.train.loop.loop import (
+    Job,
+    Micro,
+    Outcome,
+    decay_factors,
+    run_job,
+)
+from xlt.train.loop.memory import named_out_of_memory
 from xlt.train.loop.mixture import Mixture
 from xlt.train.loop.vocabulary import VocabularyCut, cut_vocabulary
 from xlt.train.models import fresh_head, load_encoder, save_folder
@@ -55,12 +64,20 @@ def train_phase(
     steps = mixture.steps(hyper.epochs)
     steps = min(steps, hyper.steps or steps) + longer
     note(_begins(phase, tasks, steps))
-    model = _model(plan, phase, folder, run).to(device)
+    with named_out_of_memory(f"the model of {phase.name}"):
+        model = _model(plan, phase, folder, run).to(device)
     frozen = _freeze(model, hyper.frozen)
     vocabulary = _cut_vocabulary(model, tasks)
 
+    first_scores = True
+
     def evaluate() -> dict[str, float]:
-        return _scores(model, phase, tasks)
+        nonlocal first_scores
+        scores = _scores(model, phase, tasks)
+        if first_scores:
+            _warn(tasks, scores, hyper.lr)
+        first_scores = False
+        return scores
 
     selects = any(part.dev and part.selects for part in phase.parts)
     job = Job(
@@ -68,6 +85,7 @@ def train_phase(
         model=model,
         steps=steps,
         batch=lambda step: mixture.batch(step)[1],
+        named=mixture.named,
         loss=_loss,
         evaluate=evaluate if selects else None,
         metric=SELECTION,
@@ -112,14 +130,19 @@ def _prepare(
     seeds = [derive(plan.seed, phase.name)]
     seeds += [derive(plan.seed, phase.name, part.name) for part in phase.parts[1:]]
     return [
-        prepare(part, folder, seed, device) for part, seed in zip(phase.parts, seeds, strict=True)
+        prepare(part, folder, seed, device, plan.part_tokens)
+        for part, seed in zip(phase.parts, seeds, strict=True)
     ]
 
 
 def _mixture(plan: Plan, phase: Phase, tasks: Sequence[Labelled | Masked]) -> Mixture:
     counts = draws(phase.mix, phase.parts, [task.order.steps_per_epoch for task in tasks])
     return Mixture(
-        phase.tasks, counts, [task.batch for task in tasks], derive(plan.seed, phase.name)
+        phase.tasks,
+        counts,
+        [task.batch for task in tasks],
+        derive(plan.seed, phase.name),
+        [task.named for task in tasks],
     )
 
 
@@ -128,17 +151,43 @@ def _model(plan: Plan, phase: Phase, folder: Path, run: Run) -> Any:
     models = []
     for place, part in enumerate(phase.parts):
         seed = derive(plan.seed, phase.name, "head", *([part.name] if place else []))
-        model = fresh_head(folder, part.task, seed, part.hyper.dropout)
+        model = fresh_head(folder, part.task, seed, part.hyper.dropout, plan.attention)
+        if plan.gradient_checkpointing:
+            _keep_less(model)
         if part.task.kind == MASKED_LM:
             put_masked_head(model, run)
         models.append(model)
     return models[0] if len(models) == 1 else Heads(phase.tasks, models)
 
 
+def _keep_less(model: Any) -> None:
+    """Compute activations again in the backward pass instead of keeping them.
+
+    Raises:
+        ModelError: the architecture has no such switch.
+    """
+    if not model.supports_gradient_checkpointing:
+        raise ModelError(
+            f"{model.config.model_type} models have no gradient checkpointing",
+            "leave the flag out, and lower --part-tokens",
+        )
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
 def _loss(model: nn.Module, micro: Micro) -> Tensor:
     """That of the head that the part is for."""
     head = head_of(model, micro.head)
     return masked_loss(head, micro) if micro.head == MASKED_LM else task_loss(head, micro)
+
+
+def _warn(tasks: Sequence[Labelled | Masked], scores: dict[str, float], lr: float) -> None:
+    for place, task in enumerate(tasks):
+        found = _facts(task, scores, prefix=None if place else "")
+        told = below_baseline(
+            task.part.name, task.part.task.metric, found["dev"], found["baseline"], lr
+        )
+        if told:
+            note(told)
 
 
 def _scores(model: nn.Module, phase: Phase, tasks: Sequence[Labelled | Masked]) -> dict[str, float]:

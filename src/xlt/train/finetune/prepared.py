@@ -74,6 +74,11 @@ class Labelled:
         indices = self.order.batch(step)
         return micros(self.data, indices, self.encoder.pad_id, self._tokens, self._cost)
 
+    def named(self, step: int) -> str:
+        """The examples of one of its steps, by id."""
+        items = dict.fromkeys(self.data.rows[int(i)].item for i in self.order.batch(step))
+        return ", ".join(str(self.part.examples[item].id) for item in items)
+
     def scores(self, model: Any) -> dict[str, float]:
         """Dev scores, `selection` among them; none without a dev set."""
         if not self.dev:
@@ -121,6 +126,10 @@ class Masked:
         seed = derive(self.seed, "mask", step)
         return mask_rows(self.encoder, rows, tokens=self._tokens, part_cost=self._cost, seed=seed)
 
+    def named(self, step: int) -> str:
+        """The rows of one of its steps, by number."""
+        return "text rows " + ", ".join(str(int(i)) for i in self.order.batch(step))
+
     def scores(self, model: Any) -> dict[str, float]:
         """None: no dev set."""
         return {}
@@ -131,7 +140,11 @@ class Masked:
 
 
 def prepare(
-    part: Part, folder: Path, seed: int, device: torch.device | None = None
+    part: Part,
+    folder: Path,
+    seed: int,
+    device: torch.device | None = None,
+    part_tokens: int | None = None,
 ) -> Labelled | Masked:
     """Encode a task.
 
@@ -140,10 +153,11 @@ def prepare(
         folder: Hugging Face folder with the tokenizer.
         seed: decides the order, and the masks.
         device: where it will be computed; None: it will not.
+        part_tokens: through the model at once; None: by the device.
     """
     tokens, cost = PARTS[device.type if device else "cpu"]
     make = Masked if part.task.kind == "mlm" else Labelled
-    return make(part, folder, seed, tokens, cost)
+    return make(part, folder, seed, part_tokens or tokens, cost)
 
 
 def _lengths(rows: Sequence[Row]) -> Any:

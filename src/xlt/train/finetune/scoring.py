@@ -19,7 +19,7 @@ from xlt.core.kinds.table import kind_of
 from xlt.core.metrics.table import headline_mean
 from xlt.core.tasks.examples import Example
 from xlt.core.tasks.table import Task
-from xlt.train.loop.batches import IGNORE
+from xlt.train.loop.batches import IGNORE, alike
 from xlt.train.loop.loop import Micro
 
 __all__ = ["SELECTION", "dev_scores", "task_loss"]
@@ -94,9 +94,11 @@ def _outputs(
     """Per row what the task's kind decodes from, padding removed, as the engine has it."""
     kind = kind_of(task)
     found: list[Outputs] = [{} for _ in rows]
-    for batch in plan([row.ids.size for row in rows], max_tokens=part_tokens):
-        output = forward(model, pad([rows[i] for i in batch], encoder.pad_id))
-        arrays = {name: output[name].float().cpu().numpy() for name in kind.outputs}
-        for place, index in enumerate(batch):
-            found[index] = kind.cut(rows[index], {name: a[place] for name, a in arrays.items()})
+    for group in alike(rows):
+        for batch in plan([rows[i].ids.size for i in group], max_tokens=part_tokens):
+            indices = [group[k] for k in batch]
+            output = forward(model, pad([rows[i] for i in indices], encoder.pad_id))
+            arrays = {name: output[name].float().cpu().numpy() for name in kind.outputs}
+            for place, index in enumerate(indices):
+                found[index] = kind.cut(rows[index], {name: a[place] for name, a in arrays.items()})
     return found

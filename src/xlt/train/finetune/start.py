@@ -24,6 +24,7 @@ from xlt.train.models import (
     masked_lm_head,
     quiet,
     save_folder,
+    saving,
     tokenizer_files,
 )
 from xlt.train.plan.plan import Plan
@@ -55,7 +56,7 @@ def write_start(plan: Plan, corpus: Corpus | None, target: Path) -> None:
         ModelError: the base does not load, its tokenizer does not fit it, or it has no head for
             one of the phases.
     """
-    with atomic_folder(target) as folder:
+    with atomic_folder(target) as folder, saving(target):
         if corpus is None:
             _copy(plan, folder)
         else:

@@ -18,7 +18,7 @@ from xlt.core.encode.rows import Row, pad
 from xlt.train.loop.loop import Micro
 from xlt.train.seeds import derive
 
-__all__ = ["IGNORE", "LabelledRows", "Order", "cut_parts", "micros"]
+__all__ = ["IGNORE", "LabelledRows", "Order", "alike", "cut_parts", "micros"]
 
 IGNORE = -100
 PART_COST = 48  # tokens that one more pass through the model costs like, on a CPU
@@ -119,8 +119,20 @@ def micros(
 ) -> list[Micro]:
     """Cut a step's examples into padded parts of at most `tokens` tokens."""
     chosen = [int(i) for i in indices]
-    parts = cut_parts(data.lengths[chosen], max_tokens=tokens, part_cost=part_cost)
-    return [_micro(data, [chosen[k] for k in part], pad_id) for part in parts]
+    found = []
+    for places in alike([data.rows[i] for i in chosen]):
+        group = [chosen[k] for k in places]
+        parts = cut_parts(data.lengths[group], max_tokens=tokens, part_cost=part_cost)
+        found += [_micro(data, [group[k] for k in part], pad_id) for part in parts]
+    return found
+
+
+def alike(rows: Sequence[Row]) -> list[list[int]]:
+    """Places of rows that go into one array: choices of one number. One group for other kinds."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place, row in enumerate(rows):
+        groups.setdefault(row.ids.shape[:-1], []).append(place)
+    return list(groups.values())
 
 
 def _micro(data: LabelledRows, indices: list[int], pad_id: int) -> Micro:

@@ -7,8 +7,7 @@ step number, so a run that was killed continues with the same bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from xlt.core.artifacts.runs import Run
-from xlt.core.errors import CheckFailed, UsageError
+from xlt.core.errors import CheckFailed
 from xlt.core.show.terminal import progress
+from xlt.train.loop.memory import named_out_of_memory
 from xlt.train.loop.meter import Meter
 from xlt.train.loop.state import State
 from xlt.train.loop.vocabulary import clip_gradients
@@ -29,7 +29,6 @@ __all__ = ["Job", "Micro", "Outcome", "decay_factors", "run_job"]
 CLIP = 1.0
 EPSILON = 1e-8
 LOG_EVERY = 10
-NO_MEMORY = ("can't allocate memory", "not enough memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +66,7 @@ class Job:
         patience: evaluations without improvement before stopping.
         lr, warmup, weight_decay, betas: AdamW and its schedule.
         slow: parts of parameter names -> factor on their learning rate.
+        named: step number -> its examples in words, for the message of a loss that is not finite.
         seed: of this job.
         bf16: autocast to bfloat16.
     """
@@ -85,6 +85,7 @@ class Job:
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     slow: dict[str, float] = field(default_factory=dict)
+    named: Callable[[int], str] | None = None
     seed: int = 1
     bf16: bool = False
     save_every: int | None = None
@@ -180,7 +181,7 @@ def _step(
     value = 0.0
     rows = max(micro.examples for micro in micros)
     here = f"step {at.step + 1} of {job.name} ({rows} rows at once)"
-    with _named_out_of_memory(here):
+    with named_out_of_memory(here):
         for micro in micros:
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=job.bf16):
                 loss = job.loss(model, micro) / weight
@@ -189,15 +190,17 @@ def _step(
         norm = clip_gradients(model, CLIP)
     if not (math.isfinite(value) and math.isfinite(norm)):
         last = state.latest()
+        held = f"{sum(m.examples for m in micros)} examples"
+        if job.named is not None:
+            held = f"{held}, {job.named(at.step)}"
         raise CheckFailed(
-            f"loss {value}, gradient norm {norm} in step {at.step + 1} of {job.name} "
-            f"({sum(m.examples for m in micros)} examples)",
+            f"loss {value}, gradient norm {norm} in step {at.step + 1} of {job.name} ({held})",
             f"lower --lr; last good checkpoint: {last or 'none yet'}",
         )
     rate = _rate(job, at.step)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]
-    with _named_out_of_memory(here):
+    with named_out_of_memory(here):
         optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     at.loss_sum += value
@@ -215,37 +218,12 @@ def _count(meter: Meter, micros: Sequence[Micro]) -> None:
         meter.tokens += ids.size if mask is None else int(mask.sum())
 
 
-@contextmanager
-def _named_out_of_memory(where: str) -> Iterator[None]:
-    """Turn memory that runs out inside the block into an error for the user.
-
-    Raises:
-        UsageError: says where, and which flags need less.
-    """
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        raise UsageError(
-            f"out of memory in {where}",
-            "lower --batch-size or --max-length, or use --precision bf16",
-        ) from error
-
-
-def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """Whether memory ran out; on a CPU, PyTorch says so in the message alone."""
-    said = str(error).lower()
-    kinds = (torch.OutOfMemoryError, MemoryError)
-    return isinstance(error, kinds) or any(text in said for text in NO_MEMORY)
-
-
 def _evaluate(job: Job, at: Position, state: State, run: Run, meter: Meter) -> None:
     """Score English dev; keep the weights when they are the best so far."""
     assert job.evaluate is not None
     job.model.eval()
     here = f"dev scores after step {at.step} of {job.name}"
-    with meter.spent_on("dev"), torch.no_grad(), _named_out_of_memory(here):
+    with meter.spent_on("dev"), torch.no_grad(), named_out_of_memory(here):
         scores = job.evaluate()
     job.model.train()
     run.log(phase=job.name, step=at.step, dev=scores)

@@ -27,6 +27,7 @@ class Mixture:
         counts: how often each is drawn in a round.
         batches: of each, its own step number -> parts; pure functions.
         seed: decides the order.
+        named: of each, its own step number -> its examples in words.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class Mixture:
         counts: Sequence[int],
         batches: Sequence[Callable[[int], Sequence[Micro]]],
         seed: int,
+        named: Sequence[Callable[[int], str]] = (),
     ) -> None:
         self.names, self.counts, self.batches, self.seed = names, counts, batches, seed
+        self._named = named
         self.steps_per_round = sum(counts)
         self._round = functools.lru_cache(maxsize=1)(self._order)
 
@@ -46,12 +49,21 @@ class Mixture:
 
     def batch(self, step: int) -> tuple[str, list[Micro]]:
         """The head of a step and its parts."""
+        task, own = self._pick(step)
+        name = self.names[task]
+        return name, [replace(micro, head=name) for micro in self.batches[task](own)]
+
+    def named(self, step: int) -> str:
+        """The task and the examples of a step, for messages."""
+        task, own = self._pick(step)
+        return f"{self.names[task]}: {self._named[task](own)}"
+
+    def _pick(self, step: int) -> tuple[int, int]:
+        """The task of a step, and which step of the task's own it is."""
         number, place = divmod(step, self.steps_per_round)
         task_S, before_S = self._round(number)
         task = int(task_S[place])
-        own = number * self.counts[task] + int(before_S[place])
-        name = self.names[task]
-        return name, [replace(micro, head=name) for micro in self.batches[task](own)]
+        return task, number * self.counts[task] + int(before_S[place])
 
     def _order(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """The task of every step of a round, and how often it came before in the round."""

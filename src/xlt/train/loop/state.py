@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from xlt.core.errors import ModelError
-from xlt.core.files import atomic_folder, read_json, write_error, write_json
-from xlt.train.models import weights
+from xlt.core.files import atomic_folder, read_json, write_json
+from xlt.train.models import saving, weights
 
 __all__ = ["State"]
 
@@ -113,9 +113,7 @@ def _fill(model: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
-    try:
+    with saving(path):
         save_file({name: t.detach().contiguous() for name, t in tensors.items()}, path)
         with path.open("rb") as stream:
             os.fsync(stream.fileno())
-    except OSError as error:
-        raise write_error(path, error) from error

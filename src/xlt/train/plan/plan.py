@@ -17,6 +17,7 @@ from xlt.data import DataRoot, Overlap, overlaps
 from xlt.train.plan.base import Base
 from xlt.train.plan.check import find_start
 from xlt.train.plan.config import OBJECTIVES, TrainConfig
+from xlt.train.plan.disk import disk_needed, disk_words
 from xlt.train.plan.hyper import of_phase
 from xlt.train.plan.phases import Part, Phase
 from xlt.train.plan.read import MLM_RATIO, read_part, read_text
@@ -64,6 +65,7 @@ class Plan:
         part_tokens: tokens through the model at once; None: by the device.
         gradient_checkpointing: compute activations twice instead of keeping them.
         attention: sdpa or eager.
+        trained_on: what the user says the base model was trained on.
     """
 
     out: Path
@@ -84,6 +86,7 @@ class Plan:
     part_tokens: int | None
     gradient_checkpointing: bool
     attention: str
+    trained_on: str | None
 
     @property
     def has_masked_lm(self) -> bool:
@@ -101,7 +104,8 @@ class Plan:
         steps = {"pretrain": parts, "pretrain_steps": count} if parts else {}
         phases = [phase.to_json() for phase in self.phases]
         base = {"model": self.base.name, "data": str(self.root.path)}
-        return {**base, **steps, "phases": phases}
+        disk = disk_needed(self.base, self.phases)
+        return {**base, **steps, "phases": phases, "disk_bytes": disk}
 
     def __str__(self) -> str:
         rows = [
@@ -120,7 +124,8 @@ class Plan:
             name = f"0-pretrain ({', '.join(self.pretraining.parts)})"
             rows.insert(0, [name, "text", "-", "-", "-", "-", f"{self.pretraining.steps:,}"])
         header = ["phase", "train", "dev", "epochs", "batch", "lr", "steps"]
-        return table(header, rows, title=f"plan: start from {self.base.name}")
+        shown = table(header, rows, title=f"plan: start from {self.base.name}")
+        return f"{shown}\n{disk_words(disk_needed(self.base, self.phases), self.out)}"
 
 
 def make_plan(config: TrainConfig) -> Plan:
@@ -161,6 +166,7 @@ def make_plan(config: TrainConfig) -> Plan:
         part_tokens=config.part_tokens,
         gradient_checkpointing=config.gradient_checkpointing,
         attention=config.attention,
+        trained_on=config.trained_on,
     )
 
 
