@@ -187,3 +187,17 @@ except UsageError as error:
     )  # fmt: skip
     assert "cannot write" in done.stdout
     assert Run.open(tmp_path / "run").record["lineage"] == {}
+
+
+def test_a_phase_that_begins_anew_leaves_no_line_of_its_first_attempt(tmp_path):
+    """A phase stopped before its first checkpoint had its first steps in the log twice."""
+    run = Run.create(tmp_path / "run", {}, force=False, resume=False)
+    run.restart_log("a")
+    run.log(phase="a", step=10)
+    before = (run.path / "log.jsonl").read_bytes()
+    run.log(phase="b", step=10)
+    run.log(phase="b", step=20)
+    run.restart_log("b")
+    assert (run.path / "log.jsonl").read_bytes() == before
+    run.restart_log("b")
+    assert (run.path / "log.jsonl").read_bytes() == before

@@ -182,6 +182,15 @@ class Run:
         if self.log_size > size:
             os.truncate(self.path / LOG, size)
 
+    def restart_log(self, phase: str) -> None:
+        """Forget the lines of a phase that was stopped before its first checkpoint."""
+        log, size = self.path / LOG, 0
+        for line in log.read_bytes().splitlines(keepends=True) if log.exists() else ():
+            if json.loads(line).get("phase") == phase:
+                self.rewind_log(size)
+                return
+            size += len(line)
+
     def measure(self, name: str, **fields: float | str) -> None:
         """Add to measured.json: seconds, speeds, host; outside every comparison."""
         path = self.path / MEASURED

@@ -141,6 +141,8 @@ def run_job(job: Job, run: Run) -> Outcome:
     at = Position.from_json(stored) if stored else Position()
     if stored:
         run.rewind_log(stored["log_size"])
+    else:
+        run.restart_log(job.name)
     meter = Meter()
     model.train()
     with progress(
