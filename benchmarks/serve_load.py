@@ -4,8 +4,8 @@
     python benchmarks/serve_load.py --peer VENV     and infinity-emb 0.0.78
 
 The other server gets the same ONNX weights, length cut and cores, once as it comes, with a compute
-thread for every core of the machine, and once with as many as it may use, which takes a patch. The
-claims are held against the first, the ratio to the second is printed. The clients run on cores of
+thread for every core of the machine, and once with as many as it may use, which takes a patch. Both
+ratios are printed, the claims are held against the better setting. The clients run on cores of
 their own; rounds are interleaved, so that other work on the machine meets everybody alike, and
 medians are compared. It wants an old transformers, so it has an environment of its own:
 
@@ -188,16 +188,16 @@ def report(
         "idle, share of a core": claim(idle, most=0.01),
     }
     if "infinity mixed" in figures:
-        for scenario, least in (("short", 1.5), ("mixed", 5.0)):
-            ratio = (
-                figures[f"xlt {scenario}"]["requests_per_second"]
-                / figures[f"infinity {scenario}"]["requests_per_second"]
-            )
-            claims[f"requests/s over infinity's, {scenario} texts"] = claim(ratio, least=least)
-            figures[f"xlt {scenario}"]["over_infinity_limited"] = (
-                figures[f"xlt {scenario}"]["requests_per_second"]
-                / figures[f"infinity, limited {scenario}"]["requests_per_second"]
-            )
+        for scenario, least in (("short", 1.3), ("mixed", 3.5)):
+            ours_rate = figures[f"xlt {scenario}"]["requests_per_second"]
+            over = {
+                setting: ours_rate / figures[f"{setting} {scenario}"]["requests_per_second"]
+                for setting in ("infinity", "infinity, limited")
+            }
+            for setting, ratio in over.items():
+                figures[f"xlt {scenario}"][f"over {setting}"] = ratio
+            name = f"requests/s over infinity's better setting, {scenario} texts"
+            claims[name] = claim(min(over.values()), least=least)
     return {
         "figures": figures,
         "claims": claims,
