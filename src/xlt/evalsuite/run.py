@@ -87,11 +87,12 @@ def _run_cells(plan: Plan) -> Results:
             (out / "results.json").unlink(missing_ok=True)
             engines.engine(cell.bundle)
             started = time.monotonic()
-            stored = failures.attempt(cell, partial(_evaluate, plan, job, engines, store))
-            if stored is None:
+            finished = failures.attempt(cell, partial(_evaluate, plan, job, engines, store))
+            if finished is None:
                 continue
-            seconds = time.monotonic() - started
-            measured.add(cell, stored["n"], seconds, engines.setup)
+            stored, tokens = finished
+            seconds = time.monotonic() - started - tokens["seconds"]
+            measured.add(cell, stored["n"], seconds, engines.setup, tokens)
             _report(number, plan, job, stored, seconds)
         failures.forget(cell)
         done[cell.name], status[cell.name] = stored, job.state.text
@@ -125,10 +126,13 @@ def _prepare(plan: Plan, cell: Planned, store: CellStore) -> _Job:
     return _Job(cell=cell, inputs=inputs, identity=identity, state=state)
 
 
-def _evaluate(plan: Plan, job: _Job, engines: Engines, store: CellStore) -> Mapping[str, Any]:
-    """Read, predict, score and save one cell."""
+def _evaluate(
+    plan: Plan, job: _Job, engines: Engines, store: CellStore
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Read, predict, score and save one cell: what is stored, and facts about its tokens."""
     outcome = evaluate_cell(plan, job.cell, job.inputs, engines)
-    return store.save(job.identity, outcome, job.cell.task, job.cell.predictions)
+    stored = store.save(job.identity, outcome, job.cell.task, job.cell.predictions)
+    return stored, outcome.tokens
 
 
 def _by_bundle(plan: Plan) -> list[Planned]:

@@ -93,6 +93,7 @@ class Outcome:
         counts: counts_NS of the items behind the metrics; None for retrieval, or without gold.
         items: hashes and counts of the items, for later comparison; None without gold.
         interval: of the score (`rows.score_interval`); None without a score.
+        tokens: how the tokenizer takes the texts (`tokens.token_facts`); not in the cell.
     """
 
     n: int
@@ -103,6 +104,7 @@ class Outcome:
     counts: Counts | None = None
     items: Items | None = None
     interval: Mapping[str, Any] | None = None
+    tokens: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from xlt.evalsuite.compute.items import items_of
 from xlt.evalsuite.compute.predict import majority_scores, predict_and_score
 from xlt.evalsuite.compute.retrieval import match_and_score
 from xlt.evalsuite.compute.rows import score_interval, score_rows
+from xlt.evalsuite.compute.tokens import token_facts
 from xlt.evalsuite.plan.inputs import Inputs
 from xlt.evalsuite.plan.plan import Plan, Planned
 from xlt.evalsuite.plan.provenance import majority_label
@@ -32,6 +33,7 @@ def evaluate_cell(plan: Plan, cell: Planned, inputs: Inputs, engines: Engines) -
     for note in data.notes:
         show.note(f"{cell.name}: {note}")
     outcome = _outcome(plan, cell, inputs, data, engines)
+    outcome = replace(outcome, tokens=token_facts(engines.engine(cell.bundle), data))
     if not any(name in outcome.metrics for name in get_metric(cell.task.metric).headline):
         return outcome
     rows = score_rows(cell.task, data, outcome.predictions)

@@ -22,7 +22,14 @@ class Measured:
         self._path = out / "measured.json"
         self._cells: dict[str, Any] = _former(self._path)
 
-    def add(self, cell: Planned, n: int, seconds: float, setup: Mapping[str, Any]) -> None:
+    def add(
+        self,
+        cell: Planned,
+        n: int,
+        seconds: float,
+        setup: Mapping[str, Any],
+        tokens: Mapping[str, Any],
+    ) -> None:
         """Record one finished cell.
 
         Args:
@@ -30,6 +37,7 @@ class Measured:
             n: its items.
             seconds: reading, encoding, running, decoding and scoring together.
             setup: device, threads, batch budget.
+            tokens: how the tokenizer takes the language (`tokens.token_facts`).
         """
         self._cells[f"{cell.task.name}/{cell.split}-{cell.lang}"] = {
             "seconds": seconds,
@@ -38,6 +46,7 @@ class Measured:
             "machine": platform.machine(),
             "xlt": __version__,
             **setup,
+            "tokens": dict(tokens),
         }
         write_json(self._path, {"schema": 1, "cells": self._cells})
 

@@ -32,7 +32,7 @@ def render(results: Results) -> str:
     record = results.record
     tasks = results.tasks
     blocks = [_task(results, task) for task in tasks]
-    if len(tasks) > 1:
+    if len(tasks) > 1 or any(results.scores(task) for task in tasks):
         blocks.append(_overview(results, tasks))
     nothing = [task for task in record["missing"] if task not in tasks]
     if nothing:
@@ -228,11 +228,12 @@ def _overview(results: Results, tasks: Sequence[str]) -> str:
                 _cell(english),
                 _cell(_mean(others) if others else None),
                 _cell(gap),
+                _worst(scores),
             ]
         )
     if not rows:
         return "no task has a score"
-    lines = [show.table(["task", "score", "languages", "English", "without", "gap"], rows)]
+    lines = [show.table(["task", "score", "languages", "English", "others", "gap", "worst"], rows)]
     if any(results.is_partial(row[0]) for row in rows):
         lines.append("* not all official languages: a partial mean, not an XTREME score")
     groups = [
@@ -246,6 +247,12 @@ def _overview(results: Results, tasks: Sequence[str]) -> str:
         if record.get(name) is not None:
             lines.append(f"all nine tasks: {record[name]:.1f}{_star(partial)}")
     return "\n".join(lines)
+
+
+def _worst(scores: Mapping[str, float]) -> str:
+    """The language with the lowest score, the first of equals; nothing where there is one only."""
+    lang = min(scores, key=lambda code: scores[code])
+    return f"{lang} {scores[lang]:.1f}" if len(scores) > 1 else "-"
 
 
 def _star(partial: bool) -> str:
