@@ -17,7 +17,16 @@ from pathlib import Path
 from xlt.core.tasks.languages import Language
 from xlt.data.usertask import UserTask
 
-__all__ = ["LAYOUTS", "PARTS", "Layout", "expand", "layouts_of", "matches", "user_layouts"]
+__all__ = [
+    "LAYOUTS",
+    "PARTS",
+    "Layout",
+    "cross_layout",
+    "expand",
+    "layouts_of",
+    "matches",
+    "user_layouts",
+]
 
 LANGUAGE_PLACES = ("{lang}", "{iso}", "{iso3}")
 CHOICE = re.compile(r"<([^<>]*)>")
@@ -60,6 +69,7 @@ def _english(pattern: str, names: str = SAME) -> Layout:
     return Layout(patterns=(pattern,), names=names, english=True)
 
 
+MLQA = "<mlqa/|><MLQA_V1/|><{{split}}/|>{{split}}-context-{{lang}}-question-{question}.json"
 _ANLI = "<anli/anli_v0.1|anli/anli_v1.0|anli|anli_v0.1|anli_v1.0>"
 
 # Data sets that tasks join (`Task.parts`), by the name of the part.
@@ -112,9 +122,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         _one("<panx|wikiann>/{split}-{lang}.<tsv|jsonl>"),
     ),
     "xquad": (_one("<xquad/|>xquad.{lang}.json", "test=test"),),
-    "mlqa": (
-        _one("<mlqa/|><MLQA_V1/|><{split}/|>{split}-context-{lang}-question-{lang}.json", HELD_OUT),
-    ),
+    "mlqa": (_one(MLQA.format(question="{lang}"), HELD_OUT),),
     "tydiqa": (
         _one(
             "<tydiqa/|><tydiqa-goldp-v1.1-{split}/|>tydiqa<.goldp|>.{lang}.{split}.json",
@@ -167,6 +175,14 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
         _english("<commonsenseqa|commonsense_qa|csqa>/{split}.jsonl"),
     ),
 }
+
+# Tasks whose questions also come in other languages than their contexts.
+CROSS = {"mlqa": MLQA}
+
+
+def cross_layout(task: str, question: str) -> Layout | None:
+    """Where a task's contexts with questions of another language lie; None without such files."""
+    return _one(CROSS[task].format(question=question), HELD_OUT) if task in CROSS else None
 
 
 def layouts_of(task: str) -> tuple[Layout, ...]:

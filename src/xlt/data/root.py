@@ -10,7 +10,7 @@ from pathlib import Path
 from xlt.core.errors import DataError, UsageError, did_you_mean
 from xlt.core.tasks.languages import Language, load_languages
 from xlt.core.tasks.table import TASKS, Task
-from xlt.data.layouts import PARTS, Layout, fill, layouts_of, matches, user_layouts
+from xlt.data.layouts import PARTS, Layout, cross_layout, fill, layouts_of, matches, user_layouts
 from xlt.data.readers.labels import find_labels
 from xlt.data.readers.reading import READERS, languages_inside, read_files
 from xlt.data.readers.rows import bad_row, lines
@@ -87,6 +87,27 @@ class DataRoot:
                 labels = find_labels(self.path, task, lang) if split == "test" else None
                 return dataclasses.replace(files, labels=labels)
         return None
+
+    def crosses(self, task: Task) -> bool:
+        """Whether a task's questions also come in other languages than their contexts (MLQA)."""
+        return cross_layout(task.name, "en") is not None
+
+    def cross(self, task: Task, split: str) -> dict[tuple[str, str], FileSet]:
+        """(language of the context, of the question) -> the file, for pairs of two languages.
+
+        Args:
+            task: a task whose questions come in several languages (MLQA); others have no pairs.
+            split: dev or test.
+        """
+        _known_split(split)
+        found = {}
+        for context, question in itertools.permutations(task.languages, 2):
+            layout = cross_layout(task.name, question)
+            if layout is not None and context in self.languages:
+                files = self._find_layout(layout, task, self.languages[context], split)
+                if files is not None:
+                    found[context, question] = files
+        return found
 
     def tried(self, task: Task, lang: str, split: str) -> list[str]:
         """The paths that `find` looks for, relative to the root, for messages."""

@@ -57,6 +57,7 @@ __all__ = ["evaluate"]
 @click.option(
     "--both-directions", is_flag=True, help="Tatoeba also with the foreign side as queries."
 )
+@click.option("--cross", is_flag=True, help="MLQA also with context and question in two languages.")
 @data_option
 @out_option(text="Results folder [default: RUN/results, or ./xlt-results].")
 @click.option(
@@ -92,6 +93,7 @@ def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -
     from xlt.evalsuite.plan.config import EvalConfig
     from xlt.evalsuite.plan.plan import make_plan
     from xlt.evalsuite.report.checks import check_gates
+    from xlt.evalsuite.report.cross import render_cross
     from xlt.evalsuite.report.tables import render, render_plan
     from xlt.evalsuite.run import check_before, preview, run_plan
 
@@ -107,6 +109,8 @@ def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -
         click.echo((plan.out / "results.json").read_text(encoding="utf-8"), nl=False)
     elif not as_json:
         click.echo(render(results))
+        if "cross" in results.record:
+            click.echo("\n" + render_cross(results.record))
     if against is not None:
         _compare(results, against, as_json)
     if results.failures:

@@ -18,6 +18,7 @@ from xlt.evalsuite.compute.evaluate import evaluate_cell
 from xlt.evalsuite.compute.failures import Failures
 from xlt.evalsuite.compute.identity import identify
 from xlt.evalsuite.compute.measured import Measured
+from xlt.evalsuite.cross import find_pairs, n_computed, preview_pairs, run_pairs
 from xlt.evalsuite.plan.inputs import Inputs, find_inputs
 from xlt.evalsuite.plan.plan import Plan, Planned
 from xlt.evalsuite.report.record import build_record
@@ -37,11 +38,13 @@ def check_before(plan: Plan) -> tuple[Plan, Results | None]:
         baseline: the results to compare with.
 
     Raises:
-        UsageError: the submission folder holds something else.
-        DataError: `against` holds no results.
+        UsageError: the submission folder holds something else; no task for `--cross`.
+        DataError: no files for `--cross`, or `against` holds no results.
     """
     if plan.submission is not None:
         check_target(plan.submission)
+    if plan.cross:
+        find_pairs(plan)
     if plan.against is None:
         return plan, None
     against = Results.open(plan.against, comparable=True)
@@ -97,16 +100,20 @@ def _run_cells(plan: Plan) -> Results:
         failures.forget(cell)
         done[cell.name], status[cell.name] = stored, job.state.text
     failures.raise_if_nothing_done(done)
+    pairs = run_pairs(plan, store, engines, failures, done) if plan.cross else None
     record = build_record(plan, done, failures.found)
+    if pairs is not None:
+        record["cross"] = pairs
     write_json(out / "results.json", record)
-    _report_kept(plan, status, len(store) - len(done))
+    _report_kept(plan, status, len(store) - len(done) - n_computed(pairs))
     return Results(path=out, record=record, failures=tuple(failures.found), status=status)
 
 
 def preview(plan: Plan) -> dict[str, str]:
     """Cell name -> "kept", "new" or "redone: why", without evaluating anything."""
     store = CellStore(plan.out)
-    return {cell.name: _prepare(plan, cell, store).state.text for cell in plan.cells}
+    states = {cell.name: _prepare(plan, cell, store).state.text for cell in plan.cells}
+    return states | (preview_pairs(plan, store) if plan.cross else {})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ class EvalConfig:
         task_files: YAML files of further tasks.
         batch_tokens: padded tokens in a batch; None: what suits the device. Never changes a score.
         both_directions: Tatoeba also with the foreign sentences as queries.
+        cross: also the pairs of a context and a question in two languages (MLQA).
         out: results folder; None: RUN/results, or ./xlt-results without a run.
         submission: where the official submission folder is written; None: nowhere.
         min_score: lowest allowed scores, `TASK=X` or `TASK.LANG=X`, in percent.
@@ -49,6 +50,7 @@ class EvalConfig:
     task_files: tuple[Path, ...] = ()
     batch_tokens: int | None = None
     both_directions: bool = False
+    cross: bool = False
     out: Path | None = None
     submission: Path | None = None
     min_score: tuple[str, ...] = ()

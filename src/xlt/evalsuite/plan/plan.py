@@ -65,6 +65,7 @@ class Plan:
         max_drop: points by which a language may fall below the results `against`.
         allow_missing: gates hold although languages that they look at have no score.
         asked: the value of `--langs`.
+        cross: also pairs of a context and a question in two languages.
     """
 
     root: DataRoot
@@ -84,6 +85,7 @@ class Plan:
     max_drop: float | None
     allow_missing: bool
     asked: str
+    cross: bool = False
 
     @property
     def langs(self) -> dict[str, list[str]]:
@@ -173,6 +175,7 @@ def make_plan(config: EvalConfig) -> Plan:
         max_drop=config.max_drop,
         allow_missing=config.allow_missing,
         asked=config.langs,
+        cross=config.cross,
     )
     return replace(plan, floors=parse_floors(config.min_score, plan.expected))
 
