@@ -138,6 +138,19 @@ def test_a_missing_sentence_is_named_where_the_files_part(tmp_path):
         score_folders(predictions, labels)
 
 
+def test_empty_sentences_of_a_label_file_are_no_mismatch(tmp_path):
+    """Words with two empty lines in a row give predictions that lack the empty sentence."""
+    labels, predictions = tmp_path / "labels.tsv", tmp_path / "predictions.tsv"
+    labels.write_text("\nB-LOC\nI-LOC\n\n\nB-LOC\n\n\n")
+    predictions.write_text("B-LOC\nO\n\nB-LOC\n\n")
+    scores = score_file(TASKS["panx"], "vi", predictions, labels)
+    assert scores["token_accuracy"] == pytest.approx(200 / 3)
+    assert scores["f1"] == pytest.approx(50)
+    labels.write_text("B-LOC\nI-LOC\n\nB-LOC\n\nO\n\n")
+    with pytest.raises(DataError, match="2 sentences, but 3"):
+        score_file(TASKS["panx"], "vi", predictions, labels)
+
+
 def test_labels_without_answers_are_named(tmp_path):
     paths = tmp_path / "p.json", tmp_path / "l.json"
     paths[0].write_text("{}")

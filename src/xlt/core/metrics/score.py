@@ -143,6 +143,15 @@ def _languages_in(folder: Path, task: Task) -> set[str]:
     return {path.name.removeprefix("test-").partition(".")[0] for path in found}
 
 
+def _without_empty_sentences(tags: Iterable[Any]) -> list[Any]:
+    """Sentences with a word in them; two empty lines in a row make one without.
+
+    It adds nothing to any score, and a reader of the words leaves it out, so that predictions may
+    lack what the label file has.
+    """
+    return [sentence for sentence in tags if len(sentence)]
+
+
 def _compare(
     task: Task, lang: str, predictions: Path, labels: Path
 ) -> tuple[dict[str, float], list[str]]:
@@ -151,6 +160,9 @@ def _compare(
     try:
         return measure(task.metric, gold, predicted, lang), _remarks(task, gold, predicted)
     except LengthMismatch as fault:
+        full = [_without_empty_sentences(side) for side in (gold, predicted)]
+        if fault.unit in {"tags", "sentences"} and [*map(len, full[0])] == [*map(len, full[1])]:
+            return measure(task.metric, *full, lang), _remarks(task, *full)
         found, wanted = (line_of(task, path, fault.index) for path in (predictions, labels))
         if fault.unit == "tags":
             message = (
