@@ -160,9 +160,10 @@ def _compare(
     try:
         return measure(task.metric, gold, predicted, lang), _remarks(task, gold, predicted)
     except LengthMismatch as fault:
-        full = [_without_empty_sentences(side) for side in (gold, predicted)]
-        if fault.unit in {"tags", "sentences"} and [*map(len, full[0])] == [*map(len, full[1])]:
-            return measure(task.metric, *full, lang), _remarks(task, *full)
+        if fault.unit in {"tags", "sentences"}:
+            gold, predicted = _without_empty_sentences(gold), _without_empty_sentences(predicted)
+            if [*map(len, gold)] == [*map(len, predicted)]:
+                return measure(task.metric, gold, predicted, lang), _remarks(task, gold, predicted)
         found, wanted = (line_of(task, path, fault.index) for path in (predictions, labels))
         if fault.unit == "tags":
             message = (
