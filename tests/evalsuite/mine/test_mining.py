@@ -210,3 +210,13 @@ def test_what_was_done_stands_beside_the_pairs(files):
     assert record["prompt"] == "query: "
     assert record["index"] == "flat"
     assert record["model"] == "key"
+
+
+def test_a_folder_of_the_user_in_the_place_of_the_work_folder_is_left_alone(files):
+    work = work_folder(files / "pairs.tsv")
+    work.mkdir()
+    (work / "thesis.tex").write_text("years of work")
+    with pytest.raises(UsageError, match=r"not of xlt mine \(thesis.tex\)"):
+        mined(files)
+    assert (work / "thesis.tex").read_text() == "years of work"
+    assert [path.name for path in work.iterdir()] == ["thesis.tex"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from xlt.evalsuite.mine.texts import Texts, scan
 __all__ = ["MineConfig", "Mined", "mine_files", "work_folder"]
 
 LOCK = "mine.lock"
+OURS = (LOCK, *(f"{side}.{kind}" for side in ("src", "tgt") for kind in ("txt", "f32", "json")))
 SCHEMA = 1
 
 
@@ -122,12 +123,27 @@ def mine_files(config: MineConfig, embed: Embed, model: str) -> Mined:
     """
     config.check()
     work = work_folder(config.out)
+    foreign = [path.name for path in work.iterdir() if not _is_ours(path)] if work.is_dir() else []
+    if foreign:
+        raise UsageError(
+            f"{work} holds files that are not of xlt mine ({', '.join(sorted(foreign)[:3])})",
+            "move them, or choose another --out",
+        )
     with locked(work / LOCK):
+        for part in work.glob(".*.part"):
+            part.unlink()
         record = _mine(config, embed, model, work)
     if config.keep_work:
         return Mined(record=record, kept=work)
-    shutil.rmtree(work, ignore_errors=True)
+    for name in OURS:
+        (work / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        work.rmdir()
     return Mined(record=record, kept=None)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name in OURS or (path.name.startswith(".") and path.suffix == ".part")
 
 
 def _mine(config: MineConfig, embed: Embed, model: str, work: Path) -> dict[str, Any]:
