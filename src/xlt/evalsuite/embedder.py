@@ -29,7 +29,7 @@ def find_embedder(model: Path | str | None, *, precision: str = "fp32") -> Bundl
         raise ModelError(
             f"{model or 'the run'}: no bundle gives sentence vectors, only "
             + ", ".join(f"{bundle.name} ({bundle.task.kind})" for bundle in opened),
-            "export the encoder: xlt export MODEL --task embed",
+            "export the encoder: xlt export MODEL --task tatoeba",
         )
     if len(found) > 1:
         raise UsageError(
