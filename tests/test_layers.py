@@ -77,7 +77,15 @@ ROOMS = {
 
 # What a top-level room may import besides the standard library, numpy, click and xlt.
 PACKAGES = {
-    "train": {"torch", "transformers", "safetensors", "yaml", "datasets", "tokenizers"},
+    "train": {
+        "torch",
+        "transformers",
+        "safetensors",
+        "yaml",
+        "datasets",
+        "tokenizers",
+        "accelerate",
+    },
     "export": {"torch", "transformers", "optimum", "onnx", "onnxruntime", "safetensors"},
     "serve": {"starlette", "uvicorn", "httptools", "msgspec", "orjson", "prometheus_client"},
     "study": {"yaml"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,8 @@ def train(
         click.echo(json.dumps(plan.to_json(), indent=1) if as_json else str(plan))
         return
     run = fit(config)
+    if int(os.environ.get("RANK", "0")) > 0:
+        return  # of several processes the first one speaks
     if as_json:
         click.echo(json.dumps({"path": str(run.path), **run.record}, indent=1, ensure_ascii=False))
     else:

@@ -15,6 +15,7 @@ from xlt.data import DataSet
 from xlt.train.card import trained_before
 from xlt.train.plan.plan import Plan
 from xlt.train.pretrain.compact import Corpus
+from xlt.train.workers import workers
 
 __all__ = ["add_phase", "has_phase", "lineage_of"]
 
@@ -65,7 +66,8 @@ def add_phase(run: Run, entry: dict[str, Any]) -> None:
     """Record a finished phase; its checkpoints are not needed any more."""
     lineage = run.record["lineage"]
     run.save(lineage={**lineage, "phases": [*lineage["phases"], entry]})
-    shutil.rmtree(run.state / entry["name"], ignore_errors=True)
+    if workers().leads:
+        shutil.rmtree(run.state / entry["name"], ignore_errors=True)
 
 
 def _fingerprint(part: DataSet) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from xlt.core.errors import ModelError, UsageError, XltError
 from xlt.core.files import atomic_folder
 from xlt.core.kinds.table import KINDS
 from xlt.core.tasks.table import Task
+from xlt.train.workers import workers
 
 __all__ = [
     "check_head",
@@ -263,7 +264,12 @@ def saving(path: Path) -> Iterator[None]:
 
 
 def save_folder(model: Any, tokenizer: Path, target: Path) -> None:
-    """Write a Hugging Face folder as a whole: weights, configuration, tokenizer files."""
+    """Write a Hugging Face folder as a whole: weights, configuration, tokenizer files.
+
+    Of several processes the leader writes, and all go on when it is there.
+    """
+    if not workers().leads:
+        return workers().wait()
     with atomic_folder(target) as folder, saving(target), quiet():
         model.save_pretrained(folder, safe_serialization=True)
         for name in TOKENIZER_FILES:
@@ -271,6 +277,7 @@ def save_folder(model: Any, tokenizer: Path, target: Path) -> None:
                 shutil.copyfile(tokenizer / name, folder / name)
         for file in folder.iterdir():
             file.chmod(0o644)  # safetensors writes files that only the owner reads
+    return workers().wait()
 
 
 def tokenizer_files(source: str | Path, folder: Path) -> None:

@@ -32,6 +32,7 @@ from xlt.core.artifacts.runs import CONTINUE, LOCK, Run
 from xlt.core.errors import DataError, Mistakes, ModelError
 from xlt.core.files import refuse_non_empty, write_error
 from xlt.core.inference.device import choose_device
+from xlt.core.show import terminal
 from xlt.core.show.terminal import note
 from xlt.train.finetune.phase import count_steps, train_phase
 from xlt.train.finetune.start import PRETRAINING, pretrain, write_start
@@ -42,6 +43,7 @@ from xlt.train.plan.config import TrainConfig
 from xlt.train.plan.plan import Plan, format_overlap, make_plan
 from xlt.train.plan.recipe import write_recipe
 from xlt.train.pretrain.compact import Corpus, read_corpus
+from xlt.train.workers import Follower, workers
 
 __all__ = ["fit", "look_ahead"]
 
@@ -59,6 +61,8 @@ def fit(config: TrainConfig) -> Run:
         CheckFailed: the loss is not finite.
     """
     check(config)
+    if not workers().leads:
+        return _follow(config)
     run, folder_was_there = _find(config), config.out.is_dir()  # 1
     if run is not None and run.status == "done":
         return run
@@ -75,6 +79,9 @@ def fit(config: TrainConfig) -> Run:
             begun_here = True
         _check_data(plan, corpus, run)
         write_recipe(plan.recorded, (*plan.counted, *plan.phases), run.path)
+        if not (run.state / "base").is_dir() and not has_phase(run, PRETRAINING):
+            write_start(plan, corpus, run.state / "base")
+        workers().wait()
         _train(plan, corpus, run, device)
     except ModelError:
         if run is not None and begun_here and not run.log_size:
@@ -84,6 +91,24 @@ def fit(config: TrainConfig) -> Run:
         if run is not None:
             run.close()
     return run
+
+
+def _follow(config: TrainConfig) -> Run:
+    """What `fit` does in a process that does not lead: the same steps, and nothing is written."""
+    terminal.QUIET = True
+    if config.resume and (config.out / "run.json").is_file():
+        run = Run.open(config.out)
+        if run.status == "done":
+            return run
+    device = prepare_torch(config.threads, config.device)
+    plan = make_plan(config)
+    corpus = None
+    if plan.base.source is None:
+        corpus = read_corpus(plan.root, parallel="tlm" in plan.pretraining.parts)
+    workers().wait()  # the leader has begun the run, or read what there is of it
+    follower = Follower(config.out, Run.open(config.out).record)
+    _train(plan, corpus, follower, device)
+    return follower
 
 
 def look_ahead(config: TrainConfig) -> Plan:
@@ -125,7 +150,9 @@ def _train(plan: Plan, corpus: Corpus | None, run: Run, device: torch.device) ->
             served = {"task": phase.task.to_json(), "serves": list(phase.serves)}
             entry = {**served, **told, **joint, **entry}
             run.save(targets={**run.record["targets"], phase.name: entry})
-            shutil.rmtree(run.state / phase.name, ignore_errors=True)
+            if workers().leads:
+                shutil.rmtree(run.state / phase.name, ignore_errors=True)
+    workers().wait()
     run.finish()  # 9
 
 
@@ -151,6 +178,8 @@ def prepare_torch(threads: int | None, device_name: str) -> torch.device:
     """
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if workers().count > 1 and found and device_name in {"auto", "cuda"}:
+        device_name = f"cuda:{workers().local_rank}"
     device = torch.device(choose_device(device_name, cuda_devices=found, auto="cuda"))
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

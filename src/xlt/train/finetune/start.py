@@ -37,6 +37,7 @@ from xlt.train.pretrain.compact import (
 )
 from xlt.train.pretrain.objectives import pretraining_job, start_bias, start_embeddings, tokenise
 from xlt.train.seeds import derive
+from xlt.train.workers import workers
 
 __all__ = ["PRETRAINING", "pretrain", "put_masked_head", "write_start"]
 
@@ -84,7 +85,9 @@ def pretrain(
         outcome = run_job(job, run)
         save_folder(model.cpu(), base, target)
     else:
-        shutil.copytree(base, target, dirs_exist_ok=True)
+        if workers().leads:
+            shutil.copytree(base, target, dirs_exist_ok=True)
+        workers().wait()
     return {
         "name": PRETRAINING,
         "tasks": list(plan.pretraining.parts),

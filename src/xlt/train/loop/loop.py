@@ -23,6 +23,7 @@ from xlt.train.loop.meter import Meter
 from xlt.train.loop.state import State
 from xlt.train.loop.vocabulary import clip_gradients
 from xlt.train.seeds import derive
+from xlt.train.workers import workers
 
 __all__ = ["Job", "Micro", "Outcome", "decay_factors", "run_job"]
 
@@ -159,13 +160,15 @@ def run_job(job: Job, run: Run) -> Outcome:
             if job.evaluate and (at.step % job.eval_every == 0 or at.step == job.steps):
                 _evaluate(job, at, state, run, meter)
             tick(1)
-            if _save_is_due(job, at.step, meter):
+            if workers().leads and _save_is_due(job, at.step, meter):
                 with meter.spent_on("saving"):
                     position = {**at.to_json(), "log_size": run.log_size}
                     state.save(at.step, model, optimizer, position)
                 meter.saved()
+    workers().wait()
     if at.best:
         state.load_best(at.best, model)
+    workers().wait()
     run.measure(job.name, **meter.record())
     best_step = at.best_step if at.best else at.step
     return Outcome(steps=at.step, best_step=best_step, dev=at.dev, loss=at.loss)
@@ -176,7 +179,10 @@ def _step(
 ) -> Sequence[Micro]:
     """One optimisation step; returns its parts."""
     model = job.model
-    torch.manual_seed(derive(job.seed, job.name, at.step))
+    team = workers()
+    # each process draws dropout of its own; alone, and as the first, it is as ever
+    own = () if team.leads else (team.rank,)
+    torch.manual_seed(derive(job.seed, job.name, at.step, *own))
     micros = job.batch(at.step)
     weight = sum(micro.weight for micro in micros)
     device = next(model.parameters()).device
@@ -184,11 +190,13 @@ def _step(
     rows = max(micro.examples for micro in micros)
     here = f"step {at.step + 1} of {job.name} ({rows} rows at once)"
     with named_out_of_memory(here):
-        for micro in micros:
+        for micro in team.share(micros):
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=job.bf16):
                 loss = job.loss(model, micro) / weight
             loss.backward()  # type: ignore[no-untyped-call]
             value += loss.item()
+        team.add_gradients(model)
+        value = team.add(value, device)
         norm = clip_gradients(model, CLIP)
     if not (math.isfinite(value) and math.isfinite(norm)):
         last = state.latest()
@@ -226,7 +234,8 @@ def _evaluate(job: Job, at: Position, state: State, run: Run, meter: Meter) -> N
     job.model.eval()
     here = f"dev scores after step {at.step} of {job.name}"
     with meter.spent_on("dev"), torch.no_grad(), named_out_of_memory(here):
-        scores = job.evaluate()
+        # the leader scores, so that all processes select and stop alike
+        scores = workers().told(job.evaluate() if workers().leads else {})
     job.model.train()
     run.log(phase=job.name, step=at.step, dev=scores)
     if scores[job.metric] > at.best_score:

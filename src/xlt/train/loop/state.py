@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from xlt.core.errors import ModelError
 from xlt.core.files import atomic_folder, read_json, write_json
 from xlt.train.models import saving, weights
+from xlt.train.workers import workers
 
 __all__ = ["State"]
 
@@ -85,6 +86,8 @@ class State:
     def save_best(self, step: int, model: nn.Module) -> str:
         """Write the best weights so far; the name goes into the next checkpoint."""
         name = f"best-{step:09d}.safetensors"
+        if not workers().leads:
+            return name
         self.folder.mkdir(parents=True, exist_ok=True)
         beside = self.folder / f".{name}.part"
         _write(beside, weights(model))
