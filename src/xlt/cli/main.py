@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "data": ("xlt.cli.data", "data", "Check a data root, or fetch one from the hub."),
     "world": ("xlt.world.command", "world", "Write the embedded synthetic benchmark."),
     "train": ("xlt.train.command", "train", "Intermediate-task training, then target tasks."),
+    "average": ("xlt.train.average_command", "average", "Average the weights of several runs."),
     "export": ("xlt.export.command", "export", "Turn checkpoints into ONNX bundles."),
     "eval": ("xlt.evalsuite.command", "evaluate", "Evaluate bundles in every language."),
     "report": ("xlt.evalsuite.report_command", "report", "Results as a page, or as tables."),

@@ -12,7 +12,7 @@ from xlt._version import __version__
 from xlt.core.artifacts.runs import Run
 from xlt.core.files import sha256_json
 from xlt.data import DataSet
-from xlt.train.card import trained_before
+from xlt.train.finetune.card import trained_before
 from xlt.train.plan.plan import Plan
 from xlt.train.pretrain.compact import Corpus
 from xlt.train.workers import workers
