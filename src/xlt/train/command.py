@@ -35,6 +35,19 @@ __all__ = ["train"]
 LISTS = ("pretrain", "target", "joint", "translated", "target_langs")  # comma lists
 
 
+class NeededWithoutRecipe(click.Option):
+    """An option that has to be given unless a recipe, read before it, may hold it."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        """As any option; see the class."""
+        needed = self.required
+        self.required = needed and not isinstance(ctx.params.get("recipe"), str)
+        try:
+            return super().process_value(ctx, value)
+        finally:
+            self.required = needed
+
+
 @command(
     "xlt train --model xlm-roberta-base --data ROOT --intermediate mnli --target all",
     "xlt train --model compact --data ROOT --target udpos,panx,tydiqa",
@@ -50,11 +63,14 @@ LISTS = ("pretrain", "target", "joint", "translated", "target_langs")  # comma l
 @click.option(
     "--config",
     "recipe",
+    is_eager=True,
     metavar="YAML|NAME",
     help="A recipe: flags in a file, or one of ours by name; typed flags override it.",
 )
 @click.option(
     "--model",
+    cls=NeededWithoutRecipe,
+    required=True,
     metavar="HF_ID|DIR|RUN|compact",
     help="Where to start: a hub model, a folder, a finished run, or a new small encoder.",
 )

@@ -125,5 +125,5 @@ def test_the_configuration_is_read_until_the_plan_is_made_and_no_more():
         if "TrainConfig" in path.read_text()
     }
     assert {name for name in reads if not name.startswith("plan/")} == {
-        "__init__.py", "command.py", "run.py",
+        "__init__.py", "average.py", "command.py", "run.py",
     }  # fmt: skip
