@@ -49,6 +49,15 @@ def test_run_ends_with_scores_baselines_and_the_next_command(flags, xlt, tmp_pat
     assert taken.returncode == 2 and "--resume" in taken.stderr
 
 
+def test_scores_of_every_task_of_a_phase_are_shown(flags, xlt):
+    done = xlt(*flags, "--intermediate", "mnli,hellaswag", "--target", "none")
+    assert done.returncode == 0, done.stderr
+    shown = [line.split("  ")[0] for line in done.stdout.splitlines()]
+    assert "1-mnli+hellaswag" in shown and "1-mnli+hellaswag: hellaswag" in shown
+    uniform = next(line for line in done.stdout.splitlines() if ": hellaswag" in line)
+    assert "uniform 25.0" in uniform
+
+
 def test_json_is_all_there_is_on_stdout(flags, xlt, tmp_path):
     done = xlt("-q", *flags, "--target", "none", "--out", "r", "--json")
     assert done.returncode == 0, done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,13 +124,7 @@ class NeededWithoutRecipe(click.Option):
     help="Train on so many examples; smaller sets are part of larger ones.",
 )
 @click.option("--dev-examples", type=int, metavar="N", help="At most so many of each dev set.")
-@click.option(
-    "--data-seed",
-    type=int,
-    default=1,
-    show_default=True,
-    help="Of held-out sets and subsets; --seed leaves them alone.",
-)
+@click.option("--data-seed", type=int, default=1, help="Of held-out sets and subsets. [default: 1]")
 @click.option(
     "--trained-on", metavar="TEXT", help="What the base model learnt from, where no card says it."
 )
@@ -163,12 +158,7 @@ class NeededWithoutRecipe(click.Option):
     metavar="fp32|bf16",
     help="bf16 computes in autocast; weights stay fp32.",
 )
-@click.option(
-    "--part-tokens",
-    type=int,
-    metavar="N",
-    help="Tokens through the model at once; what is more is accumulated.",
-)
+@click.option("--part-tokens", type=int, metavar="N", help="Tokens at once; more is accumulated.")
 @click.option("--gradient-checkpointing", is_flag=True, help="Less memory, a third more time.")
 @click.option(
     "--attention",
@@ -261,7 +251,7 @@ def summary(run: Run) -> str:
     named = [(entry["name"], entry) for entry in trained]
     named += list(run.record["targets"].items())
     rows = []
-    for name, entry in named:
+    for name, entry in _with_others(named):
         scores = entry.get("dev") or {}
         for metric, value in scores.items():
             found = entry["baseline"].items()
@@ -273,6 +263,14 @@ def summary(run: Run) -> str:
     lines = [show.table(["trained", "English dev", "score", "baselines"], rows)] if rows else []
     following = command_line(["export", str(run.path)])
     return "\n".join([*lines, f"run: {run.path} ({run.status}); next: {following}"])
+
+
+def _with_others(named: Sequence[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Every training, and the scores of further tasks in it behind it."""
+    for name, entry in named:
+        yield name, entry
+        more = entry.get("others", {}).items()
+        yield from ((f"{name}: {task}", facts) for task, facts in more if facts["dev"])
 
 
 def _runs(model: str, continued: Path | None) -> list[Path]:
