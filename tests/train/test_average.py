@@ -70,11 +70,32 @@ def test_models_that_do_not_fit_are_refused_before_anything_is_written(
     assert not (tmp_path / "mean").exists()
 
 
+def test_kept_weights_of_one_run_are_averaged_beside_last_and_pick(root, models_of, tmp_path):
+    """With decay of absent embedding rows, and the last kept weights those of a run without dev."""
+    given = {"target": ("udpos",), "epochs": 2.0, "eval_every": 6, "weight_decay": 0.1}
+    path = fit(config(root, models_of("bert"), tmp_path / "run", keep=3, **given)).path
+    plain = fit(config(root, models_of("bert"), tmp_path / "plain", **given)).path
+    name = "targets/udpos/model.safetensors"
+    assert (path / name).read_bytes() == (plain / name).read_bytes(), "keeping changes nothing"
+    kept = sorted((path / "checkpoints/udpos").iterdir())
+    assert [folder.name[-2:] for folder in kept] == ["12", "18", "24"]
+    step = Run.open(path).record["targets"]["udpos"]["best_step"]
+    pick, same = load_file(path / name), path / f"checkpoints/udpos/step-{step:09d}"
+    for key, value in load_file(same / "model.safetensors").items():
+        assert torch.equal(value, pick[key]), key
+    run = average([path], tmp_path / "mean", data=None, force=False)
+    each = [load_file(folder / "model.safetensors") for folder in kept]
+    for key, value in load_file(tmp_path / "mean" / name).items():
+        mean = torch.stack([one[key].double() for one in each]).mean(0)
+        torch.testing.assert_close(value.double(), mean, rtol=1e-6, atol=1e-7)
+    assert set(run.record["targets"]["udpos"]["beside"]) == {"pick", "last"}
+
+
 def test_mistakes_are_told(runs, tmp_path):
     with pytest.raises(UsageError, match="fewer than two"):
         average([runs[0], runs[0]], tmp_path / "mean", data=None, force=False)
     with pytest.raises(ModelError, match="not a run"):
-        average([runs[0], tmp_path], tmp_path / "mean", data=None, force=False)
+        average([runs[0], tmp_path / "no"], tmp_path / "mean", data=None, force=False)
     (tmp_path / "there").mkdir()
     (tmp_path / "there/x").write_text("")
     with pytest.raises(UsageError, match="not empty"):

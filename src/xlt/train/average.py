@@ -7,7 +7,7 @@ varies less from seed to seed. It is scored on English dev beside the runs it is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +38,29 @@ def average(paths: Sequence[Path], out: Path, *, data: Path | None, force: bool)
     """Average the encoders and the targets that all runs have.
 
     Args:
-        paths: finished runs of one base model.
+        paths: finished runs of one base model; or one run, trained with --keep: the weights of
+            its last dev evaluations.
         out: the run to write.
         data: the data root for dev scores; None: that of the first run.
         force: replace what is there.
 
     Raises:
-        UsageError: fewer than two runs, or the output holds something.
+        UsageError: nothing to average, or the output holds something.
         ModelError: a run is not finished, or their models do not fit each other.
         DataError: the data root is not there.
     """
-    if len({path.resolve() for path in paths}) < 2:
-        raise UsageError("fewer than two runs to average", "name two or more: xlt average A B")
-    runs = [_finished(path) for path in paths]
+    runs = [_finished(path) for path in dict.fromkeys(path.resolve() for path in paths)]
+    kept = _kept(runs[0]) if len(runs) == 1 else {}
+    if len(runs) < 2 and not kept:
+        raise UsageError(
+            f"fewer than two runs to average, and {paths[0]} kept no weights",
+            "name two or more, or train with --keep 5",
+        )
     config = _config(runs[0], data)
     root = DataRoot(config.data, task_files=config.task_file)
     shared = [name for name in runs[0].targets if all(name in run.targets for run in runs)]
-    models = {name: _mean([run.targets[name] for run in runs], name) for name in shared}
+    folders = kept or {name: [run.targets[name] for run in runs] for name in shared}
+    models = {name: _mean(found, name) for name, found in folders.items()}
     encoder = _mean([run.path / str(run.record["encoder"]) for run in runs], None)
     asked = {"average": [str(run.path.resolve()) for run in runs], "data": str(root.path.resolve())}
     first = runs[0].record
@@ -68,7 +74,11 @@ def average(paths: Sequence[Path], out: Path, *, data: Path | None, force: bool)
             entry = first["targets"][name]
             folder = out / "targets" / name
             save_folder(model, runs[0].targets[name], folder)
-            entry = {**entry, "path": f"targets/{name}", **_scores(config, root, runs, run, name)}
+            entry = {
+                **entry,
+                "path": f"targets/{name}",
+                **_scores(config, root, runs, run, name, kept),
+            }
             run.save(targets={**run.record["targets"], name: entry})
         run.finish()
     return run
@@ -79,6 +89,12 @@ def _finished(path: Path) -> Run:
     if run.status != "done" or run.encoder is None:
         raise ModelError(f"{path} is a run that is not finished", "finish it with --resume first")
     return run
+
+
+def _kept(run: Run) -> dict[str, list[Path]]:
+    """Target -> folders of the weights that it kept, oldest first."""
+    found = {name: sorted((run.path / "checkpoints" / name).glob("step-*")) for name in run.targets}
+    return {name: folders for name, folders in found.items() if folders}
 
 
 def _config(run: Run, data: Path | None) -> TrainConfig:
@@ -134,16 +150,27 @@ def _floats(model: Any) -> dict[str, Tensor]:
 
 
 def _scores(
-    config: TrainConfig, root: DataRoot, runs: Sequence[Run], run: Run, name: str
+    config: TrainConfig,
+    root: DataRoot,
+    runs: Sequence[Run],
+    run: Run,
+    name: str,
+    kept: Mapping[str, Sequence[Path]],
 ) -> dict[str, Any]:
-    """Dev scores of the average, and of each run's own pick beside it."""
+    """Dev scores of the average, and of what it is made of beside it.
+
+    Of one run: `pick`, which English dev chose, and `last`; of several: each one's pick.
+    """
     entry = runs[0].record["targets"][name]
     task = Task.from_json(entry["task"])
     base = Base(name=config.model, source=None, compact=bool(entry["hyper"].get("batch_tokens")))
     part = read_part(config, root, base, task, phase=name, target=True)
     found = {"average": _score(part, task, run.path / "targets" / name)}
-    for one in runs:
-        found[str(one.path)] = _score(part, task, one.targets[name])
+    if name in kept:
+        found["pick"] = _score(part, task, runs[0].targets[name])
+        found["last"] = _score(part, task, kept[name][-1])
+    else:
+        found |= {str(one.path): _score(part, task, one.targets[name]) for one in runs}
     for who, scores in found.items():
         told = ", ".join(f"{metric} {value:.1f}" for metric, value in scores.items())
         note(f"{name}: {who}: {told or 'no dev set'}")

@@ -158,6 +158,7 @@ class NeededWithoutRecipe(click.Option):
     metavar="fp32|bf16",
     help="bf16 computes in autocast; weights stay fp32.",
 )
+@click.option("--keep", type=int, metavar="N", help="Last N scored weights, for `xlt average`.")
 @click.option("--part-tokens", type=int, metavar="N", help="Tokens at once; more is accumulated.")
 @click.option("--gradient-checkpointing", is_flag=True, help="Less memory, a third more time.")
 @click.option(

@@ -40,6 +40,7 @@ __all__ = [
     "saving",
     "tokenizer_files",
     "weights",
+    "write_folder",
 ]
 
 TOKENIZER_FILES = (
@@ -270,14 +271,21 @@ def save_folder(model: Any, tokenizer: Path, target: Path) -> None:
     """
     if not workers().leads:
         return workers().wait()
+    write_folder(model, tokenizer, target)
+    return workers().wait()
+
+
+def write_folder(
+    model: Any, tokenizer: Path, target: Path, state: dict[str, Tensor] | None = None
+) -> None:
+    """As `save_folder`, in the process that leads alone; `state` in place of the weights."""
     with atomic_folder(target) as folder, saving(target), quiet():
-        model.save_pretrained(folder, safe_serialization=True)
+        model.save_pretrained(folder, safe_serialization=True, state_dict=state)
         for name in TOKENIZER_FILES:
             if (tokenizer / name).is_file():
                 shutil.copyfile(tokenizer / name, folder / name)
         for file in folder.iterdir():
             file.chmod(0o644)  # safetensors writes files that only the owner reads
-    return workers().wait()
 
 
 def tokenizer_files(source: str | Path, folder: Path) -> None:

@@ -18,7 +18,7 @@ OPTIONS = """
 --warmup --weight-decay --precision --eval-every --patience --save-every --allow-overlap
 --resume --force --seed --threads --device --dry-run --json
 --config --set --mix --joint --with-mlm --mlm-ratio --translated --control --target-langs
---dev-examples --data-seed --trained-on --part-tokens --gradient-checkpointing --attention
+--dev-examples --data-seed --trained-on --part-tokens --keep --gradient-checkpointing --attention
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from xlt.train.loop.loop import (
 from xlt.train.loop.memory import named_out_of_memory
 from xlt.train.loop.mixture import Mixture
 from xlt.train.loop.vocabulary import VocabularyCut, cut_vocabulary
-from xlt.train.models import fresh_head, load_encoder, save_folder
+from xlt.train.models import fresh_head, load_encoder, save_folder, write_folder
 from xlt.train.plan.mix import draws
 from xlt.train.plan.phases import Phase
 from xlt.train.plan.plan import Plan
@@ -79,6 +80,12 @@ def train_phase(
         first_scores = False
         return scores
 
+    def keep(step: int) -> None:
+        _keep(model, vocabulary, folder, checkpoints, decay_factors(job, step), step)
+        for old in sorted(checkpoints.glob("step-*"))[: -plan.keep]:
+            shutil.rmtree(old)
+
+    checkpoints = run.path / "checkpoints" / phase.name
     selects = any(part.dev and part.selects for part in phase.parts)
     job = Job(
         name=phase.name,
@@ -86,6 +93,7 @@ def train_phase(
         steps=steps,
         batch=lambda step: mixture.batch(step)[1],
         named=mixture.named,
+        keep=keep if plan.keep else None,
         loss=_loss,
         evaluate=evaluate if selects else None,
         metric=SELECTION,
@@ -158,6 +166,29 @@ def _model(plan: Plan, phase: Phase, folder: Path, run: Run) -> Any:
             put_masked_head(model, run)
         models.append(model)
     return models[0] if len(models) == 1 else Heads(phase.tasks, models)
+
+
+def _keep(
+    model: Any,
+    vocabulary: VocabularyCut | None,
+    folder: Path,
+    checkpoints: Path,
+    decays: Sequence[float],
+    step: int,
+) -> None:
+    """Write the weights as they are, with the whole table of embeddings; nothing changes."""
+    written: Any = model.models[0] if isinstance(model, Heads) else model
+    state = {name: tensor.detach().cpu() for name, tensor in written.state_dict().items()}
+    size = written.config.vocab_size
+    if vocabulary is not None:
+        table = written.get_input_embeddings().weight
+        whole_VD = load_encoder(folder).get_input_embeddings().weight
+        for name, parameter in written.named_parameters():
+            if parameter is table:
+                state[name] = vocabulary.whole(whole_VD, decays)
+        written.config.vocab_size = vocabulary.rows
+    write_folder(written, folder, checkpoints / f"step-{step:09d}", state)
+    written.config.vocab_size = size
 
 
 def _keep_less(model: Any) -> None:

@@ -68,6 +68,7 @@ class Job:
         lr, warmup, weight_decay, betas: AdamW and its schedule.
         slow: parts of parameter names -> factor on their learning rate.
         named: step number -> its examples in words, for the message of a loss that is not finite.
+        keep: called after each dev evaluation with the steps done, to write the weights.
         seed: of this job.
         bf16: autocast to bfloat16.
     """
@@ -87,6 +88,7 @@ class Job:
     betas: tuple[float, float] = (0.9, 0.999)
     slow: dict[str, float] = field(default_factory=dict)
     named: Callable[[int], str] | None = None
+    keep: Callable[[int], None] | None = None
     seed: int = 1
     bf16: bool = False
     save_every: int | None = None
@@ -238,6 +240,9 @@ def _evaluate(job: Job, at: Position, state: State, run: Run, meter: Meter) -> N
         scores = workers().told(job.evaluate() if workers().leads else {})
     job.model.train()
     run.log(phase=job.name, step=at.step, dev=scores)
+    if job.keep is not None and workers().leads:
+        with meter.spent_on("saving"):
+            job.keep(at.step)
     if scores[job.metric] > at.best_score:
         with meter.spent_on("saving"):
             at.best, at.best_step = state.save_best(at.step, job.model), at.step

@@ -66,16 +66,27 @@ class VocabularyCut:
             decays: what AdamW's decay has multiplied every weight with, step by step.
         """
         embedding = self.model.get_input_embeddings()
-        trained_KD = embedding.weight.detach()
+        table_VD = self.whole(whole_VD, decays)
+        padding = embedding.padding_idx
+        old = None if padding is None else int(self.kept_K[padding])
+        device = embedding.weight.device
+        _put(self.model, table_VD.to(device), embedding.weight.requires_grad, old)
+
+    def whole(self, whole_VD: Tensor, decays: Sequence[float] = ()) -> Tensor:
+        """The whole table as `restore` would put it back (V, D); the model stays as it is.
+
+        Args:
+            whole_VD: the table as it was before the cut; written into.
+            decays: see `restore`.
+        """
+        trained_KD = self.model.get_input_embeddings().weight.detach()
         table_VD = whole_VD.detach().to(trained_KD.dtype)
         for start in range(0, len(table_VD) if len(decays) else 0, BLOCK):
             block = table_VD[start : start + BLOCK]
             for factor in decays:
                 block.mul_(factor)
         table_VD[torch.from_numpy(self.kept_K)] = trained_KD.cpu()
-        padding = embedding.padding_idx
-        old = None if padding is None else int(self.kept_K[padding])
-        _put(self.model, table_VD.to(trained_KD.device), embedding.weight.requires_grad, old)
+        return table_VD
 
 
 def cut_vocabulary(model: Any, rows: Iterable[Row], special: Iterable[int]) -> VocabularyCut | None:

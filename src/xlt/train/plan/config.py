@@ -65,6 +65,7 @@ class TrainConfig:
         warmup: share of the steps in which the learning rate rises.
         weight_decay: AdamW's, never on biases and norms.
         precision: fp32, or bf16 autocast.
+        keep: how many of the last dev evaluations' weights stay in checkpoints/.
         part_tokens: tokens through the model at once; a larger batch is cut and accumulated.
         gradient_checkpointing: compute activations twice instead of keeping them.
         attention: sdpa, or eager where a model or a device wants it.
@@ -109,6 +110,7 @@ class TrainConfig:
     weight_decay: float | None = None
     settings: tuple[tuple[str, str, float], ...] = ()
     precision: str = "fp32"
+    keep: int | None = None
     part_tokens: int | None = None
     gradient_checkpointing: bool = False
     attention: str = "sdpa"
@@ -249,7 +251,7 @@ ADDED: dict[str, Any] = {
     if field.name
     in {
         "mix", "joint", "with_mlm", "mlm_ratio", "translated", "control", "target_langs",
-        "dev_examples", "data_seed", "trained_on", "settings", "part_tokens",
+        "dev_examples", "data_seed", "trained_on", "settings", "part_tokens", "keep",
         "gradient_checkpointing", "attention",
     }
 }  # fmt: skip

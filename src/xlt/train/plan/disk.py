@@ -35,7 +35,7 @@ def model_bytes(base: Base) -> int | None:
     return (2 if kind in HALF else 1) * found or None
 
 
-def disk_needed(base: Base, phases: Sequence[Phase]) -> dict[str, int] | None:
+def disk_needed(base: Base, phases: Sequence[Phase], keep: int = 0) -> dict[str, int] | None:
     """Most bytes while training, and bytes when it is done; None when the model's size is unknown.
 
     While the last phase trains, the folder holds every model before it, a copy of the base, one
@@ -45,7 +45,7 @@ def disk_needed(base: Base, phases: Sequence[Phase]) -> dict[str, int] | None:
     size = model_bytes(base)
     if size is None:
         return None
-    models = len(phases) + 1 + (base.source is None)
+    models = len(phases) * (1 + keep) + 1 + (base.source is None)
     training = 1 + 2 * CHECKPOINT + BEST if phases else 1
     return {"peak": size * (models + training), "final": size * models}
 

@@ -66,6 +66,7 @@ class Plan:
         gradient_checkpointing: compute activations twice instead of keeping them.
         attention: sdpa or eager.
         trained_on: what the user says the base model was trained on.
+        keep: how many of the last dev evaluations' weights stay.
     """
 
     out: Path
@@ -87,6 +88,7 @@ class Plan:
     gradient_checkpointing: bool
     attention: str
     trained_on: str | None
+    keep: int
 
     @property
     def has_masked_lm(self) -> bool:
@@ -104,7 +106,7 @@ class Plan:
         steps = {"pretrain": parts, "pretrain_steps": count} if parts else {}
         phases = [phase.to_json() for phase in self.phases]
         base = {"model": self.base.name, "data": str(self.root.path)}
-        disk = disk_needed(self.base, self.phases)
+        disk = disk_needed(self.base, self.phases, self.keep)
         return {**base, **steps, "phases": phases, "disk_bytes": disk}
 
     def __str__(self) -> str:
@@ -125,7 +127,7 @@ class Plan:
             rows.insert(0, [name, "text", "-", "-", "-", "-", f"{self.pretraining.steps:,}"])
         header = ["phase", "train", "dev", "epochs", "batch", "lr", "steps"]
         shown = table(header, rows, title=f"plan: start from {self.base.name}")
-        return f"{shown}\n{disk_words(disk_needed(self.base, self.phases), self.out)}"
+        return f"{shown}\n{disk_words(disk_needed(self.base, self.phases, self.keep), self.out)}"
 
 
 def make_plan(config: TrainConfig) -> Plan:
@@ -167,6 +169,7 @@ def make_plan(config: TrainConfig) -> Plan:
         gradient_checkpointing=config.gradient_checkpointing,
         attention=config.attention,
         trained_on=config.trained_on,
+        keep=config.keep or 0,
     )
 
 

@@ -41,6 +41,7 @@ RULES: dict[str, Rule] = {
     **{name: rule for name, rule in HYPER.items() if name != "dropout"},
     "save_every": _at_least(1),
     "part_tokens": _at_least(1),
+    "keep": _at_least(1),
     "dev_examples": _at_least(1),
     "mlm_ratio": ((lambda value: 0 < value < 1), "a share of the steps, 0 < share < 1"),
     "threads": _at_least(1),
