@@ -26,6 +26,8 @@ with contextlib.suppress(ImportError):  # the light environment has no hypothesi
 
 # A job in the background of a shell starts with SIGINT ignored, and its children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Under nohup the same holds for SIGHUP.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

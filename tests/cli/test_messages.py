@@ -127,7 +127,7 @@ def test_other_errors_pass_through_the_collector():
         (("train", "--model", "./nowhere", "--data", "ROOT", "--target", "udpso", "--lr", "5"),
          ["3 mistakes", "--lr 5", "./nowhere", "udpso"]),
         (("train", "--lr", "a", "--seed", "b", "--data", "none", "--nonsense"),
-         ["3 mistakes", "--nonsense", "'--lr'", "'--seed'"]),
+         ["4 mistakes", "--nonsense", "'--lr'", "'--seed'", "'--model'"]),
         (("export", "./nowhere", "--precision", "int8", "--device", "gpu", "--data", "none"),
          ["4 mistakes", "int8", "gpu", "./nowhere", "data root none"]),
         (("eval", "./nowhere", "--data", "none", "--device", "gpu"),

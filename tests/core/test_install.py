@@ -43,8 +43,9 @@ def test_the_line_is_for_a_clone_where_none_is_known(installed, url):
     assert pip_line("report") == 'pip install "./[report]"  # in a clone of xlt'
 
 
-def test_an_environment_that_is_not_on_the_path_has_its_own_pip(installed, monkeypatch):
+def test_an_environment_that_is_not_on_the_path_has_its_own_pip(installed, tmp_path, monkeypatch):
     installed("")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "/usr/bin")
     assert pip_line("cpu").startswith(f"{sys.executable} -m pip install ")
 

@@ -99,7 +99,7 @@ def test_missing_optimum_is_exit_6(checkpoints, tmp_path, monkeypatch):
             inputs=["input_ids", "attention_mask"], model_type="xlm-roberta",
         )  # fmt: skip
     assert caught.value.exit_code == 6
-    assert "xlt[export]" in caught.value.hint
+    assert "[export]" in caught.value.hint
 
 
 def test_input_that_the_tokenizer_does_not_give_is_not_in_the_graph(checkpoints, tmp_path):

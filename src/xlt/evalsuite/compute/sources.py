@@ -24,7 +24,7 @@ PARTS = {
         "data", "-data/hub", "-data/check.py", "-data/overlap.py", "-data/texts.py",
         "-data/training.py", "evalsuite/compute", "-evalsuite/compute/failures.py",
         "-evalsuite/compute/measured.py", "-evalsuite/compute/sources.py",
-        "-evalsuite/compute/tokens.py",
+        "-evalsuite/compute/tokens.py", "evalsuite/cross.py",
     ),
     "scorer": (
         "core/kinds", "core/metrics", "-core/metrics/score.py", "core/stats/__init__.py",
