@@ -16,13 +16,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from xlt.core.errors import DataError, UsageError, XltError
 
 __all__ = [
     "UNICODE_RULE",
     "BadJson",
+    "atomic_file",
     "atomic_folder",
     "parse_json",
     "read_json",
@@ -86,14 +87,24 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     Raises:
         XltError: the disk is full or the folder cannot be written.
     """
-    payload = data.encode() if isinstance(data, str) else data
+    with atomic_file(path) as stream:
+        stream.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside `path` that is flushed to disk and takes its place when the block ends well.
+
+    Raises:
+        XltError: the disk is full or the folder cannot be written.
+    """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as stream:
-            stream.write(payload)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.chmod(0o644)

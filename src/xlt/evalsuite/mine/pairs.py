@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from xlt.core.files import write_error
+from xlt.core.files import atomic_file
 from xlt.evalsuite.mine.texts import Texts
 
 __all__ = ["write_pairs"]
@@ -63,26 +61,13 @@ def write_pairs(
 @contextmanager
 def _whole_file(path: Path) -> Iterator[IO[str]]:
     """A text file beside `path` that takes its place at the end."""
-    temporary = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as raw:
-            packs = path.suffix == ".gz"
-            packed = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if packs else None
-            target: IO[bytes] = raw if packed is None else cast(IO[bytes], packed)
-            stream = io.TextIOWrapper(target, encoding="utf-8", newline="")
-            yield stream
-            stream.flush()
-            stream.detach()
-            if packed is not None:
-                packed.close()
-            raw.flush()
-            os.fsync(raw.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise write_error(path, error) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    with atomic_file(path) as raw:
+        packs = path.suffix == ".gz"
+        packed = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if packs else None
+        target: IO[bytes] = raw if packed is None else cast(IO[bytes], packed)
+        stream = io.TextIOWrapper(target, encoding="utf-8", newline="")
+        yield stream
+        stream.flush()
+        stream.detach()
+        if packed is not None:
+            packed.close()
