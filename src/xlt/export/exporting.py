@@ -16,9 +16,9 @@ from xlt.core.show.terminal import note
 from xlt.data import DataRoot
 from xlt.export.checkpoint.reading import Checkpoint
 from xlt.export.config import ExportConfig, ExportFlags
-from xlt.export.examples import carried_examples
+from xlt.export.files.examples import carried_examples
 from xlt.export.plan import Job, find_model, plan
-from xlt.export.probe import dev_items, probes_sha256
+from xlt.export.gate.probe import dev_items, probes_sha256
 
 __all__ = ["Exported", "export"]
 
@@ -62,7 +62,7 @@ def export(
 
     A run gives one bundle for each trained target and one for its encoder, in `RUN/bundles/` or
     in `out`; a checkpoint gives one, `out` itself. A bundle is written only when ONNX Runtime
-    answers as PyTorch does (`xlt.export.parity`). Bundles whose inputs did not change are kept;
+    answers as PyTorch does (`xlt.export.gate`). Bundles whose inputs did not change are kept;
     with `data`, only those that were checked on its dev text.
 
     Args:

@@ -40,7 +40,7 @@ class Job:
         baseline: facts of the training data, such as the most frequent tag of each word.
         lineage: base model, phases, seed ... from the run.
         base: what the run started from, as its configuration resolved it.
-        examples: dev items for the playground (`xlt.export.examples`).
+        examples: dev items for the playground (`xlt.export.files.examples`).
         task_file: of a task from a task file, what that file says (`UserTask.to_json`).
     """
 

@@ -7,7 +7,7 @@ import pytest
 from xlt.core.errors import UsageError
 from xlt.core.tasks.table import TASKS
 from xlt.data import DataRoot
-from xlt.export.examples import carried_examples
+from xlt.export.files.examples import carried_examples
 
 FORMS = {
     "xnli": {"text", "text_pair"},

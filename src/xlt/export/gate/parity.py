@@ -22,7 +22,7 @@ from xlt.core.encode.rows import Row, pad
 from xlt.core.kinds.table import encode
 from xlt.core.tasks.table import KindName
 from xlt.export.checkpoint.kinds import EXPORTED
-from xlt.export.probe import Probe
+from xlt.export.gate.probe import Probe
 
 __all__ = ["LIMITS", "Batch", "Parity", "compare", "make_batches", "reference"]
 

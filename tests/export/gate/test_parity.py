@@ -6,8 +6,8 @@ import torch
 
 from xlt.core.encode.encoder import Encoder
 from xlt.core.tasks.table import TASKS
-from xlt.export.parity import Batch, compare, make_batches, reference
-from xlt.export.probe import probe_items
+from xlt.export.gate.parity import Batch, compare, make_batches, reference
+from xlt.export.gate.probe import probe_items
 
 EXAMPLE = {"pair": "xnli", "choice": "csqa", "tag": "udpos", "span": "xquad", "embed": "tatoeba"}
 
