@@ -149,8 +149,8 @@ def test_a_kind_goes_from_text_to_the_official_file_in_one_module_and_one_row_a_
     pytest.importorskip("torch")
     pytest.importorskip("optimum")
     from xlt.core.inference.probe import plain_item, probe_items
-    from xlt.export.files.card import model_card
     from xlt.export.checkpoint.kinds import EXPORTED, Exporting
+    from xlt.export.files.card import model_card
     from xlt.serve.routes.kserve.signatures import SIGNATURES, Signature
     from xlt.train.finetune.kinds import TRAINED, Trained, baselines, encode_labelled
 

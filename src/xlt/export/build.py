@@ -22,14 +22,14 @@ from xlt.core.inference.session import Session
 from xlt.core.kinds.table import KINDS
 from xlt.core.show.terminal import progress
 from xlt.data import DataRoot
-from xlt.export.files.card import model_card
 from xlt.export.checkpoint.weights import load_model
+from xlt.export.files.card import model_card
 from xlt.export.files.folder import write_model_files, write_sentence_files
+from xlt.export.gate.parity import LIMITS, Parity, Run, compare, make_batches, reference
+from xlt.export.gate.probe import dev_items, probe_items, probes_sha256
 from xlt.export.graph.convert import Graph, convert
 from xlt.export.graph.sentence import SentenceEncoder, cut_blocks
-from xlt.export.gate.parity import LIMITS, Parity, Run, compare, make_batches, reference
 from xlt.export.plan import Job
-from xlt.export.gate.probe import dev_items, probe_items, probes_sha256
 
 __all__ = ["Where", "build", "failed_folder", "gate_device"]
 

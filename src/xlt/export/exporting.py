@@ -17,8 +17,8 @@ from xlt.data import DataRoot
 from xlt.export.checkpoint.reading import Checkpoint
 from xlt.export.config import ExportConfig, ExportFlags
 from xlt.export.files.examples import carried_examples
-from xlt.export.plan import Job, find_model, plan
 from xlt.export.gate.probe import dev_items, probes_sha256
+from xlt.export.plan import Job, find_model, plan
 
 __all__ = ["Exported", "export"]
 
