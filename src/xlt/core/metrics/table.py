@@ -30,6 +30,7 @@ __all__ = [
     "counts",
     "get_metric",
     "headline_mean",
+    "headline_score",
     "measure",
     "metrics_of",
     "scores_of",
@@ -120,6 +121,21 @@ def headline_mean(metric: str, scores: Mapping[str, float]) -> float | None:
     if not names or any(name not in scores for name in names):
         return None
     return math.fsum(scores[name] for name in names) / len(names)
+
+
+def headline_score(name: str) -> Callable[[Counts], Counts]:
+    """The number that XTREME averages, from summed counts: sums_...S -> percent.
+
+    Args:
+        name: of a metric.
+    """
+    metric = get_metric(name)
+
+    def score(sums: Counts) -> Counts:
+        scores = metric.combine(sums)
+        return np.asarray(sum(scores[name] for name in metric.headline) / len(metric.headline))
+
+    return score
 
 
 def accuracy_counts(gold: Sequence[str], predicted: Sequence[str], lang: str) -> Counts:

@@ -23,7 +23,17 @@ from xlt.core.stats.intervals import LEVEL, Interval, bca_bounds, percentile
 from xlt.core.stats.power import ALPHA, POWER
 from xlt.core.stats.special import t_quantile
 
-__all__ = ["FEW_SEEDS", "METHODS", "SeedEffect", "pseudo_values", "seed_effect", "sign_flip"]
+__all__ = [
+    "FEW_SEEDS",
+    "METHODS",
+    "SeedEffect",
+    "Spread",
+    "effect_of_values",
+    "pseudo_values",
+    "seed_effect",
+    "sign_flip",
+    "spread_of",
+]
 
 METHODS = ("t", "bca", "studentised", "percentile")
 FEW_SEEDS = "t"
@@ -81,32 +91,72 @@ def seed_effect(
     if method not in METHODS:
         raise UsageError(f"unknown interval method {method!r}", "known: " + " ".join(METHODS))
     seeds, clusters = sums_KGS.shape[:2]
+    _check_spread(seeds, clusters)
+    by_seed_K = score(sums_KGS.sum(axis=1))
+    if method == "t":
+        return effect_of_values(pseudo_values(sums_KGS, score), by_seed_K, level=level)
+    estimate = float(by_seed_K.mean())
+    values_KG = pseudo_values(sums_KGS, score)
+    spread = spread_of(values_KG)
+    draw = _draw(sums_KGS, score, rng, samples)
+    if method == "percentile":
+        low, high = percentile(draw.means, level)
+    elif method == "bca":
+        low, high = bca_bounds(draw.means, estimate, _acceleration(values_KG), level)
+    else:
+        low, high = _studentised(draw, values_KG, spread.error, level)
+    return _effect(by_seed_K, clusters, spread, (low, high), method, level)
+
+
+def effect_of_values(
+    values_KG: NDArray[np.float64], by_seed_K: NDArray[np.float64], *, level: float = LEVEL
+) -> SeedEffect:
+    """The mean over seeds with the small-sample t interval, from pseudo-values.
+
+    Pseudo-values of sums and differences of scores are sums and differences of pseudo-values over
+    the union of their clusters, so that means over languages and tasks, contrasts and slopes need
+    no more than this.
+
+    Args:
+        values_KG: what each cluster says about each seed's number.
+        by_seed_K: the numbers themselves, in percent or points.
+        level: e.g. 0.95.
+
+    Raises:
+        UsageError: fewer than two seeds or clusters.
+    """
+    _check_spread(*values_KG.shape)
+    spread = spread_of(values_KG)
+    half = spread.reach((1 + level) / 2)
+    middle = float(by_seed_K.mean())
+    bounds = middle - half, middle + half
+    return _effect(by_seed_K, values_KG.shape[1], spread, bounds, "t", level)
+
+
+def _check_spread(seeds: int, clusters: int) -> None:
     if seeds < 2 or clusters < 2:
         raise UsageError(
             f"{seeds} seeds and {clusters} clusters of items have no spread",
             "two or more of both are needed",
         )
-    by_seed_K = score(sums_KGS.sum(axis=1))
+
+
+def _effect(
+    by_seed_K: NDArray[np.float64],
+    clusters: int,
+    spread: Spread,
+    bounds: tuple[float, float],
+    method: str,
+    level: float,
+) -> SeedEffect:
     estimate = float(by_seed_K.mean())
-    values_KG = pseudo_values(sums_KGS, score)
-    spread = _spread(values_KG)
-    if method == "t":
-        half = spread.reach((1 + level) / 2)
-        low, high = estimate - half, estimate + half
-    else:
-        draw = _draw(sums_KGS, score, rng, samples)
-        if method == "percentile":
-            low, high = percentile(draw.means, level)
-        elif method == "bca":
-            low, high = bca_bounds(draw.means, estimate, _acceleration(values_KG), level)
-        else:
-            low, high = _studentised(draw, values_KG, spread.error, level)
+    low, high = bounds
     found = Interval(
         estimate=estimate, low=low, high=high, clusters=clusters, method=method, level=level
     )
     return SeedEffect(
         interval=found,
-        seeds=seeds,
+        seeds=len(by_seed_K),
         p=spread.p(estimate),
         error=spread.error,
         detectable=spread.reach(1 - ALPHA / 2) + spread.reach(POWER),
@@ -143,7 +193,7 @@ def sign_flip(by_seed: tuple[float, ...]) -> tuple[float, float]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Spread:
+class Spread:
     """Variance of the mean over seeds and clusters, in two parts.
 
     Attributes:
@@ -175,7 +225,8 @@ class _Spread:
         return high
 
 
-def _spread(values_KG: NDArray[np.float64]) -> _Spread:
+def spread_of(values_KG: NDArray[np.float64]) -> Spread:
+    """Variance of the mean of pseudo-values, seeds and items apart."""
     seeds, clusters = values_KG.shape
     grand = values_KG.mean()
     by_seed = clusters * ((values_KG.mean(axis=1) - grand) ** 2).sum()
@@ -185,7 +236,7 @@ def _spread(values_KG: NDArray[np.float64]) -> _Spread:
     square_item = float(by_item) / (clusters - 1)
     beyond = max(0.0, square_item - rest / ((seeds - 1) * (clusters - 1)))
     both = seeds * clusters
-    return _Spread(
+    return Spread(
         seed=square_seed / both,
         seed_df=seeds - 1,
         item=beyond / both,

@@ -6,43 +6,23 @@ Two evaluations are compared on the items that both have, whatever files they co
 from __future__ import annotations
 
 import io
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xlt.core.errors import DataError
 from xlt.core.files import sha256_json, write_atomic
 from xlt.core.metrics.counts import Counts
+from xlt.core.stats.items import Items, Rows, read_items
 from xlt.data import DataSet
-from xlt.evalsuite.compute.rows import Rows
 
 __all__ = ["Items", "items_of", "read_items", "write_items"]
 
 HEX_DIGITS = 16  # of a hash: 64 bits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Items:
-    """The items of one cell, in the order of its file.
-
-    Attributes:
-        hashes: (N,), of inputs and gold, not of ids; equal items differ by how often they came
-            before.
-        counts: (N, S), the counts behind the metric; no columns where one item is a whole
-            collection.
-        rows: the counts with their clusters; of a collection, one row a query or pair. None in
-            files of earlier versions.
-    """
-
-    hashes: NDArray[np.uint64]
-    counts: Counts
-    rows: Rows | None = None
 
 
 def items_of(data: DataSet, counts_NS: Counts | None, rows: Rows | None = None) -> Items:
@@ -86,23 +66,3 @@ def write_items(path: Path, items: Items) -> None:
             arrays["rows"] = items.rows.counts
     np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     write_atomic(path, stream.getvalue())
-
-
-def read_items(path: Path) -> Items:
-    """Read what `write_items` wrote.
-
-    Raises:
-        DataError: the file is missing or damaged.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            counts = arrays["counts"]
-            rows = None
-            if "clusters" in arrays:
-                behind = arrays.get("rows", counts)
-                rows = Rows(counts=behind, clusters=arrays["clusters"])
-            return Items(hashes=arrays["hashes"], counts=counts, rows=rows)
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path}: the items of this cell cannot be read ({error})", "run `xlt eval` again"
-        ) from error

@@ -9,43 +9,22 @@ foreign sentence are a cluster.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xlt.core.files import sha256_bytes
 from xlt.core.inference.answer import gold_of
-from xlt.core.metrics.counts import Counts
-from xlt.core.metrics.table import counts, get_metric
+from xlt.core.metrics.table import counts, headline_score
 from xlt.core.retrieval.tatoeba import english_order
-from xlt.core.stats.clusters import Score, Sums, cluster_sums
 from xlt.core.stats.intervals import interval
+from xlt.core.stats.items import Rows
 from xlt.core.tasks.table import Task
 from xlt.data import DataSet
 
 __all__ = ["Rows", "gold_in_order", "headline_score", "score_interval", "score_rows"]
 
 HEX_DIGITS = 16  # of a hash: 64 bits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Rows:
-    """The rows behind a score.
-
-    Attributes:
-        counts: counts_NS.
-        clusters: the cluster of each row, a number.
-    """
-
-    counts: Counts
-    clusters: NDArray[np.uint64]
-
-    def sums(self) -> tuple[list[int], Sums]:
-        """Clusters in the order in which they occur, and their sums_GS."""
-        names, sums_GS = cluster_sums(self.counts, self.clusters.tolist())
-        return [int(str(name)) for name in names], sums_GS
 
 
 def score_rows(task: Task, data: DataSet, predicted: Any) -> Rows:
@@ -71,21 +50,6 @@ def gold_in_order(task: Task, data: DataSet) -> Any:
     right = {english: foreign for foreign, english in pairs}
     texts = [sentence.text for sentence in data.bitext.english]
     return [right[data.bitext.english[line].id] for line in english_order(texts)]
-
-
-def headline_score(name: str) -> Score:
-    """The number that XTREME averages, from summed counts: percent.
-
-    Args:
-        name: of a metric.
-    """
-    metric = get_metric(name)
-
-    def score(sums: Sums) -> NDArray[np.float64]:
-        scores = metric.combine(sums)
-        return np.asarray(sum(scores[name] for name in metric.headline) / len(metric.headline))
-
-    return score
 
 
 def score_interval(task: Task, lang: str, rows: Rows) -> dict[str, float | int | str]:

@@ -28,7 +28,8 @@ PARTS = {
     ),
     "scorer": (
         "core/kinds", "core/metrics", "-core/metrics/score.py", "core/stats/__init__.py",
-        "core/stats/clusters.py", "core/stats/intervals.py", "core/stats/special.py",
+        "core/stats/clusters.py", "core/stats/intervals.py", "core/stats/items.py",
+        "core/stats/special.py",
     ),
 }  # fmt: skip
 
