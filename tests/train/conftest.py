@@ -19,6 +19,7 @@ WORDS = {
     "ADJ": "rono liva kemo".split(),
     "PUNCT": ["."],
 }
+FAST = {"epochs": 1.0, "lr": 1e-3, "batch_size": 8, "max_length": 48, "threads": 1}
 OTHER = {word: word[::-1] for words in WORDS.values() for word in words}
 
 
@@ -74,6 +75,23 @@ def choices(rng, count):
             "endings": endings, "source_id": f"s{k}", "split": "train", "split_type": "indomain",
             "label": k % 4}) + "\n")  # fmt: skip
     return "".join(lines)
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """No notes and no progress; a file asks for it with `usefixtures`."""
+    monkeypatch.setattr("xlt.core.show.terminal.QUIET", True)
+
+
+@pytest.fixture(scope="session")
+def config():
+    """(root, model, out, changes) -> a configuration of a training of seconds."""
+    from xlt.train import TrainConfig
+
+    def make(root, model, out, **changes):
+        return TrainConfig(model=str(model), data=root, out=out, **{**FAST, **changes})
+
+    return make
 
 
 @pytest.fixture(scope="session")

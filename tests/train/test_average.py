@@ -9,24 +9,15 @@ from safetensors.torch import load_file
 
 from xlt.core.artifacts.runs import Run
 from xlt.core.errors import ModelError, UsageError
-from xlt.train import TrainConfig, fit
+from xlt.train import fit
 from xlt.train.average import average
 from xlt.train.average_command import average as command
 
-FAST = {"epochs": 1.0, "lr": 1e-3, "batch_size": 8, "max_length": 48, "threads": 1}
-
-
-@pytest.fixture(autouse=True)
-def silent(monkeypatch):
-    monkeypatch.setattr("xlt.core.show.terminal.QUIET", True)
-
-
-def config(root, model, out, **changes):
-    return TrainConfig(model=str(model), data=root, out=out, **{**FAST, **changes})
+pytestmark = pytest.mark.usefixtures("silent")
 
 
 @pytest.fixture(scope="module")
-def runs(root, models_of, tmp_path_factory):
+def runs(config, root, models_of, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     given = {"intermediate": ("mnli",), "target": ("udpos", "pawsx")}
     return [
@@ -55,14 +46,14 @@ def test_weights_are_the_mean_of_all_runs_and_scores_stand_beside(runs, tmp_path
     assert run.status == "done" and Run.open(tmp_path / "mean").record == run.record
 
 
-def test_targets_that_not_all_runs_have_are_left_out(runs, root, models_of, tmp_path):
+def test_targets_that_not_all_runs_have_are_left_out(config, runs, root, models_of, tmp_path):
     other = fit(config(root, models_of("bert"), tmp_path / "o", target=("pawsx",), seed=9)).path
     run = average([runs[0], other], tmp_path / "mean", data=None, force=False)
     assert list(run.record["targets"]) == ["pawsx"]
 
 
 def test_models_that_do_not_fit_are_refused_before_anything_is_written(
-    runs, root, models_of, tmp_path
+    config, runs, root, models_of, tmp_path
 ):
     other = fit(config(root, models_of("distilbert"), tmp_path / "o", target=("pawsx",))).path
     with pytest.raises(ModelError, match="different shape or labels"):
@@ -70,7 +61,9 @@ def test_models_that_do_not_fit_are_refused_before_anything_is_written(
     assert not (tmp_path / "mean").exists()
 
 
-def test_kept_weights_of_one_run_are_averaged_beside_last_and_pick(root, models_of, tmp_path):
+def test_kept_weights_of_one_run_are_averaged_beside_last_and_pick(
+    config, root, models_of, tmp_path
+):
     """With decay of absent embedding rows, and the last kept weights those of a run without dev."""
     given = {"target": ("udpos",), "epochs": 2.0, "eval_every": 6, "weight_decay": 0.1}
     path = fit(config(root, models_of("bert"), tmp_path / "run", keep=3, **given)).path

@@ -5,25 +5,16 @@ import torch
 from safetensors.torch import load_file
 
 import xlt.train.loop.loop as loop
-from xlt.train import TrainConfig, fit
+from xlt.train import fit
 
-FAST = {"epochs": 1.0, "lr": 1e-3, "batch_size": 8, "max_length": 48, "threads": 1}
-
-
-@pytest.fixture(autouse=True)
-def silent(monkeypatch):
-    monkeypatch.setattr("xlt.core.show.terminal.QUIET", True)
-
-
-def config(root, model, out, **changes):
-    return TrainConfig(model=str(model), data=root, out=out, **{**FAST, **changes})
+pytestmark = pytest.mark.usefixtures("silent")
 
 
 @pytest.mark.parametrize(
     ("control", "tasks"), [("mlm", ["mlm"]), ("shuffled", ["mnli"]), ("fake", ["real-or-fake"])]
 )
 def test_a_control_runs_is_named_and_resumes_to_the_bit(
-    control, tasks, root, models_of, tmp_path, monkeypatch
+    config, control, tasks, root, models_of, tmp_path, monkeypatch
 ):
     given = {"intermediate": ("mnli",), "control": control, "target": ("pawsx",), "save_every": 2}
     whole = fit(config(root, models_of("bert"), tmp_path / "whole", **given))
@@ -47,7 +38,9 @@ def test_a_control_runs_is_named_and_resumes_to_the_bit(
         assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_longer_lengthens_the_target_by_the_updates_of_the_phases(root, models_of, tmp_path):
+def test_longer_lengthens_the_target_by_the_updates_of_the_phases(
+    config, root, models_of, tmp_path
+):
     given = {"intermediate": ("mnli", "hellaswag"), "target": ("pawsx",)}
     usual = fit(config(root, models_of("bert"), tmp_path / "usual", **given))
     longer = fit(config(root, models_of("bert"), tmp_path / "longer", control="longer", **given))

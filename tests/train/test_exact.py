@@ -13,19 +13,10 @@ from safetensors.torch import load_file
 
 from xlt.core.artifacts.runs import Run
 from xlt.core.errors import CheckFailed, ModelError, UsageError
-from xlt.train import TrainConfig, fit
+from xlt.train import fit
 from xlt.train.plan.plan import make_plan
 
-FAST = {"epochs": 1.0, "lr": 1e-3, "batch_size": 8, "max_length": 48, "threads": 1}
-
-
-@pytest.fixture(autouse=True)
-def silent(monkeypatch):
-    monkeypatch.setattr("xlt.core.show.terminal.QUIET", True)
-
-
-def config(root, model, out, **changes):
-    return TrainConfig(model=str(model), data=root, out=out, **{**FAST, **changes})
+pytestmark = pytest.mark.usefixtures("silent")
 
 
 def same(one, other):
@@ -34,7 +25,7 @@ def same(one, other):
 
 
 def test_a_loss_that_is_not_finite_names_step_examples_and_checkpoint(
-    root, models_of, tmp_path, monkeypatch
+    config, root, models_of, tmp_path, monkeypatch
 ):
     import xlt.train.finetune.phase as phase
 
@@ -57,7 +48,7 @@ def test_a_loss_that_is_not_finite_names_step_examples_and_checkpoint(
 
 
 @pytest.mark.parametrize("place", ["checkpoint", "folder"])
-def test_a_full_disk_is_no_bug_of_ours(root, models_of, tmp_path, monkeypatch, place):
+def test_a_full_disk_is_no_bug_of_ours(config, root, models_of, tmp_path, monkeypatch, place):
     def full(*arguments, **flags):
         raise SafetensorError("Error while serializing: I/O error: No space left (os error 28)")
 
@@ -93,7 +84,7 @@ def test_a_limit_of_the_system_on_files_ends_in_two_lines(root, models_of, tmp_p
 
 
 def test_memory_that_runs_out_while_the_model_is_made_is_told(
-    root, models_of, tmp_path, monkeypatch
+    config, root, models_of, tmp_path, monkeypatch
 ):
     def full(*arguments):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")
@@ -104,7 +95,7 @@ def test_memory_that_runs_out_while_the_model_is_made_is_told(
     assert "--part-tokens" in caught.value.hint
 
 
-def test_the_plan_states_peak_and_final_disk(root, models_of, tmp_path):
+def test_the_plan_states_peak_and_final_disk(config, root, models_of, tmp_path):
     plan = make_plan(
         config(root, models_of("bert"), tmp_path / "r", intermediate=("mnli",), target=("udpos",))
     )
@@ -118,7 +109,7 @@ def test_the_plan_states_peak_and_final_disk(root, models_of, tmp_path):
     assert written < disk["final"] * 1.5
 
 
-def test_a_plan_with_too_little_disk_says_so(root, models_of, tmp_path, monkeypatch):
+def test_a_plan_with_too_little_disk_says_so(config, root, models_of, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "xlt.train.plan.disk.shutil.disk_usage", lambda folder: shutil._ntuple_diskusage(9, 8, 1)
     )
@@ -137,7 +128,7 @@ def test_a_plan_with_too_little_disk_says_so(root, models_of, tmp_path, monkeypa
     ],
 )
 def test_what_the_base_was_trained_on_is_carried_on(
-    card, flag, by, text, root, models_of, tmp_path
+    config, card, flag, by, text, root, models_of, tmp_path
 ):
     model = tmp_path / "model"
     shutil.copytree(models_of("bert"), model)
@@ -150,18 +141,18 @@ def test_what_the_base_was_trained_on_is_carried_on(
         assert (told["by"], told["text"]) == (by, text)
 
 
-def test_a_run_that_declares_nothing_may_be_declared_later(root, models_of, tmp_path):
+def test_a_run_that_declares_nothing_may_be_declared_later(config, root, models_of, tmp_path):
     fit(config(root, models_of("bert"), tmp_path / "a", target=(), steps=1))
     run = fit(config(root, tmp_path / "a", tmp_path / "b", target=(), trained_on="books"))
     assert run.record["lineage"]["trained_before"]["text"] == "books"
 
 
-def test_a_compact_model_was_trained_on_nothing_before(root, tmp_path):
+def test_a_compact_model_was_trained_on_nothing_before(config, root, tmp_path):
     run = fit(config(root, "compact", tmp_path, target=(), pretrain=("svd",), vocab_size=300))
     assert run.record["lineage"]["trained_before"]["by"] == "xlt"
 
 
-def test_numbers_of_choices_may_differ(root, models_of, tmp_path):
+def test_numbers_of_choices_may_differ(config, root, models_of, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(root, data)
     (data / "tasks").mkdir()
@@ -185,7 +176,7 @@ def test_numbers_of_choices_may_differ(root, models_of, tmp_path):
     assert entry["baseline"]["uniform"]["accuracy"] == pytest.approx(100 * sum(chances) / 9)
 
 
-def test_gradients_do_not_depend_on_checkpointing_or_the_cut(root, models_of, tmp_path):
+def test_gradients_do_not_depend_on_checkpointing_or_the_cut(config, root, models_of, tmp_path):
     given = {"target": ("udpos",), "steps": 4}
     for name, more in (
         ("usual", {}), ("less", {"gradient_checkpointing": True}), ("cut", {"part_tokens": 32}),
@@ -210,7 +201,9 @@ def without_dropout(folder, tmp_path):
     return target
 
 
-def test_gradient_checkpointing_runs_the_layers_twice(root, models_of, tmp_path, monkeypatch):
+def test_gradient_checkpointing_runs_the_layers_twice(
+    config, root, models_of, tmp_path, monkeypatch
+):
     from transformers.models.bert.modeling_bert import BertSelfOutput
 
     calls, true = [], BertSelfOutput.forward
@@ -228,7 +221,9 @@ def test_gradient_checkpointing_runs_the_layers_twice(root, models_of, tmp_path,
     assert sum(calls) > usual
 
 
-def test_a_family_without_gradient_checkpointing_is_told(root, models_of, tmp_path, monkeypatch):
+def test_a_family_without_gradient_checkpointing_is_told(
+    config, root, models_of, tmp_path, monkeypatch
+):
     from transformers import BertPreTrainedModel
 
     monkeypatch.setattr(BertPreTrainedModel, "supports_gradient_checkpointing", False)
@@ -241,7 +236,7 @@ def test_a_family_without_gradient_checkpointing_is_told(root, models_of, tmp_pa
 
 
 def test_a_first_dev_score_below_the_baseline_points_at_the_learning_rate(
-    root, models_of, tmp_path, monkeypatch
+    config, root, models_of, tmp_path, monkeypatch
 ):
     told = []
     monkeypatch.setattr("xlt.train.finetune.phase.note", told.append)

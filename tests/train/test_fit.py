@@ -17,18 +17,9 @@ from transformers import (
 
 from xlt.core.artifacts.runs import Run
 from xlt.core.errors import CheckFailed, DataError, ModelError, UsageError
-from xlt.train import TrainConfig, fit
+from xlt.train import fit
 
-FAST = {"epochs": 1.0, "lr": 1e-3, "batch_size": 8, "max_length": 48, "threads": 1}
-
-
-@pytest.fixture(autouse=True)
-def silent(monkeypatch):
-    monkeypatch.setattr("xlt.core.show.terminal.QUIET", True)
-
-
-def config(root, model, out, **changes):
-    return TrainConfig(model=str(model), data=root, out=out, **{**FAST, **changes})
+pytestmark = pytest.mark.usefixtures("silent")
 
 
 def tensors(folder):
@@ -49,7 +40,7 @@ KINDS = {
 
 @pytest.mark.parametrize("family", ["xlm-roberta", "bert", "distilbert"])
 def test_every_kind_trains_and_transformers_opens_what_is_written(
-    family, root, models_of, tmp_path
+    config, family, root, models_of, tmp_path
 ):
     run = fit(
         config(
@@ -74,7 +65,9 @@ def test_every_kind_trains_and_transformers_opens_what_is_written(
     ]  # fmt: skip
 
 
-def test_encoder_is_that_of_the_last_phase_and_its_head_is_dropped(root, models_of, tmp_path):
+def test_encoder_is_that_of_the_last_phase_and_its_head_is_dropped(
+    config, root, models_of, tmp_path
+):
     run = fit(config(root, models_of("xlm-roberta"), tmp_path, intermediate=("mnli",)))
     phase, encoder = tensors(tmp_path / "phases/1-mnli"), tensors(run.encoder)
     assert not run.targets, "no target by default when a phase is asked for"
@@ -82,32 +75,32 @@ def test_encoder_is_that_of_the_last_phase_and_its_head_is_dropped(root, models_
     assert not any("classifier" in name for name in encoder)
 
 
-def test_encoder_without_phases_is_the_base_model(root, models_of, tmp_path):
+def test_encoder_without_phases_is_the_base_model(config, root, models_of, tmp_path):
     base = models_of("xlm-roberta")
     run = fit(config(root, base, tmp_path, target=()))
     given = tensors(base)
     assert all(torch.equal(given[n], t) for n, t in tensors(run.encoder).items())
 
 
-def test_two_phases_of_one_kind_do_not_share_a_head(root, models_of, tmp_path):
+def test_two_phases_of_one_kind_do_not_share_a_head(config, root, models_of, tmp_path):
     model = models_of("bert")
     fit(config(root, model, tmp_path / "a", intermediate=("mnli", "mnli"), steps=1, lr=1e-9))
     first, second = (tensors(tmp_path / "a/phases" / n) for n in ("1-mnli", "2-mnli"))
     assert not torch.allclose(first["classifier.weight"], second["classifier.weight"], atol=1e-3)
 
 
-def test_targets_with_the_same_training_data_are_trained_once(root, models_of, tmp_path):
+def test_targets_with_the_same_training_data_are_trained_once(config, root, models_of, tmp_path):
     run = fit(config(root, models_of("bert"), tmp_path, target=("mlqa", "xquad"), steps=2))
     assert list(run.record["targets"]) == ["mlqa"]
     assert run.record["targets"]["mlqa"]["serves"] == ["mlqa", "xquad"]
 
 
-def test_all_targets_are_those_with_training_data(root, models_of, tmp_path):
+def test_all_targets_are_those_with_training_data(config, root, models_of, tmp_path):
     run = fit(config(root, models_of("bert"), tmp_path, target=("all",), steps=1))
     assert set(run.record["targets"]) == {"xnli", "pawsx", "udpos", "xquad"}
 
 
-def test_learns_what_can_be_learnt_and_stores_baselines_beside(root, models_of, tmp_path):
+def test_learns_what_can_be_learnt_and_stores_baselines_beside(config, root, models_of, tmp_path):
     run = fit(
         config(root, models_of("xlm-roberta"), tmp_path, target=("udpos",), epochs=15.0, lr=5e-3)
     )
@@ -119,7 +112,7 @@ def test_learns_what_can_be_learnt_and_stores_baselines_beside(root, models_of, 
     assert entry["best_step"] <= entry["steps"]
 
 
-def test_lineage_names_data_versions_and_seed(root, models_of, tmp_path):
+def test_lineage_names_data_versions_and_seed(config, root, models_of, tmp_path):
     file = tmp_path / "other.tsv"
     file.write_text((root / "xnli/train-en.tsv").read_text()[:-1])
     run = fit(
@@ -137,7 +130,7 @@ def test_lineage_names_data_versions_and_seed(root, models_of, tmp_path):
     assert lineage["overlaps"] == []
 
 
-def test_run_as_base_carries_its_lineage_on(root, models_of, tmp_path):
+def test_run_as_base_carries_its_lineage_on(config, root, models_of, tmp_path):
     fit(config(root, models_of("bert"), tmp_path / "a", intermediate=("mnli",), steps=1))
     run = fit(config(root, tmp_path / "a", tmp_path / "b", target=("udpos",), steps=1))
     phases = run.record["lineage"]["phases"]
@@ -146,7 +139,7 @@ def test_run_as_base_carries_its_lineage_on(root, models_of, tmp_path):
     assert run.record["lineage"]["base_model"] == str(models_of("bert"))
 
 
-def test_smaller_training_sets_lie_inside_larger_ones(root, models_of):
+def test_smaller_training_sets_lie_inside_larger_ones(config, root, models_of):
     from xlt.train.plan.plan import make_plan
 
     def examples(amount):
@@ -159,7 +152,7 @@ def test_smaller_training_sets_lie_inside_larger_ones(root, models_of):
     assert examples("10%") < examples("20") < examples("50%")
 
 
-def test_same_seed_same_bits_other_seed_other_bits(root, models_of, tmp_path):
+def test_same_seed_same_bits_other_seed_other_bits(config, root, models_of, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         fit(
             config(
@@ -173,7 +166,7 @@ def test_same_seed_same_bits_other_seed_other_bits(root, models_of, tmp_path):
     assert (tmp_path / "a/log.jsonl").read_bytes() == (tmp_path / "b/log.jsonl").read_bytes()
 
 
-def test_finished_run_is_returned_and_other_flags_are_refused(root, models_of, tmp_path):
+def test_finished_run_is_returned_and_other_flags_are_refused(config, root, models_of, tmp_path):
     first = config(root, models_of("bert"), tmp_path, target=("udpos",), steps=1)
     fit(first)
     before = (tmp_path / "targets/udpos/model.safetensors").stat().st_mtime_ns
@@ -186,7 +179,7 @@ def test_finished_run_is_returned_and_other_flags_are_refused(root, models_of, t
     assert fit(replace(first, force=True)).status == "done"
 
 
-def test_best_weights_on_dev_are_kept_and_patience_stops(root, models_of, tmp_path):
+def test_best_weights_on_dev_are_kept_and_patience_stops(config, root, models_of, tmp_path):
     run = fit(
         config(
             root, models_of("xlm-roberta"), tmp_path, target=("udpos",), epochs=30.0, lr=5e-3,
@@ -204,7 +197,7 @@ def test_best_weights_on_dev_are_kept_and_patience_stops(root, models_of, tmp_pa
 
 
 def test_loss_that_is_not_finite_stops_with_step_and_checkpoint(
-    root, models_of, tmp_path, monkeypatch
+    config, root, models_of, tmp_path, monkeypatch
 ):
     import xlt.train.finetune.phase as phase
 
@@ -233,7 +226,7 @@ def test_loss_that_is_not_finite_stops_with_step_and_checkpoint(
     ],
 )
 def test_memory_that_runs_out_on_the_cpu_is_told_from_other_faults(
-    root, models_of, tmp_path, monkeypatch, said, caught
+    config, root, models_of, tmp_path, monkeypatch, said, caught
 ):
     def full(model, micro):
         raise RuntimeError(said)
@@ -264,7 +257,7 @@ def test_memory_that_runs_out_on_the_cpu_is_told_from_other_faults(
     ],
 )
 def test_memory_that_runs_out_in_the_update_or_the_dev_scores_is_the_same_plain_error(
-    root, models_of, tmp_path, monkeypatch, place, said, error, caught
+    config, root, models_of, tmp_path, monkeypatch, place, said, error, caught
 ):
     def full(*arguments, **flags):
         raise error
@@ -297,7 +290,7 @@ def break_tokenizer(folder):
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("resume", [True, False])
 def test_a_model_that_does_not_load_leaves_no_run_behind(
-    root, models_of, tmp_path, broken, there, resume
+    config, root, models_of, tmp_path, broken, there, resume
 ):
     import shutil
 
@@ -320,7 +313,7 @@ def headless_config(folder):
 
 @pytest.mark.parametrize("broken", [break_weights, break_config, break_tokenizer, headless_config])
 def test_force_keeps_the_old_run_when_the_new_model_does_not_load(
-    root, models_of, tmp_path, broken
+    config, root, models_of, tmp_path, broken
 ):
     import shutil
 
@@ -335,7 +328,7 @@ def test_force_keeps_the_old_run_when_the_new_model_does_not_load(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "run"]
 
 
-def test_force_may_start_from_the_run_that_it_replaces(root, models_of, tmp_path):
+def test_force_may_start_from_the_run_that_it_replaces(config, root, models_of, tmp_path):
     out = tmp_path / "run"
     fit(config(root, models_of("bert"), out, intermediate=("mnli",), steps=2))
     old = tensors(out / "encoder")
@@ -345,13 +338,15 @@ def test_force_may_start_from_the_run_that_it_replaces(root, models_of, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
-def test_an_id_that_is_not_there_leaves_no_run_behind(root, tmp_path):
+def test_an_id_that_is_not_there_leaves_no_run_behind(config, root, tmp_path):
     with pytest.raises(ModelError, match="no-such/model"):
         fit(config(root, "no-such/model", tmp_path / "run", target=("udpos",)))
     assert not (tmp_path / "run").exists()
 
 
-def test_a_model_without_the_head_leaves_no_run_behind(root, models_of, tmp_path, monkeypatch):
+def test_a_model_without_the_head_leaves_no_run_behind(
+    config, root, models_of, tmp_path, monkeypatch
+):
     def headless(*arguments, **flags):
         raise ModelError("bert models have no head for udpos", "choose another --model")
 
@@ -363,7 +358,7 @@ def test_a_model_without_the_head_leaves_no_run_behind(root, models_of, tmp_path
 
 
 def test_what_was_learnt_is_kept_when_a_later_part_does_not_load(
-    root, models_of, tmp_path, monkeypatch
+    config, root, models_of, tmp_path, monkeypatch
 ):
     import xlt.train.finetune.phase as phase
 
@@ -384,7 +379,7 @@ def test_what_was_learnt_is_kept_when_a_later_part_does_not_load(
     assert fit(replace(wanted, resume=True)).status == "done"
 
 
-def test_changed_data_are_not_trained_on_by_resume(root, models_of, tmp_path):
+def test_changed_data_are_not_trained_on_by_resume(config, root, models_of, tmp_path):
     import shutil
 
     data = tmp_path / "data"
@@ -399,7 +394,7 @@ def test_changed_data_are_not_trained_on_by_resume(root, models_of, tmp_path):
         fit(replace(first, resume=True))
 
 
-def test_training_on_test_items_needs_consent_and_is_named(root, models_of, tmp_path):
+def test_training_on_test_items_needs_consent_and_is_named(config, root, models_of, tmp_path):
     import shutil
 
     data = tmp_path / "data"
@@ -426,7 +421,7 @@ def test_training_on_test_items_needs_consent_and_is_named(root, models_of, tmp_
     ],
 )
 def test_mistakes_are_named_before_anything_is_written(
-    changes, error, words, root, models_of, tmp_path
+    config, changes, error, words, root, models_of, tmp_path
 ):
     with pytest.raises(error) as caught:
         fit(config(root, models_of("bert"), tmp_path / "run", **changes))
@@ -445,7 +440,7 @@ def test_mistakes_are_named_before_anything_is_written(
     ],
 )
 def test_a_foreign_configuration_is_read_before_transformers_acts_on_it(
-    changes, words, root, models_of, tmp_path, monkeypatch
+    config, changes, words, root, models_of, tmp_path, monkeypatch
 ):
     import shutil
 
@@ -466,7 +461,7 @@ def test_a_foreign_configuration_is_read_before_transformers_acts_on_it(
     assert not (tmp_path / "run").exists()
 
 
-def test_model_that_is_not_there_is_a_model_error(root, tmp_path):
+def test_model_that_is_not_there_is_a_model_error(config, root, tmp_path):
     (tmp_path / "empty").mkdir()
     for model, words in (
         ("./nowhere", "no such folder"),
@@ -478,13 +473,13 @@ def test_model_that_is_not_there_is_a_model_error(root, tmp_path):
         assert not (tmp_path / "run/targets").exists()
 
 
-def test_unfinished_run_is_no_base_model(root, models_of, tmp_path):
+def test_unfinished_run_is_no_base_model(config, root, models_of, tmp_path):
     Run.create(tmp_path / "a", {}, force=False, resume=False).close()
     with pytest.raises(ModelError, match="not finished"):
         fit(config(root, tmp_path / "a", tmp_path / "b", target=("udpos",)))
 
 
-def test_tokenizer_larger_than_the_model_is_refused(root, models_of, tmp_path):
+def test_tokenizer_larger_than_the_model_is_refused(config, root, models_of, tmp_path):
     import shutil
 
     shutil.copytree(models_of("bert"), tmp_path / "model")
@@ -496,7 +491,9 @@ def test_tokenizer_larger_than_the_model_is_refused(root, models_of, tmp_path):
         fit(config(root, tmp_path / "model", tmp_path / "run", target=("udpos",)))
 
 
-def test_a_missing_head_is_found_before_the_first_phase(root, models_of, tmp_path, monkeypatch):
+def test_a_missing_head_is_found_before_the_first_phase(
+    config, root, models_of, tmp_path, monkeypatch
+):
     import transformers
 
     def no_head(config, **asked):

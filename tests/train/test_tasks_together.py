@@ -11,20 +11,11 @@ import xlt.train.finetune.phase as phase_module
 import xlt.train.loop.loop as loop
 from xlt.core.artifacts.runs import Run
 from xlt.core.errors import DataError, UsageError
-from xlt.train import TrainConfig, fit
+from xlt.train import fit
 from xlt.train.finetune.heads import Heads
 from xlt.train.plan.plan import make_plan
 
-FAST = {"epochs": 1.0, "lr": 1e-3, "batch_size": 8, "max_length": 48, "threads": 1}
-
-
-@pytest.fixture(autouse=True)
-def silent(monkeypatch):
-    monkeypatch.setattr("xlt.core.show.terminal.QUIET", True)
-
-
-def config(root, model, out, **changes):
-    return TrainConfig(model=str(model), data=root, out=out, **{**FAST, **changes})
+pytestmark = pytest.mark.usefixtures("silent")
 
 
 def tensors(folder):
@@ -37,7 +28,7 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("family", ["xlm-roberta", "bert", "distilbert"])
-def test_tasks_of_every_kind_share_one_encoder(family, root, models_of, tmp_path):
+def test_tasks_of_every_kind_share_one_encoder(config, family, root, models_of, tmp_path):
     run = fit(
         config(
             root, models_of(family), tmp_path, intermediate=("mnli,squad,hellaswag",),
@@ -55,7 +46,7 @@ def test_tasks_of_every_kind_share_one_encoder(family, root, models_of, tmp_path
     AutoModelForTokenClassification.from_pretrained(run.targets["udpos"])
 
 
-def test_the_weights_are_chosen_by_the_mean_of_all_dev_sets(root, models_of, tmp_path):
+def test_the_weights_are_chosen_by_the_mean_of_all_dev_sets(config, root, models_of, tmp_path):
     fit(
         config(
             root, models_of("bert"), tmp_path, intermediate=("mnli,hellaswag",), eval_every=4
@@ -69,7 +60,9 @@ def test_the_weights_are_chosen_by_the_mean_of_all_dev_sets(root, models_of, tmp
         assert dev["selection"] == pytest.approx(mean)
 
 
-def test_a_mixture_of_one_task_is_the_task_to_the_bit(root, models_of, tmp_path, monkeypatch):
+def test_a_mixture_of_one_task_is_the_task_to_the_bit(
+    config, root, models_of, tmp_path, monkeypatch
+):
     """The phase's model under the wrapper of several heads, and without it."""
     model = models_of("bert")
     fit(config(root, model, tmp_path / "alone", intermediate=("mnli",)))
@@ -86,7 +79,9 @@ MIXED = {
 }  # fmt: skip
 
 
-def test_a_mixture_that_was_stopped_ends_with_the_same_bits(root, models_of, tmp_path, monkeypatch):
+def test_a_mixture_that_was_stopped_ends_with_the_same_bits(
+    config, root, models_of, tmp_path, monkeypatch
+):
     model = models_of("xlm-roberta")
     fit(config(root, model, tmp_path / "whole", **MIXED))
     true = loop._step
@@ -110,7 +105,7 @@ def test_a_mixture_that_was_stopped_ends_with_the_same_bits(root, models_of, tmp
     assert records[0]["lineage"] == records[1]["lineage"]
 
 
-def test_masked_lm_beside_a_task_has_its_share_of_the_steps(root, models_of, tmp_path):
+def test_masked_lm_beside_a_task_has_its_share_of_the_steps(config, root, models_of, tmp_path):
     run = fit(
         config(
             root, masked(models_of("xlm-roberta"), tmp_path), tmp_path / "run",
@@ -140,7 +135,7 @@ def masked(folder, tmp_path):
     return target
 
 
-def test_masked_lm_as_a_phase_starts_from_the_models_own_head(root, models_of, tmp_path):
+def test_masked_lm_as_a_phase_starts_from_the_models_own_head(config, root, models_of, tmp_path):
     model = masked(models_of("xlm-roberta"), tmp_path)
     run = fit(config(root, model, tmp_path / "run", intermediate=("mlm",), steps=1, lr=1e-9))
     written = tensors(tmp_path / "run/phases/1-mlm")
@@ -150,14 +145,14 @@ def test_masked_lm_as_a_phase_starts_from_the_models_own_head(root, models_of, t
     AutoModelForMaskedLM.from_pretrained(tmp_path / "run/phases/1-mlm")
 
 
-def test_masked_lm_as_a_phase_learns_the_text(root, models_of, tmp_path):
+def test_masked_lm_as_a_phase_learns_the_text(config, root, models_of, tmp_path):
     fit(config(root, models_of("bert"), tmp_path, intermediate=("mlm",), epochs=8.0, lr=3e-3))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_masked_lm_of_a_compact_model_goes_on_with_its_head(root, tmp_path):
+def test_masked_lm_of_a_compact_model_goes_on_with_its_head(config, root, tmp_path):
     fit(
         config(
             root, "compact", tmp_path, intermediate=("mlm",), steps=2, vocab_size=300,
@@ -169,7 +164,9 @@ def test_masked_lm_of_a_compact_model_goes_on_with_its_head(root, tmp_path):
     assert torch.allclose(before, after, atol=1e-6)
 
 
-def test_masked_lm_without_text_is_told_before_anything_is_written(root, models_of, tmp_path):
+def test_masked_lm_without_text_is_told_before_anything_is_written(
+    config, root, models_of, tmp_path
+):
     import shutil
 
     data = tmp_path / "data"
@@ -180,7 +177,9 @@ def test_masked_lm_without_text_is_told_before_anything_is_written(root, models_
     assert not (tmp_path / "run").exists()
 
 
-def test_a_target_is_trained_jointly_and_selected_by_its_own_dev_set(root, models_of, tmp_path):
+def test_a_target_is_trained_jointly_and_selected_by_its_own_dev_set(
+    config, root, models_of, tmp_path
+):
     run = fit(
         config(root, models_of("bert"), tmp_path, target=("udpos",), joint=("mnli",), eval_every=5)
     )
@@ -211,7 +210,7 @@ def test_a_target_is_trained_jointly_and_selected_by_its_own_dev_set(root, model
         ({"target": ("udpos",), "joint": ("tatoeba",)}, "tatoeba"),
     ],
 )
-def test_mistakes_in_a_mixture_are_named(changes, words, root, models_of, tmp_path):
+def test_mistakes_in_a_mixture_are_named(config, changes, words, root, models_of, tmp_path):
     with pytest.raises(UsageError) as caught:
         make_plan(config(root, models_of("bert"), tmp_path / "run", **changes))
     assert words in caught.value.message

@@ -201,3 +201,22 @@ def test_a_phase_that_begins_anew_leaves_no_line_of_its_first_attempt(tmp_path):
     assert (run.path / "log.jsonl").read_bytes() == before
     run.restart_log("b")
     assert (run.path / "log.jsonl").read_bytes() == before
+
+
+def test_a_log_line_that_was_cut_short_is_forgotten_with_its_phase(tmp_path):
+    with start(tmp_path / "run") as run:
+        run.log(phase="a", step=1)
+        whole = (run.path / "log.jsonl").read_bytes()
+        with (run.path / "log.jsonl").open("ab") as stream:
+            stream.write(b'{"phase": "b", "st')
+        run.restart_log("b")
+        assert (run.path / "log.jsonl").read_bytes() == whole
+
+
+def test_what_was_half_written_when_a_run_was_killed_is_removed_by_the_next(tmp_path):
+    start(tmp_path / "run").close()
+    (tmp_path / "run/phases/.1-mnli.ab12.part").mkdir(parents=True)
+    (tmp_path / "run/phases/.1-mnli.ab12.part/model.safetensors").write_bytes(b"half")
+    (tmp_path / "run/.run.json.cd34.part").write_bytes(b"half")
+    with start(tmp_path / "run", resume=True):
+        assert not list((tmp_path / "run").rglob("*.part"))

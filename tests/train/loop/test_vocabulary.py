@@ -18,9 +18,7 @@ from xlt.train.loop.vocabulary import clip_gradients, cut_vocabulary
 EXTRA = 700  # rows that no text can reach
 
 
-@pytest.fixture(autouse=True)
-def silent(monkeypatch):
-    monkeypatch.setattr("xlt.core.show.terminal.QUIET", True)
+pytestmark = pytest.mark.usefixtures("silent")
 
 
 @pytest.fixture(scope="module")

@@ -33,9 +33,7 @@ from xlt.train.pretrain.objectives import (
 TEXTS = ["la fisa vadi lo peko .", "mi dora seko tu gala .", "ａｂ １２ 犬が好き", "не виси, пора"]
 
 
-@pytest.fixture(autouse=True)
-def silent(monkeypatch):
-    monkeypatch.setattr("xlt.core.show.terminal.QUIET", True)
+pytestmark = pytest.mark.usefixtures("silent")
 
 
 def compact(root, out, **changes):

@@ -71,6 +71,7 @@ class Run:
             os.close(take_lock(path / LOCK))
             refuse_non_empty(path, force=True)
         lock = take_lock(path / LOCK)
+        _drop_unfinished(path)
         run = cls(path, {"schema": SCHEMA, "status": "running", "config": wanted}, lock)
         run.save(lineage={}, encoder=None, targets={})
         return run
@@ -88,6 +89,7 @@ class Run:
             return run
         run._lock = take_lock(path / LOCK)
         run.record = cls.open(path).record  # what the former owner wrote last
+        _drop_unfinished(path)
         return run
 
     @classmethod
@@ -186,7 +188,7 @@ class Run:
         """Forget the lines of a phase that was stopped before its first checkpoint."""
         log, size = self.path / LOG, 0
         for line in log.read_bytes().splitlines(keepends=True) if log.exists() else ():
-            if json.loads(line).get("phase") == phase:
+            if not line.endswith(b"\n") or json.loads(line).get("phase") == phase:
                 self.rewind_log(size)
                 return
             size += len(line)
@@ -226,3 +228,9 @@ def _is_fresh(path: Path) -> bool:
     if not path.is_dir():
         return not path.exists()
     return all(entry.name == LOCK or entry.name.endswith(".part") for entry in path.iterdir())
+
+
+def _drop_unfinished(path: Path) -> None:
+    """Remove files and folders that a process was writing when it was killed; whole models."""
+    for part in [*path.rglob(".*.part")]:
+        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
