@@ -60,6 +60,7 @@ ROOMS = {
     "evalsuite": {*GROUND, "data", "cli", "evalsuite.*"},
     "evalsuite.plan": {*GROUND, "data"},
     "evalsuite.compute": {*GROUND, "data", "evalsuite.plan", "xlt"},
+    "evalsuite.workers": {*GROUND, "evalsuite.plan", "evalsuite.compute"},
     "evalsuite.mine": {*GROUND, "evalsuite.compute"},
     "evalsuite.report": {*GROUND, "evalsuite.plan", "evalsuite.compute"},
     "evalsuite.report.page": {*GROUND, "data", "evalsuite.compute", "evalsuite.report"},
@@ -102,7 +103,7 @@ FILES = {
     "faiss": {"evalsuite/mine/ann.py"},
     "opentelemetry": {"serve/app/tracing.py"},
 }
-RAY_FILES = {"evalsuite/compute/ray_engine.py", "serve/ray_app.py", "study/ray_engine.py"}
+RAY_FILES = {"evalsuite/workers/ray_engine.py", "serve/ray_app.py", "study/ray_engine.py"}
 
 
 def module_of(path, source):

@@ -6,27 +6,22 @@ them. The answer is in the language of the context, and is scored as in that lan
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from xlt.core.errors import DataError, UsageError
 from xlt.core.metrics.table import headline_mean
-from xlt.core.show import terminal as show
 from xlt.core.tasks.languages import parse_langs
 from xlt.data import FileSet
 from xlt.evalsuite.compute.cells import CellStore, Identity
-from xlt.evalsuite.compute.engines import Engines
-from xlt.evalsuite.compute.failures import Failures
 from xlt.evalsuite.compute.identity import identify
-from xlt.evalsuite.compute.predict import predict_and_score
-from xlt.evalsuite.compute.rows import score_interval, score_rows
 from xlt.evalsuite.plan.choose import Assignment
 from xlt.evalsuite.plan.inputs import Inputs
 from xlt.evalsuite.plan.plan import Plan, Planned
+from xlt.evalsuite.workers.job import Job
 
-__all__ = ["find_pairs", "n_computed", "preview_pairs", "run_pairs"]
+__all__ = ["Pair", "find_pairs", "pair_job", "pairs_record", "preview_pairs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,59 +65,40 @@ def find_pairs(plan: Plan) -> list[Pair]:
     return found
 
 
-def run_pairs(
-    plan: Plan,
-    store: CellStore,
-    engines: Engines,
-    failures: Failures,
-    done: Mapping[str, Mapping[str, Any]],
+def pair_job(plan: Plan, pair: Pair) -> Job:
+    """A pair as work."""
+    return Job(
+        cell=pair.cell,
+        inputs=Inputs(files=pair.files),
+        identity=_identity(plan, pair),
+        context=pair.context,
+    )
+
+
+def pairs_record(
+    plan: Plan, pairs: Sequence[Pair], done: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Evaluate the pairs that are not kept.
+    """Task -> pairs, those of one language first, as results.json has them under `cross`.
 
     Args:
         plan: what is asked.
-        store: of the results folder.
-        engines: those of the official cells.
-        failures: takes what fails.
-        done: the official cells, of which those of one language complete the table.
-
-    Returns:
-        Task -> pairs, those of one language included, as results.json has them under `cross`.
+        pairs: of two languages.
+        done: cell name -> stored cell, official cells and pairs.
     """
-    pairs = find_pairs(plan)
     found: dict[str, list[dict[str, Any]]] = {pair.cell.task.name: [] for pair in pairs}
     for cell in plan.cells:
         if cell.task.name in found and cell.name in done:
             found[cell.task.name].append(_entry(cell, cell.lang, cell.lang, done[cell.name]))
-    for number, pair in enumerate(pairs, 1):
-        identity = _identity(plan, pair)
-        state = store.state(identity, force=plan.force)
-        stored = state.record
-        if stored is None:
-            work = partial(_evaluate, plan, pair, identity, engines, store)
-            stored = failures.attempt(pair.cell, work)
-            if stored is None:
-                continue
-            show.note(f"[pair {number}/{len(pairs)}] {pair.cell.name}: {stored['n']} items")
-        failures.forget(pair.cell)
-        entry = _entry(pair.cell, pair.context, pair.question, stored)
-        found[pair.cell.task.name].append(entry)
+    for pair in pairs:
+        if pair.cell.name in done:
+            entry = _entry(pair.cell, pair.context, pair.question, done[pair.cell.name])
+            found[pair.cell.task.name].append(entry)
     return found
 
 
 def preview_pairs(plan: Plan, store: CellStore) -> dict[str, str]:
     """Name of a pair -> "kept", "new" or "redone: why"."""
     return {p.cell.name: store.state(_identity(plan, p)).text for p in find_pairs(plan)}
-
-
-def n_computed(pairs: Mapping[str, list[dict[str, Any]]] | None) -> int:
-    """How many cells of the store are pairs of two languages."""
-    return sum(one["context"] != one["question"] for one in _all(pairs or {}))
-
-
-def _all(pairs: Mapping[str, list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    for entries in pairs.values():
-        yield from entries
 
 
 def _pair(plan: Plan, assignment: Assignment, context: str, question: str, files: FileSet) -> Pair:
@@ -133,20 +109,6 @@ def _pair(plan: Plan, assignment: Assignment, context: str, question: str, files
 
 def _identity(plan: Plan, pair: Pair) -> Identity:
     return identify(plan, pair.cell, Inputs(files=pair.files))
-
-
-def _evaluate(
-    plan: Plan, pair: Pair, identity: Identity, engines: Engines, store: CellStore
-) -> Mapping[str, Any]:
-    """Read, predict, score and save one pair."""
-    task, (path,) = pair.cell.task, pair.files.paths
-    data = plan.root.read(task, pair.context, plan.split, file=path)
-    with show.progress(pair.cell.name, len(data)) as tick:
-        outcome = predict_and_score(task, data, engines.engine_for(pair.cell), tick)
-    if outcome.counts is not None:
-        rows = score_rows(task, data, outcome.predictions)
-        outcome = replace(outcome, interval=score_interval(task, pair.context, rows))
-    return store.save(identity, outcome, task, pair.cell.predictions)
 
 
 def _entry(cell: Planned, context: str, question: str, stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,8 @@
-"""Run a plan: every cell is kept, redone or new; one engine serves all cells of a bundle."""
+"""Run a plan: every cell is kept, redone or new."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,18 +10,18 @@ from xlt.core.artifacts.lock import locked
 from xlt.core.files import write_json
 from xlt.core.metrics.table import headline_mean
 from xlt.core.show import terminal as show
-from xlt.evalsuite.compute.cells import CellStore, Identity, State
-from xlt.evalsuite.compute.engines import Engines
-from xlt.evalsuite.compute.evaluate import evaluate_cell
+from xlt.evalsuite.compute.cells import CellStore, State
 from xlt.evalsuite.compute.failures import Failures
 from xlt.evalsuite.compute.identity import identify
 from xlt.evalsuite.compute.measured import Measured
-from xlt.evalsuite.cross import find_pairs, n_computed, preview_pairs, run_pairs
-from xlt.evalsuite.plan.inputs import Inputs, find_inputs
+from xlt.evalsuite.cross import find_pairs, pair_job, pairs_record, preview_pairs
+from xlt.evalsuite.plan.inputs import find_inputs
 from xlt.evalsuite.plan.plan import Plan, Planned
 from xlt.evalsuite.report.record import build_record
 from xlt.evalsuite.report.results import Results
 from xlt.evalsuite.report.submission import check_target, write_submission
+from xlt.evalsuite.workers.here import Here
+from xlt.evalsuite.workers.job import Done, Job, Workers
 
 __all__ = ["check_before", "preview", "run_plan"]
 
@@ -75,71 +73,73 @@ def run_plan(plan: Plan) -> Results:
 
 
 def _run_cells(plan: Plan) -> Results:
-    """Keep or evaluate every cell, then write results.json."""
+    """Keep or compute every cell and pair, then write results.json."""
     out = plan.out
-    store, measured, engines = CellStore(out), Measured(out), Engines(plan)
-    failures = Failures(out)
+    store, measured, failures = CellStore(out), Measured(out), Failures(out)
+    pairs = find_pairs(plan) if plan.cross else []
+    calls = [(cell, partial(_job, plan, cell)) for cell in _by_bundle(plan)]
+    calls += [(pair.cell, partial(pair_job, plan, pair)) for pair in pairs]
     done: dict[str, Mapping[str, Any]] = {}
-    status: dict[str, str] = {}
-    for number, cell in enumerate(_by_bundle(plan), 1):
-        job = failures.attempt(cell, partial(_prepare, plan, cell, store))
+    states: dict[str, State] = {}
+    jobs: list[Job] = []
+    for cell, call in calls:
+        job = failures.attempt(cell, call)
         if job is None:
             continue
-        stored = job.state.record
-        if stored is None:
-            (out / "results.json").unlink(missing_ok=True)
-            engines.engine(cell.bundle)
-            started = time.monotonic()
-            finished = failures.attempt(cell, partial(_evaluate, plan, job, engines, store))
-            if finished is None:
+        state = states[cell.name] = store.state(job.identity, force=plan.force)
+        if state.record is None:
+            jobs.append(job)
+        else:
+            failures.forget(cell)
+            done[cell.name] = state.record
+    if jobs:
+        (out / "results.json").unlink(missing_ok=True)
+        for job, work in _workers(plan).run(jobs):
+            found = failures.attempt(job.cell, partial(_save, store, job, work))
+            if found is None:
                 continue
-            stored, tokens = finished
-            seconds = time.monotonic() - started - tokens["seconds"]
-            measured.add(cell, stored["n"], seconds, engines.setup, tokens)
-            _report(number, plan, job, stored, seconds)
-        failures.forget(cell)
-        done[cell.name], status[cell.name] = stored, job.state.text
+            stored, computed = found
+            failures.forget(job.cell)
+            done[job.cell.name] = stored
+            tokens = computed.outcome.tokens
+            measured.add(job.cell, stored["n"], computed.seconds, computed.setup, tokens)
+            why = states[job.cell.name].text
+            _report(f"{len(done)}/{len(calls)}", job.cell, why, stored, computed)
+    failures.put_in_order([cell for cell, _ in calls])
     failures.raise_if_nothing_done(done)
-    pairs = run_pairs(plan, store, engines, failures, done) if plan.cross else None
     record = build_record(plan, done, failures.found)
-    if pairs is not None:
-        record["cross"] = pairs
+    if plan.cross:
+        record["cross"] = pairs_record(plan, pairs, done)
     write_json(out / "results.json", record)
-    _report_kept(plan, status, len(store) - len(done) - n_computed(pairs))
+    status = {cell.name: states[cell.name].text for cell in plan.cells if cell.name in done}
+    _report_kept(plan, status, len(store) - len(done))
     return Results(path=out, record=record, failures=tuple(failures.found), status=status)
 
 
 def preview(plan: Plan) -> dict[str, str]:
     """Cell name -> "kept", "new" or "redone: why", without evaluating anything."""
     store = CellStore(plan.out)
-    states = {cell.name: _prepare(plan, cell, store).state.text for cell in plan.cells}
+    states = {cell.name: store.state(_job(plan, cell).identity).text for cell in plan.cells}
     return states | (preview_pairs(plan, store) if plan.cross else {})
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """A cell with its files, its key, and what is stored of it."""
-
-    cell: Planned
-    inputs: Inputs
-    identity: Identity
-    state: State
-
-
-def _prepare(plan: Plan, cell: Planned, store: CellStore) -> _Job:
+def _job(plan: Plan, cell: Planned) -> Job:
     inputs = find_inputs(plan.root, cell)
-    identity = identify(plan, cell, inputs)
-    state = store.state(identity, force=plan.force)
-    return _Job(cell=cell, inputs=inputs, identity=identity, state=state)
+    return Job(cell=cell, inputs=inputs, identity=identify(plan, cell, inputs))
 
 
-def _evaluate(
-    plan: Plan, job: _Job, engines: Engines, store: CellStore
-) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Read, predict, score and save one cell: what is stored, and facts about its tokens."""
-    outcome = evaluate_cell(plan, job.cell, job.inputs, engines)
-    stored = store.save(job.identity, outcome, job.cell.task, job.cell.predictions)
-    return stored, outcome.tokens
+def _workers(plan: Plan) -> Workers:
+    """Who computes the cells."""
+    return Here(plan)
+
+
+def _save(store: CellStore, job: Job, work: Callable[[], Done]) -> tuple[Mapping[str, Any], Done]:
+    """Compute and store one cell."""
+    done = work()
+    for note in done.outcome.notes:
+        show.note(f"{job.cell.name}: {note}")
+    stored = store.save(job.identity, done.outcome, job.cell.task, job.cell.predictions)
+    return stored, done
 
 
 def _by_bundle(plan: Plan) -> list[Planned]:
@@ -148,14 +148,15 @@ def _by_bundle(plan: Plan) -> list[Planned]:
     return sorted(plan.cells, key=lambda cell: order.index(cell.bundle.path))
 
 
-def _report(number: int, plan: Plan, job: _Job, stored: Mapping[str, Any], seconds: float) -> None:
+def _report(
+    number: str, cell: Planned, state: str, stored: Mapping[str, Any], computed: Done
+) -> None:
     """One line about a finished cell."""
-    cell, n = job.cell, stored["n"]
-    why = f" ({job.state.text})" if job.state.text != "new" else ""
+    why = f" ({state})" if state != "new" else ""
     score = headline_mean(cell.task.metric, stored["metrics"])
     show.note(
-        f"[{number}/{len(plan.cells)}] {cell.name}{why}: "
-        f"{'no score' if score is None else f'{score:.1f}'}, {n} items, {seconds:.1f} s"
+        f"[{number}] {cell.name}{why}: {'no score' if score is None else f'{score:.1f}'}, "
+        f"{stored['n']} items, {computed.seconds:.1f} s"
     )
 
 

@@ -9,12 +9,14 @@ import pytest
 from xlt.evalsuite.compute import sources
 from xlt.evalsuite.compute.sources import PACKAGE, PARTS, code_hash, code_of, source_files
 
-# What an evaluation loads and no score depends on: it finds, shows, stores, averages or reports.
+# What an evaluation loads and no score depends on: it finds, hands out, shows, stores, averages
+# or reports.
 ROOMS_WITHOUT = (
     "xlt.core.artifacts",
     "xlt.core.show",
     "xlt.evalsuite.plan",
     "xlt.evalsuite.report",
+    "xlt.evalsuite.workers",
 )
 MODULES_WITHOUT = {
     "xlt", "xlt._version", "xlt.core", "xlt.core.errors", "xlt.core.extras", "xlt.core.files",

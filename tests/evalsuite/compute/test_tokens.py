@@ -13,7 +13,9 @@ from xlt.evalsuite.compute.tokens import token_facts
 
 def facts(bundles, root, bundle, task, lang):
     engine = Engine.open(bundles / bundle, threads=1)
-    return token_facts(engine, DataRoot(root).read(TASKS[task], lang, "test"))
+    return token_facts(
+        engine.encoder, engine.task.kind, DataRoot(root).read(TASKS[task], lang, "test")
+    )
 
 
 def test_each_distinct_text_counts_once(bundles, root):

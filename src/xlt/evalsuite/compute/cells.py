@@ -94,6 +94,7 @@ class Outcome:
         items: hashes and counts of the items, for later comparison; None without gold.
         interval: of the score (`rows.score_interval`); None without a score.
         tokens: how the tokenizer takes the texts (`tokens.token_facts`); not in the cell.
+        notes: what a reader did or found, to be told; not in the cell.
     """
 
     n: int
@@ -105,6 +106,7 @@ class Outcome:
     items: Items | None = None
     interval: Mapping[str, Any] | None = None
     tokens: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from xlt.core.artifacts.bundle import Bundle
+from xlt.core.encode.encoder import Encoder
 from xlt.core.inference.engine import Engine
 from xlt.core.inference.session import usable_cores
 from xlt.evalsuite.compute.vectors import TextVectors
@@ -40,6 +41,10 @@ class Engines:
             )
             self._bundle = bundle
         return self._engine
+
+    def encoder(self, bundle: Bundle) -> Encoder:
+        """The encoder of a bundle, as its engine has it."""
+        return self.engine(bundle).encoder
 
     def engine_for(self, cell: Planned) -> Engine:
         """The engine of a cell's bundle, whose answers follow the rules of the task that is asked.

@@ -1,4 +1,4 @@
-"""One cell from its files to its outcome."""
+"""One cell from its files to its outcome, in one language or as a pair of two (MLQA)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from xlt.evalsuite.plan.inputs import Inputs
 from xlt.evalsuite.plan.plan import Plan, Planned
 from xlt.evalsuite.plan.provenance import majority_label
 
-__all__ = ["evaluate_cell"]
+__all__ = ["evaluate_cell", "evaluate_pair"]
 
 
 def evaluate_cell(plan: Plan, cell: Planned, inputs: Inputs, engines: Engines) -> Outcome:
@@ -30,10 +30,9 @@ def evaluate_cell(plan: Plan, cell: Planned, inputs: Inputs, engines: Engines) -
         ModelError: the model fails.
     """
     data = plan.root.read(cell.task, cell.lang, cell.split)
-    for note in data.notes:
-        show.note(f"{cell.name}: {note}")
     outcome = _outcome(plan, cell, inputs, data, engines)
-    outcome = replace(outcome, tokens=token_facts(engines.engine(cell.bundle), data))
+    tokens = token_facts(engines.encoder(cell.bundle), cell.bundle.task.kind, data)
+    outcome = replace(outcome, tokens=tokens, notes=tuple(data.notes))
     if not any(name in outcome.metrics for name in get_metric(cell.task.metric).headline):
         return outcome
     rows = score_rows(cell.task, data, outcome.predictions)
@@ -42,6 +41,32 @@ def evaluate_cell(plan: Plan, cell: Planned, inputs: Inputs, engines: Engines) -
         items=items_of(data, outcome.counts, rows),
         interval=score_interval(cell.task, cell.lang, rows),
     )
+
+
+def evaluate_pair(
+    plan: Plan, cell: Planned, inputs: Inputs, context: str, engines: Engines
+) -> Outcome:
+    """Read, predict and score a file whose contexts and questions are in two languages.
+
+    Args:
+        plan: what is asked.
+        cell: named after both languages.
+        inputs: the one file.
+        context: the language of the contexts and answers.
+        engines: gives the engine of the cell's bundle.
+
+    Raises:
+        DataError: the file is not what it says it is.
+        ModelError: the model fails.
+    """
+    task, (path,) = cell.task, inputs.files.paths
+    data = plan.root.read(task, context, cell.split, file=path)
+    with show.progress(cell.name, len(data)) as tick:
+        outcome = predict_and_score(task, data, engines.engine_for(cell), tick)
+    if outcome.counts is None:
+        return outcome
+    rows = score_rows(task, data, outcome.predictions)
+    return replace(outcome, interval=score_interval(task, context, rows))
 
 
 def _outcome(plan: Plan, cell: Planned, inputs: Inputs, data: DataSet, engines: Engines) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -74,6 +74,11 @@ class Failures:
         saved.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             saved.parent.rmdir()
+
+    def put_in_order(self, cells: Sequence[Planned]) -> None:
+        """Sort what was found as the cells are, whatever finished first."""
+        order = {(cell.task.name, cell.lang): number for number, cell in enumerate(cells)}
+        self.found.sort(key=lambda failure: order[failure.task, failure.lang])
 
     def raise_if_nothing_done(self, done: Sized) -> None:
         """Raise the first error when no cell was done and all errors have one exit code.

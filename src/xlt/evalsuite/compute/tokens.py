@@ -11,8 +11,9 @@ from typing import Any
 
 from xlt.core.encode.encoder import Encoder
 from xlt.core.encode.words import split_words
-from xlt.core.inference.engine import Engine
+from xlt.core.kinds.table import encode
 from xlt.core.tasks.examples import Choice, Example, Pair, Question, Tagged
+from xlt.core.tasks.table import KindName
 from xlt.data import DataSet
 
 __all__ = ["token_facts"]
@@ -22,8 +23,13 @@ AT_ONCE = 4096  # items that are encoded together
 Text = str | tuple[str, ...]
 
 
-def token_facts(engine: Engine, data: DataSet) -> dict[str, Any]:
+def token_facts(encoder: Encoder, kind: KindName, data: DataSet) -> dict[str, Any]:
     """Facts about the distinct texts of a set; of a bitext, about the foreign side.
+
+    Args:
+        encoder: of the bundle.
+        kind: of the bundle's task.
+        data: read whole.
 
     Returns:
         `words`, `tokens`, `characters` of the distinct texts; `tokens_per_word` (fertility; words
@@ -41,10 +47,10 @@ def token_facts(engine: Engine, data: DataSet) -> dict[str, Any]:
         seen.update(fresh)
         words += sum(len(split_words(t)) if isinstance(t, str) else len(t) for t in fresh)
         characters += sum(len("".join("".join(text).split())) for text in fresh)
-        counted = [_tokens(engine.encoder, text) for text in fresh]
+        counted = [_tokens(encoder, text) for text in fresh]
         tokens += sum(n for n, _ in counted)
         unknown += sum(n for _, n in counted)
-        rows = engine.encode_rows(some)
+        rows = encode(encoder, kind, some)
         truncated += len({row.item for row in rows if row.truncated})
     return {
         "words": words,

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xlt.core.inference.engine import Engine
 from xlt.core.show.terminal import Tick
 
-__all__ = ["TextVectors"]
+__all__ = ["Embeds", "TextVectors"]
 
 KEPT_BYTES = 256 << 20
+
+
+class Embeds(Protocol):
+    """What makes vectors of texts: an engine of an embed bundle, or several behind one call."""
+
+    def embed(self, texts: Sequence[str], *, tick: Tick | None = None) -> NDArray[np.float32]:
+        """Vectors (N, D) of length 1, in the order of the texts."""
+        ...
 
 
 class TextVectors:
@@ -25,7 +33,7 @@ class TextVectors:
         kept_bytes: what may be remembered; later texts are encoded again when they come back.
     """
 
-    def __init__(self, engine: Engine, *, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, engine: Embeds, *, kept_bytes: int = KEPT_BYTES) -> None:
         self._engine = engine
         self._kept_bytes = kept_bytes
         self._rows: dict[str, NDArray[np.float32]] = {}
