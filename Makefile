@@ -38,6 +38,7 @@ demo: setup ## the whole path on the embedded benchmark (about ten minutes)
 
 test-full: test light clients ## everything that is slow as well
 	$(BIN)/python -m pytest -q -m "slow or browser" --timeout 1800 --ignore tests/clients
+	$(BIN)/python benchmarks/planted_faults.py
 
 clients: setup ## unmodified clients of other servers, each in an environment under build/clients
 	$(BIN)/python -m pytest -q -m slow tests/clients
@@ -63,6 +64,7 @@ light-latest: ## what the light install weighs with the newest packages; printed
 bench: setup ## the figures of benchmarks/README.md: real files, real encoder, the demo and its planted effects, serving
 	benchmarks/real_data.sh
 	benchmarks/real_encoder.sh
+	benchmarks/real_transfer.sh
 	$(BIN)/python benchmarks/reachable_answers.py --check
 	$(BIN)/python benchmarks/demo_floors.py
 	$(BIN)/python benchmarks/planted.py
