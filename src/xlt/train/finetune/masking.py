@@ -81,33 +81,34 @@ def text_rows(encoder: Encoder, part: Part) -> tuple[list[Row], np.ndarray]:
 def mask_rows(
     encoder: Encoder, rows: Sequence[Row], *, tokens: int, part_cost: int, seed: int
 ) -> list[Micro]:
-    """Cut a step's rows into padded parts and mask them; a pure function of the arguments."""
+    """Mask a step's rows and cut them into padded parts; a pure function of the arguments.
+
+    What is masked does not depend on the cut.
+    """
     rng = np.random.default_rng(seed)
     assert encoder.mask_id is not None
     special = sorted({*encoder.special_ids, encoder.pad_id, encoder.mask_id})
     usual_V = np.setdiff1d(np.arange(encoder.vocab_size), special)
+    feeds = pad(rows, encoder.pad_id)
+    ids_BL = feeds["input_ids"]
+    open_BL = (feeds["attention_mask"] == 1) & ~np.isin(ids_BL, special)
+    draw_BL = np.where(open_BL, rng.random(ids_BL.shape), 2.0)
+    chosen_BL = draw_BL < CHOSEN
+    if not chosen_BL.any():
+        chosen_BL.ravel()[int(np.argmin(draw_BL))] = True
+    fate_BL = rng.random(ids_BL.shape)
+    other_BL = usual_V[rng.integers(len(usual_V), size=ids_BL.shape)]
+    targets_BL = np.where(chosen_BL, ids_BL, IGNORE)
+    ids_BL = np.where(chosen_BL & (fate_BL < MASKED), encoder.mask_id, ids_BL)
+    swapped_BL = chosen_BL & (fate_BL >= MASKED) & (fate_BL < MASKED + REPLACED)
+    whole = {**feeds, "input_ids": np.where(swapped_BL, other_BL, ids_BL)}
     lengths = [row.ids.size for row in rows]
     found = []
     for places in cut_parts(lengths, max_tokens=tokens, part_cost=part_cost):
-        feeds = pad([rows[k] for k in places], encoder.pad_id)
-        ids_BL = feeds["input_ids"]
-        open_BL = (feeds["attention_mask"] == 1) & ~np.isin(ids_BL, special)
-        draw_BL = np.where(open_BL, rng.random(ids_BL.shape), 2.0)
-        chosen_BL = draw_BL < CHOSEN
-        if not chosen_BL.any():
-            chosen_BL.ravel()[int(np.argmin(draw_BL))] = True
-        fate_BL = rng.random(ids_BL.shape)
-        other_BL = usual_V[rng.integers(len(usual_V), size=ids_BL.shape)]
-        targets_BL = np.where(chosen_BL, ids_BL, IGNORE)
-        ids_BL = np.where(chosen_BL & (fate_BL < MASKED), encoder.mask_id, ids_BL)
-        swapped_BL = chosen_BL & (fate_BL >= MASKED) & (fate_BL < MASKED + REPLACED)
-        ids_BL = np.where(swapped_BL, other_BL, ids_BL)
-        found.append(
-            Micro(
-                feeds={**feeds, "input_ids": ids_BL},
-                targets=targets_BL,
-                weight=int(chosen_BL.sum()),
-                examples=len(places),
-            )
-        )
+        width = max(lengths[k] for k in places)
+        targets = targets_BL[places, :width]
+        weight = int((targets != IGNORE).sum())
+        if weight:
+            cut = {name: value_BL[places, :width] for name, value_BL in whole.items()}
+            found.append(Micro(feeds=cut, targets=targets, weight=weight, examples=len(places)))
     return found

@@ -56,38 +56,65 @@ class Hyper:
         return asdict(self)
 
 
-PRETRAINED = {
-    "pair": Hyper(lr=2e-5, epochs=3, batch_size=32),
-    "choice": Hyper(lr=1e-5, epochs=7, batch_size=24),
-    "tag": Hyper(lr=2e-5, epochs=10, batch_size=32),
-    "span": Hyper(lr=3e-5, epochs=3, batch_size=32, weight_decay=1e-4),
-    "mlm": Hyper(lr=5e-5, epochs=1, batch_size=32, weight_decay=0.01),
-}
-# Epochs of X-STILTs (appendix and its released configurations), by task.
-EPOCHS = {
-    "xnli": 2, "pawsx": 5, "udpos": 10, "panx": 10, "xquad": 2, "mlqa": 2, "tydiqa": 2,
-    "anli+": 2, "mnli": 2, "qqp": 3, "squad": 3, "squad2": 3, "hellaswag": 7, "ccg": 15,
-    "cosmosqa": 15, "csqa": 10,
-}  # fmt: skip
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """How a kind is trained, by the encoder that it is trained on.
+
+    Attributes:
+        pretrained: any encoder but compact ones.
+        aligned: compact after translation LM: its token embeddings are aligned between languages,
+            and stay so only while they are frozen.
+        unaligned: compact without parallel text: there is no alignment to lose, and few examples
+            teach the words.
+    """
+
+    pretrained: Hyper
+    aligned: Hyper
+    unaligned: Hyper
+
+
 EMBEDDINGS = (FAMILIES[COMPACT_FAMILY].embeddings,)
-# The compact encoder after translation LM: its token embeddings are aligned between languages,
-# and stay so only while they are frozen.
-ALIGNED = {
-    "pair": Hyper(lr=7e-4, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
-    "choice": Hyper(lr=1e-3, epochs=4, batch_size=8, frozen=EMBEDDINGS),
-    "tag": Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
-    "span": Hyper(lr=1e-3, epochs=3, batch_tokens=768, frozen=EMBEDDINGS),
-    "mlm": Hyper(lr=1e-3, epochs=1, batch_tokens=768, weight_decay=0.01, frozen=EMBEDDINGS),
+DEFAULTS: dict[str, Defaults] = {
+    "pair": Defaults(
+        pretrained=Hyper(lr=2e-5, epochs=3, batch_size=32),
+        aligned=Hyper(lr=7e-4, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
+        unaligned=Hyper(lr=1e-3, epochs=4, batch_tokens=768, dropout=0.1),
+    ),
+    "choice": Defaults(
+        pretrained=Hyper(lr=1e-5, epochs=7, batch_size=24),
+        aligned=Hyper(lr=1e-3, epochs=4, batch_size=8, frozen=EMBEDDINGS),
+        unaligned=Hyper(lr=1e-3, epochs=4, batch_size=8, dropout=0.1),
+    ),
+    "tag": Defaults(
+        pretrained=Hyper(lr=2e-5, epochs=10, batch_size=32),
+        aligned=Hyper(lr=1e-3, epochs=4, batch_tokens=768, frozen=EMBEDDINGS),
+        unaligned=Hyper(lr=3e-3, epochs=8, batch_tokens=768, dropout=0.2),
+    ),
+    "span": Defaults(
+        pretrained=Hyper(lr=3e-5, epochs=3, batch_size=32, weight_decay=1e-4),
+        aligned=Hyper(lr=1e-3, epochs=3, batch_tokens=768, frozen=EMBEDDINGS),
+        unaligned=Hyper(lr=1e-3, epochs=3, batch_tokens=1536, dropout=0.1),
+    ),
+    "mlm": Defaults(
+        pretrained=Hyper(lr=5e-5, epochs=1, batch_size=32, weight_decay=0.01),
+        aligned=Hyper(lr=1e-3, epochs=1, batch_tokens=768, weight_decay=0.01, frozen=EMBEDDINGS),
+        unaligned=Hyper(lr=1e-3, epochs=1, batch_tokens=768, weight_decay=0.01),
+    ),
 }
-# PAWS-X differs in word order alone: with larger steps the encoder stays at chance.
-ALIGNED_TASKS: dict[str, dict[str, Any]] = {"pawsx": {"lr": 3e-4, "epochs": 5.0}}
-# Without parallel text there is no alignment to lose, and few examples teach the words.
-UNALIGNED = {
-    "pair": Hyper(lr=1e-3, epochs=4, batch_tokens=768, dropout=0.1),
-    "choice": Hyper(lr=1e-3, epochs=4, batch_size=8, dropout=0.1),
-    "tag": Hyper(lr=3e-3, epochs=8, batch_tokens=768, dropout=0.2),
-    "span": Hyper(lr=1e-3, epochs=3, batch_tokens=1536, dropout=0.1),
-    "mlm": Hyper(lr=1e-3, epochs=1, batch_tokens=768, weight_decay=0.01),
+# Where a task differs from its kind. Epochs on pretrained encoders: X-STILTs (appendix and its
+# released configurations). PAWS-X differs in word order alone: with larger steps a compact
+# encoder stays at chance.
+OF_TASK: dict[str, dict[str, dict[str, Any]]] = {
+    "pretrained": {
+        **{task: {"epochs": 2} for task in ("xnli", "xquad", "mlqa", "tydiqa", "anli+", "mnli")},
+        **{task: {"epochs": 3} for task in ("qqp", "squad", "squad2")},
+        "pawsx": {"epochs": 5},
+        "hellaswag": {"epochs": 7},
+        **{task: {"epochs": 10} for task in ("udpos", "panx", "csqa")},
+        **{task: {"epochs": 15} for task in ("ccg", "cosmosqa")},
+    },
+    "aligned": {"pawsx": {"lr": 3e-4, "epochs": 5.0}},
+    "unaligned": {},
 }
 MIXTURE_EPOCHS = 3.0  # of several tasks at once (Phang et al. 2020)
 
@@ -104,11 +131,9 @@ def resolve(
         aligned: whether its phase 0 read parallel text.
         phase: where it is trained.
     """
-    default = ((ALIGNED if aligned else UNALIGNED) if compact else PRETRAINED)[task.kind]
-    if not compact:
-        default = replace(default, epochs=EPOCHS.get(task.name, default.epochs))
-    elif aligned:
-        default = replace(default, **ALIGNED_TASKS.get(task.name, {}))
+    encoder = ("aligned" if aligned else "unaligned") if compact else "pretrained"
+    default: Hyper = getattr(DEFAULTS[task.kind], encoder)
+    default = replace(default, **OF_TASK[encoder].get(task.name, {}))
     flags: dict[str, Any] = {
         "lr": config.lr,
         "epochs": config.epochs,
