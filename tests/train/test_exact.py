@@ -192,6 +192,22 @@ def test_gradients_do_not_depend_on_checkpointing_or_the_cut(config, root, model
             torch.testing.assert_close(value, other[key], rtol=1e-3, atol=2e-4)
 
 
+@pytest.mark.parametrize("wanted", ["sdpa", "eager"])
+def test_attention_is_computed_as_asked(config, wanted, root, models_of, tmp_path, monkeypatch):
+    import xlt.train.finetune.phase as phase
+
+    true, seen = phase.task_loss, set()
+
+    def loss(model, micro):
+        seen.add(model.config._attn_implementation)
+        return true(model, micro)
+
+    monkeypatch.setattr(phase, "task_loss", loss)
+    asked = {} if wanted == "sdpa" else {"attention": wanted}
+    fit(config(root, models_of("bert"), tmp_path, target=("udpos",), steps=1, **asked))
+    assert seen == {wanted}
+
+
 def without_dropout(folder, tmp_path):
     target = tmp_path / "still"
     shutil.copytree(folder, target, dirs_exist_ok=True)

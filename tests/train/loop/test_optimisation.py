@@ -2,6 +2,33 @@
 
 The model is an embedding, a norm and a linear layer; a step's examples have several labels each,
 as sentences have, so that parts of a step weigh differently.
+
+Sentences, and the tests that hold them (here, where no file is named):
+
+| sentence | test |
+| --- | --- |
+| AdamW, no decay on biases and norms | test_weights_decay_..., test_a_zero_gradient_... |
+| warm-up over 10 % of the steps | plan/test_hyper.py: test_the_warm_up_... |
+| linear decay to zero | test_learning_rate_rises_and_falls_... |
+| gradients clipped to norm 1 | test_gradients_are_clipped_to_norm_one |
+| the gradient is that of the whole batch | test_gradient_..., finetune/test_cut_gradient.py |
+| batches drawn at random each epoch | test_batches.py: every example once, meet by chance |
+| parts cut where padding and fixed cost are smallest | test_batches.py: test_no_cut_is_cheaper |
+| bf16 in autocast, weights and moments in fp32 | test_bf16_... |
+| AdamW as one fused kernel | test_the_update_is_one_kernel |
+| not finite: stops with step, examples, checkpoint | test_a_gradient_that_is_not_... |
+| a step has one task | test_what_a_step_does_not_use_..., test_mixture.py |
+| how often each is drawn; rate, decay, rounds | test_mixture.py, plan/test_hyper.py |
+| a mixture of one task is that task | ../test_tasks_together.py |
+| masked LM: its share, small languages | plan/test_hyper.py, finetune/test_masking.py |
+| weights chosen on English dev | ../test_fit.py: test_best_weights_... |
+| embeddings that occur: weights, norm, decay | test_vocabulary.py |
+| checkpoints: once a minute, two percent | test_meter.py |
+| a step is a function of weights, moments, number | ../test_kills.py |
+| several processes: gradients are added | ../test_workers.py |
+| gradient checkpointing, attention, parts | ../test_exact.py: test_gradients_do_not_depend_... |
+| defaults by kind, compact's | plan/test_hyper.py |
+| frozen embeddings stay | test_frozen_..., plan/test_hyper.py |
 """
 
 import json
@@ -13,6 +40,7 @@ from torch import nn
 from transformers import get_linear_schedule_with_warmup
 
 from xlt.core.artifacts.runs import Run
+from xlt.core.errors import CheckFailed
 from xlt.train.loop.loop import Job, Micro, run_job
 
 CLASSES, VOCABULARY, WIDTH = 3, 20, 8
@@ -79,11 +107,11 @@ def whole_batch_loss(model, step, scale=1.0):
 def train(tmp_path):
     """train(...) -> weights after our loop, by name."""
 
-    def work(steps=8, parts=3, scale=1.0, **settings):
-        model = Net()
+    def work(steps=8, parts=3, scale=1.0, model=None, **settings):
+        model = model or Net()
         job = Job(
             name="p", model=model, steps=steps, batch=lambda step: cut(step, parts),
-            loss=summed_loss(scale), **{"lr": 1e-2, "warmup": 0.25, **settings},
+            **{"loss": summed_loss(scale), "lr": 1e-2, "warmup": 0.25, **settings},
         )  # fmt: skip
         with Run.create(tmp_path / "run", {}, force=True, resume=False) as run:
             run_job(job, run)
@@ -100,7 +128,7 @@ def transformers_schedule(rising, steps):
     return [share(step + 1 if step < rising else step) for step in range(steps)]
 
 
-def reference(steps=8, scale=1.0, lr=1e-2, warmup=0.25, weight_decay=0.0, clip=1.0):
+def reference(steps=8, scale=1.0, lr=1e-2, warmup=0.25, weight_decay=0.0, clip=1.0, until=None):
     """The same training with torch's AdamW on two groups and transformers' schedule."""
     model = Net()
     decayed = [model.embedding.weight, model.head.weight]
@@ -114,7 +142,7 @@ def reference(steps=8, scale=1.0, lr=1e-2, warmup=0.25, weight_decay=0.0, clip=1
     )
     rising = int(warmup * steps)
     share = transformers_schedule(rising, steps)
-    for step in range(steps):
+    for step in range(steps if until is None else until):
         for group in optimizer.param_groups:
             group["lr"] = lr * share[step]
         optimizer.zero_grad()
@@ -200,3 +228,78 @@ def test_slow_parameters_follow_the_same_schedule_at_their_share(train):
     for name, share in (("embedding.weight", 0.1), ("head.weight", 1.0)):
         left = (1 - 1e-2 * share * 0.5) * (1 - 1e-2 * share * 0.5 / 2)
         torch.testing.assert_close(got[name], start[name].detach() * left, rtol=1e-12, atol=0)
+
+
+@pytest.fixture
+def updates(monkeypatch):
+    """Optimizers, as they are at every update."""
+    seen = []
+    true = torch.optim.AdamW.step
+
+    def step(self, *arguments):
+        done = true(self, *arguments)
+        seen.append(self)
+        return done
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    return seen
+
+
+def test_bf16_multiplies_in_bf16_and_keeps_weights_and_moments_in_fp32(train, updates):
+    model, products = Net().float(), set()
+    model.head.register_forward_hook(lambda module, given, out: products.add(out.dtype))
+    got = train(steps=3, model=model, bf16=True)
+    assert products == {torch.bfloat16}
+    assert {weight.dtype for weight in got.values()} == {torch.float32}
+    moments = [value for state in updates[-1].state.values() for value in state.values()]
+    assert moments and {value.dtype for value in moments} == {torch.float32}
+    full = train(steps=3, model=Net().float(), bf16=False)
+    assert differ(got, full), "autocast changed nothing"
+    for name, weight in full.items():  # bf16 has 8 bits: near, and no further
+        torch.testing.assert_close(got[name], weight, rtol=0.05, atol=0.05)
+
+
+def test_the_update_is_one_kernel(train, updates):
+    train(steps=1)
+    assert {group["fused"] for group in updates[-1].param_groups} == {True}
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(train, bad, tmp_path):
+    """The loss alone does not tell: here it is finite."""
+    model, start = Net(), dict(Net().named_parameters())
+    steps = []
+
+    def loss(net, micro):
+        steps.append(1)
+        value = summed_loss()(net, micro)
+        if len(steps) == 3 * 3 + 1:  # the first part of the fourth step
+            value.register_hook(lambda gradient: gradient * bad)
+        return value
+
+    with pytest.raises(CheckFailed, match="in step 4 of p") as caught:
+        train(model=model, loss=loss, named=lambda step: f"examples of {step}", save_every=3)
+    assert "examples of 3" in caught.value.message and caught.value.exit_code == 5
+    assert "step-000000003" in caught.value.hint
+    expected = reference(until=3)
+    assert differ(expected, start)
+    assert_equal({n: p.detach() for n, p in model.named_parameters()}, expected)
+
+
+def test_what_a_step_does_not_use_stays_as_it_is(train):
+    """A head of another task gets no decay and no moments in a step of this one."""
+    model = Net()
+    model.other = nn.Linear(WIDTH, 2).double()
+    start = model.other.weight.detach().clone()
+    train(model=model, weight_decay=0.5)
+    assert torch.equal(model.other.weight, start)
+
+
+def test_frozen_embeddings_stay_to_the_bit(train):
+    model = Net()
+    model.embedding.requires_grad_(False)
+    start = model.embedding.weight.detach().clone()
+    got = train(model=model, weight_decay=0.5)
+    assert torch.equal(got["embedding.weight"], start) and differ(
+        got, dict(Net().named_parameters())
+    )
