@@ -75,7 +75,9 @@ ROOMS = {
     "serve.routes.kserve": HANDLERS,
     "serve.routes": {*HANDLERS, "serve.routes.*"},
     "serve.app": {*HANDLERS, "serve.routes"},
-    "study": {*GROUND, "cli"},
+    "study": {*GROUND, "cli", "study.*"},
+    "study.answer": {*GROUND, "data"},
+    "study.report": {*GROUND, "data", "cli", "study.answer"},
 }  # fmt: skip
 
 # What a top-level room may import besides the standard library, numpy, click and xlt.

@@ -1,0 +1,170 @@
+"""Weighted sums of scores, with intervals over seeds and items.
+
+Every number of a study but the choice of a best arm is a weighted sum: an effect (1 and -1), a
+mean over languages and tasks, a difference of effects between two groups of languages, a slope.
+Equal units of two arms are a pair; trainings that share an intermediate seed are averaged first,
+for they are not independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlt.core.stats.power import detectable
+from xlt.core.stats.seeds import SeedEffect, effect_of_values
+from xlt.study.answer.folder import ENCODER, Axes, Cell
+from xlt.study.answer.scores import Linear, Place, Scores
+
+__all__ = ["Contrast", "Term", "contrast", "effect_terms", "join", "mean_terms", "untrained"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A weight of one score: an arm under some axes, a task, a language."""
+
+    weight: float
+    arm: str
+    axes: Axes
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Contrast:
+    """A number of each independent seed, and what each cluster of items says about it.
+
+    Attributes:
+        by_seed: (K,), in percent or points.
+        values: (K, G), pseudo-values.
+        units: pairs of trainings behind it.
+    """
+
+    by_seed: NDArray[np.float64]
+    values: NDArray[np.float64]
+    units: int
+
+    @property
+    def effect(self) -> SeedEffect | None:
+        """The interval over seeds and items; None with a single seed."""
+        if len(self.by_seed) < 2 or self.values.shape[1] < 2:
+            return None
+        return effect_of_values(self.values, self.by_seed)
+
+    @property
+    def from_items(self) -> float:
+        """What the items alone would let one see: a lower bound of what can be detected."""
+        clusters = self.values.shape[1]
+        if clusters < 2:
+            return float("inf")
+        mean_G = self.values.mean(axis=0)
+        return detectable(float(mean_G.std(ddof=1)) / clusters**0.5)
+
+
+def mean_terms(
+    scores: Scores, arm: str, axes: Axes, places: Sequence[Place], weight: float = 1.0
+) -> list[Term]:
+    """The mean over tasks of the means over languages."""
+    tasks = list(dict.fromkeys(task for task, _ in places))
+    found = []
+    for task in tasks:
+        own = [place for place in places if place[0] == task]
+        share = weight / len(tasks) / len(own)
+        found += [Term(weight=share, arm=arm, axes=axes, place=place) for place in own]
+    return found
+
+
+def effect_terms(
+    scores: Scores, arm: str, baseline: str, axes: Axes, places: Sequence[Place], weight: float = 1
+) -> list[Term]:
+    """An arm minus the baseline, over the same languages and tasks."""
+    return [
+        *mean_terms(scores, arm, axes, places, weight),
+        *mean_terms(scores, baseline, axes, places, -weight),
+    ]
+
+
+def contrast(scores: Scores, terms: Sequence[Term], over: Sequence[Place] = ()) -> Contrast | None:
+    """Evaluate a weighted sum on all units that every term has; None where there is none.
+
+    Args:
+        scores: of the study.
+        terms: the weights.
+        over: take the clusters of these tasks and languages, too, so that several sums can be
+            compared cluster by cluster.
+    """
+    merged: dict[tuple[str, Axes, Place], float] = {}
+    for term in terms:
+        where = term.arm, term.axes, term.place
+        merged[where] = merged.get(where, 0.0) + term.weight
+    units: dict[tuple[int | None, int], list[tuple[float, Place, Linear]]] = {}
+    seeds: dict[tuple[int | None, int], int] = {}
+    fixed: list[tuple[float, Place, Linear]] = []
+    for (arm, axes, place), weight in merged.items():
+        for key in scores.keys(arm, axes, place[0]):
+            linear = scores.linear[key].get(place)
+            if linear is None:
+                continue
+            cell = scores.cells[key, place[0]]
+            if untrained(cell):  # one model for every unit
+                fixed.append((weight, place, linear))
+                break
+            unit = key.data_seed, key.unit
+            units.setdefault(unit, []).append((weight, place, linear))
+            seed = cell.intermediate_seed
+            if seed is not None:
+                seeds[unit] = seed
+    if not units:
+        units[None, 1] = []
+    whole = {
+        unit: [*parts, *fixed]
+        for unit, parts in units.items()
+        if len(parts) + len(fixed) == len(merged)
+    }
+    if not whole:
+        return None
+    places = list(dict.fromkeys([*over, *(place for _, _, place in merged)]))
+    return join(scores, whole, seeds, places)
+
+
+def join(
+    scores: Scores,
+    units: Mapping[tuple[int | None, int], Sequence[tuple[float, Place, Linear]]],
+    seeds: Mapping[tuple[int | None, int], int],
+    places: Sequence[Place],
+) -> Contrast:
+    """Put weighted scores side by side: clusters of all tasks, one row an independent seed.
+
+    Args:
+        scores: of the study.
+        units: (data seed, unit) -> (weight, place, score) of what is summed.
+        seeds: (data seed, unit) -> intermediate seed, where there is one.
+        places: tasks and languages whose clusters count.
+    """
+    tasks = list(dict.fromkeys(task for task, _ in places))
+    there = {
+        task: np.any([scores.there[place] for place in places if place[0] == task], axis=0)
+        for task in tasks
+    }
+    rows: dict[tuple[str, int], list[tuple[float, NDArray[np.float64]]]] = {}
+    for unit, parts in units.items():
+        sums = {task: np.zeros(len(there[task])) for task in tasks}
+        value = 0.0
+        for weight, (task, _), linear in parts:
+            sums[task] += weight * linear.influence
+            value += weight * linear.score
+        influence_G = np.concatenate([sums[task][there[task]] for task in tasks])
+        group = ("seed", seeds[unit]) if unit in seeds else ("unit", unit[1])
+        rows.setdefault(group, []).append((value, influence_G))
+    by_seed_K = np.array([np.mean([value for value, _ in one]) for one in rows.values()])
+    influence_KG = np.array([np.mean([d for _, d in one], axis=0) for one in rows.values()])
+    clusters = influence_KG.shape[1]
+    values_KG = by_seed_K[:, None] + (clusters - 1) * influence_KG
+    return Contrast(by_seed=by_seed_K, values=values_KG, units=len(units))
+
+
+def untrained(cell: Cell) -> bool:
+    """Whether a cell's model had no training of its own: the encoder as everything starts from."""
+    return cell.target == ENCODER and cell.intermediate_seed is None

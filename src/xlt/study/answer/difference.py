@@ -1,0 +1,175 @@
+"""Does the effect differ between two groups of languages? Units are branches and families.
+
+Three things vary: which languages one has, the seeds, and the items. The languages are tested by
+exchanging the units between the groups, all ways that there are; seeds and items by the
+small-sample t interval. The interval of the difference has a part for each: the spread of the
+units (Welch), what seeds and items add beyond what is in that spread already.
+Source: Fisher's exact permutation test; Graybill and Wang 1980 for bounds by parts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlt.core.stats.power import ALPHA, POWER
+from xlt.core.stats.seeds import spread_of
+from xlt.core.stats.special import t_quantile
+
+__all__ = ["MOST_EXCHANGES", "Difference", "Exchanges", "difference", "exchange"]
+
+MOST_EXCHANGES = 200_000
+SAME = 1e-9
+LEVEL = 0.95
+PRECISION = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchanges:
+    """The permutation test over units.
+
+    Attributes:
+        estimate: mean of the first group minus mean of the second, averaged over tasks.
+        p: two-sided.
+        floor: the smallest p that so many units could give.
+        ways: assignments of the units to groups of these sizes.
+    """
+
+    estimate: float
+    p: float
+    floor: float
+    ways: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A difference of effects between two groups of languages, in points.
+
+    Attributes:
+        exchanges: the test over languages.
+        low: of the interval for other languages, seeds and items.
+        high: of the same.
+        p: the larger of the permutation's and the interval's.
+        detectable: the difference that the interval would find four times of five.
+        units: unit -> its effect, averaged over tasks.
+    """
+
+    exchanges: Exchanges
+    low: float
+    high: float
+    p: float
+    detectable: float
+
+
+def exchange(effects_TU: NDArray[np.float64], first_U: NDArray[np.bool_]) -> Exchanges:
+    """Test by exchanging units between the groups.
+
+    Args:
+        effects_TU: effect of each task in each unit; NaN where a task has no such language.
+        first_U: which units are of the first group.
+    """
+    units, size = len(first_U), int(first_U.sum())
+    there_TU = ~np.isnan(effects_TU)
+    filled_TU = np.nan_to_num(effects_TU)
+
+    def apart(chosen_BU: NDArray[np.float64]) -> NDArray[np.float64]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ones = (chosen_BU @ filled_TU.T) / (chosen_BU @ there_TU.T)
+            others = ((1 - chosen_BU) @ filled_TU.T) / ((1 - chosen_BU) @ there_TU.T)
+            both = ones - others
+        usable = np.isfinite(both)
+        return np.asarray(np.where(usable, both, 0).sum(1) / np.maximum(usable.sum(1), 1))
+
+    ways = math.comb(units, size)
+    floor = (2 if 2 * size == units else 1) / ways
+    seen = float(apart(first_U[None].astype(float))[0])
+    if ways > MOST_EXCHANGES:
+        rng = np.random.default_rng(units)
+        chosen = (rng.random((9999, units)).argsort(axis=1) < size).astype(float)
+        p = (1 + int((np.abs(apart(chosen)) >= abs(seen) - SAME).sum())) / (1 + len(chosen))
+        return Exchanges(estimate=seen, p=p, floor=1 / (1 + len(chosen)), ways=ways)
+    chosen = np.zeros((ways, units))
+    for row, places in enumerate(itertools.combinations(range(units), size)):
+        chosen[row, list(places)] = 1
+    p = float((np.abs(apart(chosen)) >= abs(seen) - SAME).mean())
+    return Exchanges(estimate=seen, p=p, floor=floor, ways=ways)
+
+
+def difference(
+    values: Mapping[str, Sequence[NDArray[np.float64]]],
+    effects_TU: NDArray[np.float64],
+    first: Sequence[bool],
+    whole_KG: NDArray[np.float64],
+) -> Difference:
+    """The difference with an interval for other languages, seeds and items.
+
+    Args:
+        values: "first" and "second" -> pseudo-values_KG of each of the group's units, averaged over
+            tasks, over the same clusters.
+        effects_TU: effect of each task in each unit.
+        first: which units are of the first group.
+        whole_KG: pseudo-values of the difference itself.
+    """
+    tested = exchange(effects_TU, np.array(first))
+    parts = _parts(values, whole_KG)
+    half = _reach(parts, (1 + LEVEL) / 2)
+    return Difference(
+        exchanges=tested,
+        low=tested.estimate - half,
+        high=tested.estimate + half,
+        p=max(tested.p, _p(parts, tested.estimate)),
+        detectable=_reach(parts, 1 - ALPHA / 2) + _reach(parts, POWER),
+    )
+
+
+Part = tuple[float, float]  # variance, degrees of freedom
+
+
+def _parts(
+    values: Mapping[str, Sequence[NDArray[np.float64]]], whole_KG: NDArray[np.float64]
+) -> list[Part]:
+    """Variance of the difference: units, and what seeds and items add beyond it."""
+    seeds, clusters = whole_KG.shape
+    welch, welch_df = 0.0, 0.0
+    within_seed, within_item = 0.0, 0.0
+    for group in values.values():
+        stack_UKG = np.stack(list(group))
+        units = len(stack_UKG)
+        if units < 2:  # nothing tells how much languages of this group differ
+            return [(math.inf, 1.0)]
+        share = float(stack_UKG.mean(axis=(1, 2)).var(ddof=1)) / units
+        welch += share
+        welch_df += share**2 / (units - 1)
+        by_seed_UK = stack_UKG.mean(axis=2)
+        apart_UK = by_seed_UK - by_seed_UK.mean(axis=1, keepdims=True)
+        within_seed += float(apart_UK.var(axis=0, ddof=1).sum()) / units / max(1, seeds - 1) / seeds
+        by_item_UG = stack_UKG.mean(axis=1)
+        apart_UG = by_item_UG - by_item_UG.mean(axis=1, keepdims=True)
+        within_item += float(apart_UG.var(axis=0, ddof=1).sum()) / units / (clusters - 1) / clusters
+    parts = [(welch, welch**2 / welch_df if welch_df > 0 else 1.0)]
+    if seeds > 1:
+        spread = spread_of(whole_KG)
+        parts.append((max(0.0, spread.seed - within_seed), float(seeds - 1)))
+        parts.append((max(0.0, spread.item - within_item), float(clusters - 1)))
+    return parts
+
+
+def _reach(parts: Sequence[Part], quantile: float) -> float:
+    return math.sqrt(sum(t_quantile(quantile, df) ** 2 * variance for variance, df in parts))
+
+
+def _p(parts: Sequence[Part], estimate: float) -> float:
+    """The level at which the interval ends at zero."""
+    if abs(estimate) < SAME or sum(variance for variance, _ in parts) < SAME**2:
+        return float(abs(estimate) < SAME)
+    low, high = 0.0, 1.0
+    while high - low > PRECISION * high:
+        middle = (low + high) / 2
+        inside = _reach(parts, 1 - middle / 2) > abs(estimate)
+        low, high = (middle, high) if inside else (low, middle)
+    return high

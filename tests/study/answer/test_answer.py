@@ -1,0 +1,131 @@
+"""Made-up studies with a planted effect, none, and harm: sign, interval and sentence."""
+
+import pytest
+
+from xlt.core.errors import DataError
+from xlt.study.answer.answer import answer
+from xlt.study.answer.folder import open_folder
+from xlt.study.answer.groups import seen_langs
+
+
+def of(folder):
+    return answer(open_folder(folder))
+
+
+def planted(size):
+    return lambda arm, task, lang, axes: size if arm == "mnli" else 0.0
+
+
+@pytest.mark.parametrize(
+    ("size", "word"), [(0.4, "It helps:"), (-0.4, "It harms:"), (0.0, "The data cannot tell:")]
+)
+def test_an_effect_that_was_planted_is_told_with_its_sign(made_up, size, word):
+    found = of(made_up(effect=planted(size), targets=("xnli", "pawsx")))
+    assert found.sentence.startswith(word)
+    (primary,) = found.primary
+    assert primary.low < primary.estimate < primary.high
+    assert (primary.seeds, primary.units, primary.standing) == (5, 5, "headline")
+    assert "5 seeds" in found.sentence and "4 languages" in found.sentence
+    assert f"{primary.estimate:+.1f} points" in found.sentence
+    if size:
+        assert primary.low * primary.high > 0
+    else:
+        assert f"{primary.detectable:.1f} points would have been found" in found.sentence
+        assert not any(finding.sure for finding in found.findings if finding.group != "en")
+
+
+def test_one_seed_gives_no_conclusion_however_large_the_effect(made_up):
+    found = of(made_up(seeds=1, effect=planted(1.0)))
+    assert found.sentence.startswith("No conclusion: one seed.")
+    assert found.primary[0].p is None and found.primary[0].low is None
+    assert found.primary[0].detectable > 0
+
+
+def test_fewer_than_five_intermediate_seeds_are_exploratory(made_up):
+    found = of(made_up(seeds=3, effect=planted(0.5)))
+    assert found.sentence.startswith("Exploratory (3 seeds, a headline needs 5). It helps:")
+    assert found.primary[0].standing == "exploratory"
+
+
+def test_target_seeds_of_one_intermediate_seed_are_no_seeds_of_their_own(made_up):
+    found = of(made_up(seeds=4, target_seeds=3, effect=planted(0.3)))
+    (primary,) = found.primary
+    assert (primary.seeds, primary.units) == (4, 12)
+    assert found.sentence.startswith("Exploratory")
+
+
+def test_arms_with_the_targets_own_data_stay_out_of_the_headline(made_up):
+    def effect(arm, task, lang, axes):
+        return 2.0 * (arm == "mnli" and task == "xnli")
+
+    found = of(made_up(targets=("xnli", "pawsx"), same_data=(("mnli", "xnli"),), effect=effect))
+    assert found.primary[0].tasks == ("pawsx",)
+    assert not found.primary[0].sure
+    (xnli,) = [f for f in found.findings if f.tasks == ("xnli",) and f.group == "transfer"]
+    assert xnli.same_data and xnli.sure and xnli.standing == "exploratory"
+
+
+def test_languages_seen_in_labelled_training_are_apart(made_up):
+    def effect(arm, task, lang, axes):
+        return 1.0 * (arm == "mnli" and lang == "de")
+
+    found = of(made_up(labelled={"mnli": ("de",)}, effect=effect))
+    assert seen_langs(found.scores, ["mnli"], "xnli") == {"de"}
+    assert set(found.primary[0].langs) == {"fr", "sw", "tr"}
+    assert not found.primary[0].sure
+    (seen,) = [finding for finding in found.findings if finding.group == "seen"]
+    assert seen.langs == ("de",) and seen.sure
+
+
+def test_a_missing_cell_is_named_and_does_not_shift_the_pairs(made_up):
+    folder = made_up(seeds=5, unfinished=("none-xnli-2",), effect=planted(0.4))
+    found = of(folder)
+    assert open_folder(folder).missing == ["none-xnli-2"]
+    assert found.primary[0].seeds == 4
+    whole = of(made_up(seeds=5, effect=planted(0.4))).primary[0].by_seed
+    # the draws of the made-up study differ after the cell that is left out; the number does not
+    assert len(whole) == 5
+    assert found.problems == ["1 of 10 cells are not finished"]
+
+
+def test_pairs_share_a_number_not_a_place(made_up):
+    folder = made_up(seeds=3)
+    units = {(cell.arm, cell.unit) for cell in open_folder(folder).cells}
+    assert units == {(arm, unit) for arm in ("none", "mnli") for unit in (1, 2, 3)}
+
+
+def test_everything_but_the_primary_is_corrected_together(made_up):
+    found = of(made_up(arms=("none", "mnli", "qqp"), targets=("xnli", "pawsx")))
+    tested = [finding for finding in found.findings if finding.p is not None]
+    assert len(tested) > 20
+    assert all(finding.adjusted >= finding.p - 1e-12 for finding in tested)
+    assert found.primary[0].adjusted == found.primary[0].p
+
+
+def test_a_question_of_each_arm_is_one_sentence(made_up):
+    found = of(made_up(
+        arms=("none", "helps", "null", "harms"), estimand={"arms": ["each"]},
+        effect=lambda arm, task, lang, axes: {"helps": 0.5, "harms": -0.5}.get(arm, 0.0),
+    ))  # fmt: skip
+    assert [finding.arm for finding in found.primary] == ["helps", "null", "harms"]
+    assert "helps helps (+" in found.sentence
+    assert "null cannot be told from the baseline (" in found.sentence
+    assert "harms harms (-" in found.sentence
+    assert found.sentence.count(". ") == 0
+
+
+def test_an_estimand_that_was_changed_after_the_run_is_told(made_up):
+    folder = made_up(seeds=2)
+    plan = folder / "plan.json"
+    plan.write_text(plan.read_text().replace('"languages": "transfer"', '"languages": "de"'))
+    assert any("hashed" in problem for problem in of(folder).problems)
+
+
+def test_a_folder_without_a_plan_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"no plan\.json there"):
+        open_folder(tmp_path)
+
+
+def test_a_study_of_which_nothing_is_finished_says_so(made_up):
+    folder = made_up(seeds=1, unfinished=("none-xnli-1", "mnli-xnli-1"))
+    assert of(folder).sentence.startswith("The data cannot tell: no pair of cells")
