@@ -56,7 +56,7 @@ ROOMS = {
     "export.checkpoint": GROUND,
     "export.graph": {*GROUND, "export.checkpoint"},
     "export.gate": {*GROUND, "data", "export.checkpoint"},
-    "export.files": {*GROUND, "data", "export", "export.checkpoint"},
+    "export.files": {*GROUND, "data", "export", "export.checkpoint", "export.gate"},
     "evalsuite": {*GROUND, "data", "cli", "evalsuite.*"},
     "evalsuite.plan": {*GROUND, "data"},
     "evalsuite.compute": {*GROUND, "data", "evalsuite.plan", "xlt"},

@@ -25,6 +25,7 @@ from xlt.core.tasks.examples import Choice, Pair, Question, Sentence, Tagged
 from xlt.core.tasks.table import TASKS
 from xlt.export import ExportConfig, export
 from xlt.export import build as building
+from xlt.export.gate import parity
 
 
 def names(folder):
@@ -293,7 +294,7 @@ def test_graph_that_differs_fails_the_gate_and_is_kept_aside(
 def test_other_bundles_of_a_run_are_made_although_one_fails(run_folder, monkeypatch):
     compare = building.compare
     with monkeypatch.context() as patch:
-        patch.setitem(building.LIMITS, "max_logit_difference", -1.0)
+        patch.setitem(parity.LIMITS, "max_logit_difference", -1.0)
         with pytest.raises(CheckFailed, match=r"xquad.*udpos"):
             export(run_folder)
     assert compare is building.compare

@@ -88,11 +88,11 @@ def mine(
             + (f"{', '.join(known)}{did_you_mean(prompt, known)}" if known else "no prompts"),
             "leave it out, or name one that the bundle has",
         )
-    text = known[prompt] if prompt is not None else ""
+    text = bundle.default_prompt if prompt is None else known[prompt]
     engine = open_embedder(bundle, device=device, threads=threads, batch_tokens=batch_tokens)
     mined = mine_files(
         MineConfig(threads=threads or usable_cores(), prompt=text, **settings),
-        lambda texts, tick: engine.embed([text + one for one in texts], tick=tick),
+        lambda texts, tick: engine.embed(texts, prompt=text, tick=tick),
         bundle.key,
     )
     click.echo(json.dumps(mined.record, indent=1, ensure_ascii=False) if as_json

@@ -51,7 +51,7 @@ class BundleEncoder:
             a run; None: ./xlt-run.
         prompts: more prompts, by name, or others than the bundle's.
         default_prompt: name of the prompt where a task asks for none (E5's models read texts of
-            symmetric tasks as queries).
+            symmetric tasks as queries); None: the bundle's own default.
         precision: fp32, fp16 or int8.
         device: auto, cpu, cuda or cuda:N.
         threads: CPU threads.
@@ -89,7 +89,8 @@ class BundleEncoder:
                 f"default_prompt {default_prompt!r}{did_you_mean(default_prompt, self.prompts)}",
                 f"the prompts are: {', '.join(self.prompts) or 'none'}",
             )
-        self.default_prompt = default_prompt
+        own = self.engine.bundle.manifest.get("default_prompt_name")
+        self.default_prompt = own if default_prompt is None else default_prompt
         self.uses: list[PromptUse] = []
 
     def encode(
@@ -137,7 +138,7 @@ class BundleEncoder:
         if use not in self.uses:
             self.uses.append(use)
         texts = [use.prompt + text for text in _texts(given or ())]
-        return self.engine.embed(texts)
+        return self.engine.embed(texts, prompt="")
 
     def similarity(self, embeddings1: Array, embeddings2: Array) -> Any:
         """Cosine of each of the first with each of the second, (N, M)."""

@@ -15,25 +15,25 @@ from torch import nn
 
 from xlt.core.artifacts.bundle import write_manifest
 from xlt.core.encode.encoder import Encoder
-from xlt.core.errors import CheckFailed
-from xlt.core.files import atomic_folder, write_atomic, write_json
+from xlt.core.files import atomic_folder, write_atomic
 from xlt.core.inference.device import choose_device
+from xlt.core.inference.head import Head
 from xlt.core.inference.session import Session
 from xlt.core.kinds.table import KINDS
 from xlt.core.show.terminal import progress
 from xlt.data import DataRoot
-from xlt.export.checkpoint.weights import load_model
+from xlt.export.checkpoint.weights import load_head, load_model
 from xlt.export.files.card import model_card
 from xlt.export.files.folder import write_model_files, write_sentence_files
-from xlt.export.gate.parity import LIMITS, Parity, Run, compare, make_batches, reference
-from xlt.export.gate.probe import dev_items, probe_items, probes_sha256
+from xlt.export.files.manifest import MODEL_FILE, failed_folder, keep_failed, manifest_of
+from xlt.export.gate.parity import Run, compare, make_batches, reference
+from xlt.export.gate.probe import gate_text
 from xlt.export.graph.convert import Graph, convert
 from xlt.export.graph.sentence import SentenceEncoder, cut_blocks
 from xlt.export.plan import Job
 
 __all__ = ["Where", "build", "failed_folder", "gate_device"]
 
-MODEL_FILE = Path("onnx/model.onnx")
 STEPS = ("load", "PyTorch", "convert", "compare")
 
 
@@ -68,20 +68,15 @@ def build(
         progress(f"export {job.name}", len(STEPS), "steps") as tick,
         atomic_folder(job.target) as folder,
     ):
-        model = load_model(job.checkpoint)
+        model, head = load_model(job.checkpoint), load_head(job.checkpoint, job.steps)
         write_model_files(job, folder, architecture=type(model).__name__)
         encoder = Encoder.load(folder, max_length=job.max_length or job.task.max_length)
         if job.layer is not None:
-            write_sentence_files(job, folder, max_length=encoder.max_length)
+            write_sentence_files(job, folder, max_length=encoder.max_length, head=head)
         inputs = ["input_ids", "attention_mask"] + ["token_type_ids"] * encoder.uses_types
         tick(1)
 
-        probes = probe_items(job.task, encoder.max_length)
-        text = f"{len(probes)} probe texts"
-        dev = dev_items(root, job.task, job.answers) if root is not None else []
-        if root is not None and dev:
-            probes += dev
-            text += f" and {len(dev)} dev texts of the data root {root.path.name}"
+        probes, text, dev_sha256 = gate_text(job.task, job.answers, encoder.max_length, root)
         batches = make_batches(encoder, job.task.kind, probes)
         kind = KINDS[job.task.kind]
         expected = reference(
@@ -92,12 +87,13 @@ def build(
             layer=job.layer,
             depth=job.checkpoint.depth,
             pooling=job.pooling,
+            head=head,
             device=where.device,
         )
         tick(1)
 
         graph = convert(
-            _graph_module(model, job),
+            _graph_module(model, job, head),
             folder / MODEL_FILE,
             kind=kind,
             inputs=inputs,
@@ -113,12 +109,20 @@ def build(
             expected,
             kind=kind.name,
             pooling=job.pooling,
+            head=head,
         )
-        record = {"text": text, "dev_sha256": probes_sha256(dev), **found.to_json()}
+        record = {"text": text, "dev_sha256": dev_sha256, **found.to_json()}
         if not found.passed:
-            _keep_failed(job, folder, found, record)
+            keep_failed(job, folder, found, record)
         write_atomic(folder / "README.md", model_card(job, record, max_length=encoder.max_length))
-        write_manifest(folder, _manifest(job, graph, record, encoder.max_length, facts))
+        fields = manifest_of(
+            job,
+            names=graph.files,
+            parity=record,
+            max_length=encoder.max_length,
+            export={**facts, **asdict(graph)},
+        )
+        write_manifest(folder, fields)
         tick(1)
     shutil.rmtree(failed_folder(job.target), ignore_errors=True)
     return {"fp32": record}
@@ -135,17 +139,12 @@ def gate_device(device: str) -> str:
     return choose_device(device, cuda_devices=found, auto="cpu")
 
 
-def failed_folder(target: Path) -> Path:
-    """Where a bundle that missed a limit is kept for a look."""
-    return target.with_name(f"{target.name}.failed")
-
-
-def _graph_module(model: nn.Module, job: Job) -> nn.Module:
+def _graph_module(model: nn.Module, job: Job, head: Head) -> nn.Module:
     """What is traced: the model with its head, or the cut encoder with its pooling."""
     if job.layer is None:
         return model
     cut_blocks(model, job.layer, job.checkpoint.depth)
-    return SentenceEncoder(model, pooling=str(job.pooling))
+    return SentenceEncoder(model, pooling=str(job.pooling), head=head)
 
 
 def _onnx_run(path: Path, graph: Graph, where: Where) -> Run:
@@ -156,55 +155,6 @@ def _onnx_run(path: Path, graph: Graph, where: Where) -> Run:
         return dict(zip(graph.outputs, session.run(given, graph.outputs), strict=True))
 
     return run
-
-
-def _manifest(
-    job: Job, graph: Graph, record: Mapping[str, Any], max_length: int, facts: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The fields of xlt.json that the export knows."""
-    files = [str(MODEL_FILE.with_name(name)) for name in graph.files]
-    return {
-        "name": job.name,
-        "task": job.task.to_json(),
-        "answers": list(job.answers),
-        "max_length": max_length,
-        "pooling": job.pooling,
-        "layer": job.layer,
-        "layers": job.checkpoint.depth,
-        **({"dimensions": list(job.dimensions)} if job.dimensions else {}),
-        **({"prompts": dict(job.prompts)} if job.prompts else {}),
-        "variants": {"fp32": {"file": str(MODEL_FILE), "files": files}},
-        "trained_on": dict(job.trained_on),
-        "lineage": dict(job.lineage),
-        "dev": dict(job.dev),
-        "baseline": dict(job.baseline),
-        **({"task_file": dict(job.task_file)} if job.task_file else {}),
-        **({"examples": dict(job.examples)} if job.examples else {}),
-        "parity": {"fp32": dict(record)},
-        "export": {**facts, **asdict(graph)},
-    }
-
-
-def _keep_failed(job: Job, folder: Path, found: Parity, record: Mapping[str, Any]) -> None:
-    """Move what was built to `<target>.failed`, without a manifest, and say why."""
-    failed = failed_folder(job.target)
-    write_json(folder / "parity.json", record)
-    with atomic_folder(failed) as place:
-        for part in folder.iterdir():
-            part.rename(place / part.name)
-    if found.min_cosine is None:
-        what = (
-            f"largest logit difference {found.max_difference:.2e} "
-            f"(limit {LIMITS['max_logit_difference']:g}), {found.changed} of {found.clear} "
-            "clear predictions changed"
-        )
-    else:
-        what = f"smallest cosine {found.min_cosine:.6f} (limit {LIMITS['min_cosine']:g})"
-    worst = ", ".join(f"{name} ({value:.1e})" for name, value in found.worst)
-    raise CheckFailed(
-        f"{job.name}: ONNX Runtime and PyTorch differ: {what}; worst inputs: {worst}",
-        f"the bundle was not made; what was built is in {failed}",
-    )
 
 
 @contextlib.contextmanager

@@ -58,6 +58,18 @@ __all__ = ["export"]
     help="Dev items to carry for the playground, in the bundle for all to read [default: a few "
     "where all languages are constructed, else none].",
 )  # fmt: skip
+@click.option(
+    "--prompt", metavar="NAME|TEXT",
+    help="Encoders: the prompt that eval and serve put before every text, one of the model's or "
+    "as 'query: ' [default: the model's].",
+)  # fmt: skip
+@click.option(
+    "--trained-on", metavar="TEXT",
+    help="What a foreign model was trained on [default: the data sets of its card].",
+)  # fmt: skip
+@click.option(
+    "--allow-pickle", is_flag=True, help="Load weights from a pickle, which can run code."
+)
 @data_option
 @force_option
 @json_option

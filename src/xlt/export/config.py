@@ -32,6 +32,9 @@ class ExportFlags(TypedDict, total=False):
     device: str
     threads: int | None
     examples: int | None
+    prompt: str | None
+    trained_on: str | None
+    allow_pickle: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,10 @@ class ExportConfig:
         threads: CPU threads; None: the cores this process may use.
         examples: dev items that the bundle carries for the playground; None: a few where all
             languages are constructed, else none.
+        prompt: encoders: what eval and serve put before every text: the name of one of the
+            model's prompts, or a text such as `query: `. Default: the model's own default.
+        trained_on: what a foreign model was trained on, in words; default, what its card says.
+        allow_pickle: load weights that are only there as a pickle, which can run code.
     """
 
     model: str | Path | None = None
@@ -70,6 +77,9 @@ class ExportConfig:
     device: str = "auto"
     threads: int | None = None
     examples: int | None = None
+    prompt: str | None = None
+    trained_on: str | None = None
+    allow_pickle: bool = False
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -79,7 +89,7 @@ class ExportConfig:
     @property
     def encoder_only(self) -> list[str]:
         """The given flags that act on encoders and on nothing else."""
-        names = ("layer", "pooling", "dimensions")
+        names = ("layer", "pooling", "dimensions", "prompt")
         return [f"--{name}" for name in names if getattr(self, name) not in (None, (), [])]
 
     def check(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -19,11 +19,13 @@ from xlt.export.config import ExportConfig, ExportFlags
 from xlt.export.files.examples import carried_examples
 from xlt.export.gate.probe import dev_items, probes_sha256
 from xlt.export.plan import Job, find_model, plan
+from xlt.export.wrap import wrap, wrapper_versions
 
 __all__ = ["Exported", "export"]
 
+Make = Callable[[Job, Mapping[str, Any]], dict[str, Any]]
 # Raise it when the same inputs would give another bundle: kept bundles are then written again.
-RECIPE = 2
+RECIPE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,7 @@ def _look(config: ExportConfig) -> tuple[Run | Checkpoint, list[Job], DataRoot |
     with mistakes:
         config.check()
     with mistakes:
-        found = find_model(config.model)
+        found = find_model(config.model, pickles=config.allow_pickle)
     with mistakes:
         root = _data_root(found, config.data)
     if found is not None and not any(isinstance(e, UsageError) for e in mistakes.found):
@@ -116,11 +118,7 @@ def _export(config: ExportConfig) -> list[Exported]:
     found, jobs, root = _look(config)
     if isinstance(found, Run) and found.status != "done":
         note(f"{found.path} is not finished; exporting the models that are")
-    with needs("export", "conversion to ONNX"):
-        from xlt.export.build import Where, build, gate_device
-        from xlt.export.graph.convert import exporter_versions
-    where = Where(device=gate_device(config.device), threads=config.threads)
-    versions = exporter_versions()
+    make, versions = _maker(jobs, config, root)
     keys = [_key(job, config.precision, versions) for job in jobs]
     same = [
         not config.force and _is_same(job.target, key) for job, key in zip(jobs, keys, strict=True)
@@ -138,9 +136,9 @@ def _export(config: ExportConfig) -> list[Exported]:
         elif config.dry_run:
             status = "planned"
         else:
-            status, facts = "exported", {"key": key, "versions": versions}
+            status = "exported"
             try:
-                parity = build(job, root=root, where=where, facts=facts)
+                parity = make(job, {"key": key, "versions": versions})
             except CheckFailed as error:
                 failed.append(error)
                 continue
@@ -149,6 +147,27 @@ def _export(config: ExportConfig) -> list[Exported]:
     if failed:
         raise CheckFailed("; ".join(error.message for error in failed), failed[0].hint)
     return done
+
+
+def _maker(
+    jobs: list[Job], config: ExportConfig, root: DataRoot | None
+) -> tuple[Make, dict[str, str]]:
+    """What makes a bundle of a job, and the versions that shape it.
+
+    A graph that is there is wrapped, which needs no torch; everything else is converted.
+    """
+    if any(job.checkpoint.graph for job in jobs):
+        versions = wrapper_versions()
+
+        def make(job: Job, facts: Mapping[str, Any]) -> dict[str, Any]:
+            return wrap(job, root=root, device=config.device, threads=config.threads, facts=facts)
+
+        return make, versions
+    with needs("export", "conversion to ONNX"):
+        from xlt.export.build import Where, build, gate_device
+        from xlt.export.graph.convert import exporter_versions
+    where = Where(device=gate_device(config.device), threads=config.threads)
+    return lambda job, facts: build(job, root=root, where=where, facts=facts), exporter_versions()
 
 
 def _key(job: Job, precision: str, versions: Mapping[str, str]) -> str:
@@ -169,6 +188,8 @@ def _key(job: Job, precision: str, versions: Mapping[str, str]) -> str:
             # only where there are some: bundles from before the flag stay what they are
             **({"dimensions": list(job.dimensions)} if job.dimensions else {}),
             **({"prompts": dict(job.prompts)} if job.prompts else {}),
+            **({"default_prompt": job.default_prompt} if job.default_prompt else {}),
+            **({"card": dict(job.card)} if job.card else {}),
             **({"task_file": dict(job.task_file)} if job.task_file else {}),
             **({"examples": dict(job.examples)} if job.examples else {}),
         }

@@ -12,9 +12,13 @@ from xlt.core.artifacts.runs import Run
 from xlt.core.errors import ModelError, UsageError, did_you_mean
 from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.table import TASKS, Task, get_task
+from xlt.export.checkpoint.fetching import PREFIX, fetch
 from xlt.export.checkpoint.labels import answers_of, resolve_task
-from xlt.export.checkpoint.reading import Checkpoint, fetch, read_checkpoint
+from xlt.export.checkpoint.origin import card_facts, declared_training
+from xlt.export.checkpoint.reading import Checkpoint, read_checkpoint
+from xlt.export.checkpoint.sentence import DenseSettings
 from xlt.export.config import ExportConfig
+from xlt.export.encoders import block_of, prompts_of, widths_of
 
 __all__ = ["Job", "find_model", "plan"]
 
@@ -32,13 +36,16 @@ class Job:
         name: of the bundle; its folder's name.
         task: the resolved record, labels in the order of the logits.
         layer: number of the last block kept (embed), None otherwise.
-        pooling: mean, cls or last (embed), None otherwise.
+        pooling: mean, cls, last or weightedmean (embed), None otherwise.
+        steps: what follows the pooling (embed); None stands for scaling to length 1.
         dimensions: widths below the model's that vectors may be cut to (embed), or none.
         prompts: name -> what a sentence model wants before a text, or none.
+        default_prompt: name of the one that eval and serve use; None for none.
         max_length: the most tokens that a sentence model was made for; None: the task's.
         dev: scores on English dev, from the run.
         baseline: facts of the training data, such as the most frequent tag of each word.
         lineage: base model, phases, seed ... from the run.
+        card: what the model's own card says: licence, languages.
         base: what the run started from, as its configuration resolved it.
         examples: dev items for the playground (`xlt.export.files.examples`).
         task_file: of a task from a task file, what that file says (`UserTask.to_json`).
@@ -51,11 +58,14 @@ class Job:
     answers: tuple[str, ...]
     layer: int | None = None
     pooling: str | None = None
+    steps: tuple[DenseSettings | None, ...] = ()
     dimensions: tuple[int, ...] = ()
     prompts: Mapping[str, str] = field(default_factory=dict)
+    default_prompt: str | None = None
     max_length: int | None = None
     trained_on: Mapping[str, Any] = field(default_factory=dict)
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    card: Mapping[str, Any] = field(default_factory=dict)
     base: str = ""
     task_file: Mapping[str, Any] | None = None
     examples: Mapping[str, Any] | None = None
@@ -63,8 +73,14 @@ class Job:
     baseline: Mapping[str, Any] = field(default_factory=dict)
 
 
-def find_model(model: str | Path | None) -> Run | Checkpoint:
-    """A run, a checkpoint folder, or a hub id; None is `./xlt-run`.
+def find_model(model: str | Path | None, *, pickles: bool = False) -> Run | Checkpoint:
+    """A run, a checkpoint folder, or a hub id (`hf:` may stand before it); None is `./xlt-run`.
+
+    What exists as a path is that path.
+
+    Args:
+        model: what the user named.
+        pickles: whether weights in pickles may be loaded.
 
     Raises:
         ModelError: it is none of them.
@@ -78,8 +94,9 @@ def find_model(model: str | Path | None) -> Run | Checkpoint:
             "name a run, a checkpoint folder or a hub id: `xlt export MODEL --out DIR`",
         )
     if folder.exists() or isinstance(model, Path):
-        return read_checkpoint(folder)
-    return read_checkpoint(fetch(model), source=model)
+        return read_checkpoint(folder, pickles=pickles)
+    name = model.removeprefix(PREFIX)
+    return read_checkpoint(fetch(name, pickles=pickles), source=name, pickles=pickles)
 
 
 def plan(found: Run | Checkpoint, config: ExportConfig) -> list[Job]:
@@ -174,11 +191,18 @@ def _checkpoint_job(checkpoint: Checkpoint, target: Path, config: ExportConfig) 
             job = _part_job(Run.open(folder), checkpoint, target, given, config)
             if job is not None:
                 return job
-    undeclared = {"declared": False, "tasks": [], "languages": [], "data": []}
     lineage: dict[str, Any] = {"base_model": checkpoint.public_name, "phases": []}
     if not checkpoint.is_local:  # the hub's cache names its folders after the commit
         lineage["revision"] = checkpoint.path.name
-    return _job(checkpoint, target, given, config, trained_on=undeclared, lineage=lineage)
+    return _job(
+        checkpoint,
+        target,
+        given,
+        config,
+        trained_on=declared_training(checkpoint.path, config.trained_on),
+        lineage=lineage,
+        card=card_facts(checkpoint.path),
+    )
 
 
 def _part_job(
@@ -224,12 +248,13 @@ def _job(
 ) -> Job:
     resolved = resolve_task(checkpoint, task, name=target.name)
     if kind_of(resolved).vectors:
-        facts["layer"] = _layer(config.layer, checkpoint)
-        facts["dimensions"] = _dimensions(config.widths, checkpoint)
+        facts["layer"] = block_of(config.layer, checkpoint)
+        facts["dimensions"] = widths_of(config.widths, checkpoint)
         sentence = checkpoint.sentence
         facts["pooling"] = config.pooling or (sentence.pooling if sentence else "mean")
+        facts["steps"] = sentence.steps if sentence else ()
         facts["max_length"] = sentence.max_length if sentence else None
-        facts["prompts"] = sentence.prompts if sentence else {}
+        facts["prompts"], facts["default_prompt"] = prompts_of(config.prompt, sentence)
     return Job(
         name=target.resolve().name,
         target=target,
@@ -238,34 +263,6 @@ def _job(
         answers=answers_of(resolved) if answers is None else answers,
         **facts,
     )
-
-
-def _layer(wanted: str | int | None, checkpoint: Checkpoint) -> int:
-    depth = checkpoint.depth
-    if wanted == "last" or (wanted is None and checkpoint.sentence):
-        return depth
-    if wanted is None:
-        return checkpoint.family.retrieval_layer.get(depth, depth)
-    layer = int(wanted)
-    if not 0 <= layer <= depth:
-        raise UsageError(
-            f"--layer {layer}: {checkpoint.source} has blocks 1..{depth}",
-            "K counts hidden_states[K]; `last` is the last block, 0 the embeddings alone",
-        )
-    if layer == 0 and not checkpoint.family.runs_without_blocks:
-        raise UsageError(
-            f"--layer 0: {checkpoint.model_type} cannot run without a block", "take 1 or more"
-        )
-    return layer
-
-
-def _dimensions(wanted: tuple[int, ...], checkpoint: Checkpoint) -> tuple[int, ...]:
-    if wanted and wanted[-1] >= checkpoint.width:
-        raise UsageError(
-            f"--dimensions {wanted[-1]}: {checkpoint.source} gives vectors of {checkpoint.width}",
-            "name smaller widths; the whole vector is always there",
-        )
-    return wanted
 
 
 def _trained_on(

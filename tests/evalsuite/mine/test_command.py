@@ -45,6 +45,12 @@ def test_a_prompt_of_the_bundle_stands_before_every_text(files, make, run_xlt):
     assert json.loads(first.stdout)["prompt"] == "salz salz "
     run_xlt("mine", "--model", "e", "de.txt", "en.txt", "--out", "b.tsv")
     assert (files / "a.tsv").read_text() != (files / "b.tsv").read_text()
+    make.bundle(
+        files / "d", "tatoeba", prompts={"salty": "salz salz "}, default_prompt_name="salty"
+    )
+    again = run_xlt("mine", "--model", "d", "de.txt", "en.txt", "--out", "d.tsv", "--json")
+    assert json.loads(again.stdout)["prompt"] == "salz salz "
+    assert (files / "d.tsv").read_text() == (files / "a.tsv").read_text()
     unknown = run_xlt("mine", "--model", "e", "de.txt", "en.txt", "--out", "c.tsv", "--prompt", "q")
     assert unknown.returncode == 2
     assert "query, salty" in unknown.stderr

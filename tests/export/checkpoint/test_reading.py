@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from xlt.core.errors import ModelError
-from xlt.export.checkpoint.reading import fetch, read_checkpoint
+from xlt.export.checkpoint.fetching import fetch
+from xlt.export.checkpoint.reading import read_checkpoint
 from xlt.export.config import ExportConfig
 from xlt.export.plan import find_model, plan
 
@@ -106,11 +107,13 @@ def test_poolings_and_layers_that_the_graph_lacks_are_refused(checkpoints, tmp_p
     both = {"pooling_mode_cls_token": True, "pooling_mode_max_tokens": True}
     with pytest.raises(ModelError, match="pools by"):
         read_checkpoint(sentence_model(base, tmp_path / "a", both))
-    with pytest.raises(ModelError, match="Dense"):
-        read_checkpoint(sentence_model(base, tmp_path / "b", {"pooling_mode": "cls"}, ("Dense",)))
+    with pytest.raises(ModelError, match=r"Pooling \+ LayerNorm"):
+        read_checkpoint(
+            sentence_model(base, tmp_path / "b", {"pooling_mode": "cls"}, ("LayerNorm",))
+        )
 
 
-def test_a_prompt_that_would_be_lost_is_refused(checkpoints, tmp_path):
+def test_prompts_and_their_default_are_read(checkpoints, tmp_path):
     folder = sentence_model(checkpoints(kind="embed"), tmp_path / "s", {"pooling_mode": "mean"})
     settings = folder / "config_sentence_transformers.json"
     settings.write_text('{"prompts": {"query": "query: "}, "default_prompt_name": null}')
@@ -119,9 +122,15 @@ def test_a_prompt_that_would_be_lost_is_refused(checkpoints, tmp_path):
     settings.write_text('{"prompts": ["query: "]}')
     with pytest.raises(ModelError, match="not an object of texts"):
         read_checkpoint(folder)
-    settings.write_text('{"prompts": {"query": "query: "}, "default_prompt_name": "query"}')
-    with pytest.raises(ModelError, match="prompt before every text"):
+    settings.write_text('{"prompts": {"query": "query: ", "doc": ""}, "default_prompt_name": "x"}')
+    with pytest.raises(ModelError, match="default_prompt_name 'x' is none of its prompts"):
         read_checkpoint(folder)
+    settings.write_text(
+        '{"prompts": {"query": "query: ", "doc": ""}, "default_prompt_name": "query"}'
+    )
+    found = read_checkpoint(folder).sentence
+    assert found.default_prompt == "query"
+    assert found.prompts == {"query": "query: ", "doc": ""}  # asking for none must be possible
 
 
 def test_prompts_that_the_pooling_leaves_out_are_not_kept(checkpoints, tmp_path):

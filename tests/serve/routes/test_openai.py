@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import shutil
 
 import numpy as np
 import openai
@@ -181,6 +182,26 @@ def test_the_prompts_of_a_bundle_are_picked_by_name_or_by_input_type(run_server,
     assert "query, passage" in answer["error"]["message"]
     body = {"input": [5, 6], "token_ids": True, "prompt_name": "query"}
     assert server.call("POST", "/v1/embeddings", body)[0] == 400
+    server.stop()
+
+
+def test_the_default_prompt_of_a_bundle_stands_before_texts_that_name_none(
+    run_server, make_bundle, tmp_path
+):
+    prompts = {"query": "search: ", "passage": "text: "}
+    bare = shutil.copytree(make_bundle("encoder", prompts=prompts), tmp_path / "bare")
+    made = make_bundle("encoder", prompts=prompts, default_prompt_name="query")
+    server = run_server({"e5": made, "bare": bare})
+    expected = embed(server, model="bare", input="search: the cat")
+    assert np.array_equal(embed(server, model="e5", input="the cat"), expected)
+    passage = embed(server, model="e5", input="the cat", input_type="document")
+    assert np.array_equal(passage, embed(server, model="bare", input="text: the cat"))
+    for path in ("/v1/similarity", "/v1/bitext"):
+        body = {"sources": ["the cat"], "targets": ["a mat"]}
+        whole = {"sources": ["search: the cat"], "targets": ["search: a mat"]}
+        first = server.post(path, {**body, "model": "e5"})
+        second = server.post(path, {**whole, "model": "bare"})
+        assert first["usage"] == second["usage"]
     server.stop()
 
 

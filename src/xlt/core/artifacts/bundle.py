@@ -19,7 +19,7 @@ __all__ = ["DEFAULT_RUN", "MANIFEST", "SCHEMA", "Bundle", "find_bundles", "write
 MANIFEST = "xlt.json"
 SCHEMA = 1
 DEFAULT_RUN = Path("xlt-run")
-POOLINGS = (None, "mean", "cls", "last")
+POOLINGS = (None, "mean", "cls", "last", "weightedmean")
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "task": dict,
@@ -104,9 +104,15 @@ class Bundle:
 
     @property
     def pooling(self) -> str | None:
-        """How token vectors become one vector: mean, cls or last; None without embeddings."""
+        """How token vectors become one: mean, cls, last or weightedmean; None for heads."""
         value: str | None = self.manifest.get("pooling")
         return value
+
+    @property
+    def default_prompt(self) -> str:
+        """What stands before a text where nobody asks for a prompt; "" for nothing."""
+        name = self.manifest.get("default_prompt_name")
+        return str((self.manifest.get("prompts") or {}).get(name, "")) if name else ""
 
 
 def find_bundles(model: Path | str | None) -> list[Path]:
@@ -222,7 +228,22 @@ def _faults(manifest: dict[str, Any]) -> list[str]:
     prompts = manifest.get("prompts") or {}
     if not isinstance(prompts, dict) or not all(isinstance(p, str) for p in prompts.values()):
         faults.append("prompts are not an object of texts")
+    elif manifest.get("default_prompt_name") not in (None, *prompts):
+        faults.append(f"no prompt {manifest['default_prompt_name']!r}, which is the default")
+    faults.extend(_wrong_steps(manifest.get("after_pooling") or [], files))
     return faults
+
+
+def _wrong_steps(steps: Any, files: dict[str, str]) -> list[str]:
+    """What is wrong with the steps after the pooling."""
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        return ["after_pooling is not a list of steps"]
+    paths = [str(step.get("path")) for step in steps if step.get("type") == "dense"]
+    return [f"no weights {p!r} among the files" for p in paths if not _lists(files, p)]
+
+
+def _lists(files: dict[str, str], folder: str) -> bool:
+    return f"{folder}/model.safetensors" in files
 
 
 def _identity(manifest: dict[str, Any], task: Task, precision: str) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Encoder:
         special_ids: ids of all special tokens (masked LM leaves them alone).
         vocab_size: number of tokens, added ones included.
         uses_types: whether rows carry token types (BERT).
+        prompt: what stands before every single text, unless another prompt is asked for.
         word_mark: what stands before every word of a sentence but the first, so that the words
             of a list are tokenised as they are in a text; "" where a word alone is the same.
     """
@@ -62,6 +63,7 @@ class Encoder:
     uses_types: bool
     keep_left: bool = True
     word_mark: str = ""
+    prompt: str = ""
 
     @classmethod
     def load(cls, folder: Path, *, max_length: int | None = None) -> Encoder:

@@ -7,7 +7,7 @@ decode) are public: a server batches the rows of many requests itself and gets t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from xlt.core.encode.rows import Row, pad
 from xlt.core.errors import ModelError, UsageError
 from xlt.core.inference import answer
 from xlt.core.inference.batch import plan
+from xlt.core.inference.head import Head, read_head
 from xlt.core.inference.plain import Plain, examples_of
 from xlt.core.inference.session import Session
 from xlt.core.kinds.base import Item, Outputs, Vector
@@ -43,6 +44,7 @@ class Engine:
         session: rows to raw outputs.
         outputs: names of the graph's outputs that are fetched.
         batch_tokens: padded tokens of a batch. Predictions do not depend on it.
+        head: embed bundles: what follows the pooling.
         per_token: embed bundles: predictions are the vectors of all tokens, see `for_tokens`.
     """
 
@@ -51,6 +53,7 @@ class Engine:
     session: Session
     outputs: tuple[str, ...]
     batch_tokens: int
+    head: Head = field(default_factory=Head)
     per_token: bool = False
 
     @classmethod
@@ -81,7 +84,9 @@ class Engine:
             raise UsageError(f"a batch of {batch_tokens} tokens holds nothing", "use 512")
         if not isinstance(bundle, Bundle):
             bundle = Bundle.open(_only_bundle(bundle), precision=precision)
-        encoder = Encoder.load(bundle.path, max_length=bundle.max_length)
+        encoder = replace(
+            Encoder.load(bundle.path, max_length=bundle.max_length), prompt=bundle.default_prompt
+        )
         session = Session(bundle.onnx_path, device=device, threads=threads)
         return cls(
             bundle=bundle,
@@ -89,6 +94,7 @@ class Engine:
             session=session,
             outputs=_needed_outputs(bundle, session),
             batch_tokens=batch_tokens or BATCH_TOKENS[session.device.partition(":")[0]],
+            head=read_head(bundle.path, bundle.manifest.get("after_pooling") or []),
         )
 
     @property
@@ -147,20 +153,25 @@ class Engine:
         rows = self.encode_rows(examples)
         return answer.answer(self.task, examples, rows, partial(self.run, tick=tick))
 
-    def encode(self, texts: Sequence[str] | str, *, tick: Tick | None = None) -> Vector:
+    def encode(
+        self, texts: Sequence[str] | str, *, prompt: str | None = None, tick: Tick | None = None
+    ) -> Vector:
         """Sentence vectors (N, D) as of `embed`; one string alone is one text.
 
         Raises:
             DataError: a text is not valid Unicode.
             ModelError: the bundle makes no embeddings, or an output is not finite.
         """
-        return self.embed([texts] if isinstance(texts, str) else texts, tick=tick)
+        return self.embed([texts] if isinstance(texts, str) else texts, prompt=prompt, tick=tick)
 
-    def embed(self, texts: Sequence[Item], *, tick: Tick | None = None) -> Vector:
+    def embed(
+        self, texts: Sequence[Item], *, prompt: str | None = None, tick: Tick | None = None
+    ) -> Vector:
         """Sentence vectors of length 1, float32 (N, D); each distinct text is computed once.
 
         Args:
             texts: strings or `Sentence` records.
+            prompt: what stands before each text, "" for nothing; None: the bundle's default.
             tick: called with the number of texts just finished.
 
         Raises:
@@ -176,7 +187,7 @@ class Engine:
                 f"{self.bundle.path}: a {self.task.name} model makes no sentence embeddings",
                 "use the `encoder` bundle of the run",
             )
-        rows = self.encode_rows(texts)
+        rows = self.encode_rows(texts, prompt=prompt)
         first: dict[bytes, int] = {}
         same_as = [first.setdefault(row.ids.tobytes(), i) for i, row in enumerate(rows)]
         if tick is not None and rows:
@@ -191,9 +202,10 @@ class Engine:
             return np.zeros((0, 0), np.float32)
         return np.stack([vectors[i] for i in same_as])
 
-    def encode_rows(self, items: Sequence[Item]) -> list[Row]:
-        """Rows of the items; see `core.kinds.table.encode`."""
-        return encode(self.encoder, self.task.kind, items)
+    def encode_rows(self, items: Sequence[Item], *, prompt: str | None = None) -> list[Row]:
+        """Rows of the items; see `core.kinds.table.encode`. `prompt`: as in `embed`."""
+        encoder = self.encoder if prompt is None else replace(self.encoder, prompt=prompt)
+        return encode(encoder, self.task.kind, items)
 
     def run(self, rows: Sequence[Row], *, tick: Tick | None = None) -> list[Outputs]:
         """Raw outputs of each row, in the order of the rows, computed in sorted batches.
@@ -258,7 +270,8 @@ class Engine:
             return {TOKEN_VECTORS[0]: hidden_LD}
         kind = kind_of(self.task)
         if kind.vectors:
-            return {SENTENCE: pooled(arrays, row.width, self.bundle.pooling)}
+            vector = pooled(arrays, row.width, self.bundle.pooling)
+            return {SENTENCE: vector if SENTENCE in arrays else self.head(vector)}
         return {name: array.astype(np.float32) for name, array in kind.cut(row, arrays).items()}
 
     def _batches(self, rows: Sequence[Row]) -> list[list[int]]:

@@ -25,13 +25,16 @@ def pooled(arrays: Outputs, width: int, pooling: str | None) -> Vector:
     Args:
         arrays: one row's outputs.
         width: tokens of the row without padding.
-        pooling: mean, cls or last.
+        pooling: mean, cls, last or weightedmean (the n-th token counts n times).
     """
     if SENTENCE in arrays:
         return arrays[SENTENCE].astype(np.float32)
     hidden_LD: Vector = next(iter(arrays.values()))[:width]
     if pooling == "mean":
         vector: Vector = hidden_LD.mean(axis=0, dtype=np.float64)
+    elif pooling == "weightedmean":
+        place_L = np.arange(1, len(hidden_LD) + 1, dtype=np.float64)
+        vector = (place_L[:, None] * hidden_LD).sum(axis=0) / place_L.sum()
     else:
         vector = hidden_LD[0 if pooling == "cls" else -1]
     return vector.astype(np.float32)

@@ -19,10 +19,14 @@ T = TypeVar("T")
 def encode_texts(encoder: Encoder, items: Sequence[Item]) -> list[Row]:
     """One row an item: a text, or two texts with what separates them.
 
+    The encoder's prompt stands before each text, as one string with it.
+
     Raises:
         DataError: an item is neither a text nor a pair of texts.
     """
     texts = [_texts_of(index, item) for index, item in enumerate(items)]
+    if encoder.prompt:
+        texts = [(encoder.prompt + a, b) for a, b in texts]
     tokens = encoder.tokenise(text for pair in texts for text in pair if text is not None)
     return [
         encoder.join(index, tokens[a], None if b is None else tokens[b])

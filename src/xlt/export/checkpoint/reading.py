@@ -6,32 +6,32 @@ Everything is read from the small files (config.json, modules.json ...); weights
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from xlt.core.artifacts.foreign import vet_folder
-from xlt.core.artifacts.hub import prepare_hub
 from xlt.core.encode.families import Family, family_of
 from xlt.core.errors import ModelError
-from xlt.core.extras import needs
 from xlt.core.files import read_json, sha256_file, sha256_json
 from xlt.core.kinds.embed import EMBED
 from xlt.core.kinds.table import KINDS
 from xlt.core.tasks.table import KindName
 from xlt.export.checkpoint.kinds import EXPORTED
+from xlt.export.checkpoint.sentence import (
+    SENTENCE_FILES,
+    SentenceSettings,
+    module_files,
+    read_sentence,
+)
 
-__all__ = ["Checkpoint", "SentenceSettings", "fetch", "read_checkpoint"]
+__all__ = ["Checkpoint", "read_checkpoint"]
 
 HEADS = {head: name for name, row in EXPORTED.items() for head in row.heads}
-WEIGHTS = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
+SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+GRAPHS = ("onnx/model.onnx", "model.onnx")  # as optimum writes them
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -41,33 +41,7 @@ TOKENIZER_FILES = (
     "spm.model",
     "added_tokens.json",
 )
-SENTENCE_FILES = (
-    "modules.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
-    "1_Pooling/config.json",
-)
-# sentence-transformers' names of what we can do in the graph; other ways are refused.
-POOLING_FLAGS = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_lasttoken": "last",
-}
-POOLING_NAMES = {"mean": "mean", "cls": "cls", "lasttoken": "last"}
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentenceSettings:
-    """How a sentence-embedding model pools, the most tokens it was made for, and its prompts.
-
-    Attributes:
-        prompts: name -> what stands before a text; none where the pooling leaves prompts out.
-    """
-
-    pooling: str
-    max_length: int | None
-    prompts: Mapping[str, str]
+SMALL_FILES = (*TOKENIZER_FILES, *SENTENCE_FILES, "README.md")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +54,8 @@ class Checkpoint:
         labels: class names in the order of the logits; () for span, choice and embed.
         depth: transformer blocks.
         sentence: set for sentence-embedding models (a folder with modules.json).
+        pickles: whether weights in pickles may be loaded.
+        graph: an ONNX file that stands in for weights, relative to the folder; None with weights.
     """
 
     path: Path
@@ -90,6 +66,8 @@ class Checkpoint:
     labels: tuple[str, ...]
     depth: int
     sentence: SentenceSettings | None
+    pickles: bool = False
+    graph: str | None = None
 
     @property
     def model_type(self) -> str:
@@ -122,20 +100,22 @@ class Checkpoint:
 
     def sha256(self) -> str:
         """One hash over every file that shapes the bundle: weights, configuration, tokenizer."""
-        names = {"config.json", *TOKENIZER_FILES, *SENTENCE_FILES}
+        names = {"config.json", *TOKENIZER_FILES, *SENTENCE_FILES, *module_files(self.path)}
         files = {p for name in names if (p := self.path / name).is_file()}
-        for pattern in ("*.safetensors", "*.safetensors.index.json", "pytorch_model*"):
+        graphs = (f"{self.graph}*",) if self.graph else ()
+        for pattern in ("*.safetensors", "*.safetensors.index.json", "pytorch_model*", *graphs):
             files.update(self.path.glob(pattern))
         listed = {str(p.relative_to(self.path)): sha256_file(p) for p in files}
         return sha256_json(listed)
 
 
-def read_checkpoint(folder: Path, *, source: str = "") -> Checkpoint:
+def read_checkpoint(folder: Path, *, source: str = "", pickles: bool = False) -> Checkpoint:
     """Look at a checkpoint's small files.
 
     Args:
         folder: a Hugging Face model folder.
         source: how the user named it; default, the folder.
+        pickles: whether weights in pickles (pytorch_model.bin) may be loaded.
 
     Raises:
         ModelError: missing or foreign folder, no weights, no head that a task kind uses.
@@ -153,12 +133,8 @@ def read_checkpoint(folder: Path, *, source: str = "") -> Checkpoint:
         raise ModelError(
             f"{folder}/config.json names no model_type", "is it a transformers checkpoint?"
         )
-    if not any((folder / name).is_file() for name in WEIGHTS):
-        raise ModelError(
-            f"{folder} holds no weights (looked for {', '.join(WEIGHTS)})",
-            "the checkpoint is incomplete; save or fetch it again",
-        )
-    sentence = _sentence_settings(folder)
+    graph = _graph_of(folder, pickles)
+    sentence = read_sentence(folder)
     architecture = str((config.get("architectures") or [""])[0])
     kind: KindName = EMBED.name if sentence else _kind_of(folder, architecture)
     return Checkpoint(
@@ -172,45 +148,56 @@ def read_checkpoint(folder: Path, *, source: str = "") -> Checkpoint:
             folder, config, family_of(config["model_type"]).depth, "how many blocks there are"
         ),
         sentence=sentence,
+        pickles=pickles,
+        graph=graph,
     )
 
 
-def fetch(hub_id: str) -> Path:
-    """The local folder of a hub model, downloaded into transformers' cache when it is not there.
+def parts_of(index: Any, name: str) -> list[str]:
+    """Names of the files that an index of weights lists.
 
     Raises:
-        ModelError: no such model, or the hub cannot be reached.
-        MissingExtra: transformers is not installed.
+        ModelError: not an index, or a name that is not one of a file beside it.
     """
-    if not HUB_ID.fullmatch(hub_id):
-        raise ModelError(f"{hub_id}: no such folder", "name a run, a checkpoint folder or a hub id")
-    offline = prepare_hub()
-    with needs("export", "reading checkpoints"):
-        from transformers.utils import cached_file
-    try:
-        folder = Path(str(cached_file(hub_id, "config.json"))).parent
-        optional = {"_raise_exceptions_for_missing_entries": False}
-        for name in (*TOKENIZER_FILES, *SENTENCE_FILES):
-            cached_file(hub_id, name, **optional)
-        for name in WEIGHTS:  # the first that is there; safetensors before pickles
-            found = cached_file(hub_id, name, **optional)
-            if found and name.endswith(".index.json"):
-                for part in sorted(set(read_json(Path(found), ModelError)["weight_map"].values())):
-                    cached_file(hub_id, part)
-            if found:
-                break
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        if offline:
-            raise ModelError(
-                f"{hub_id}: no such folder, not in the hub's cache, and {offline}",
-                "check the name and the connection, or give a local folder",
-            ) from error
+    table = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(table, dict):
+        raise ModelError(f"{name}: not an index of weights", "fetch or save the model again")
+    parts = sorted({str(part) for part in table.values()})
+    outside = [part for part in parts if PurePosixPath(part).name != part or "\\" in part]
+    if outside:
         raise ModelError(
-            f"{hub_id}: neither a folder nor a hub model that can be fetched ({reason})",
-            "check the name and the connection, or give a local folder",
-        ) from error
-    return folder
+            f"{name}: {outside[0]!r} is not the name of a file beside it", "fetch the model again"
+        )
+    return parts
+
+
+def _graph_of(folder: Path, pickles: bool) -> str | None:
+    """The ONNX file to wrap where a folder has no weights; None where it has.
+
+    Raises:
+        ModelError: neither, or only weights in pickles, which were not allowed.
+    """
+    for name in (*SAFE_WEIGHTS, *PICKLES):
+        if (folder / name).is_file() and name.endswith(".index.json"):
+            parts_of(read_json(folder / name, ModelError), str(folder / name))
+    if any((folder / name).is_file() for name in SAFE_WEIGHTS):
+        return None
+    pickled = [name for name in PICKLES if (folder / name).is_file()]
+    if pickled and pickles:
+        return None
+    graph = next((name for name in GRAPHS if (folder / name).is_file()), None)
+    if graph is not None:
+        return graph
+    if pickled:
+        raise ModelError(
+            f"{folder} has its weights in a pickle ({pickled[0]}), which can run code",
+            "take a model with model.safetensors; --allow-pickle loads it all the same",
+        )
+    looked = ", ".join((*SAFE_WEIGHTS, *PICKLES, *GRAPHS))
+    raise ModelError(
+        f"{folder} holds no weights (looked for {looked})",
+        "the checkpoint is incomplete; save or fetch it again",
+    )
 
 
 def _kind_of(folder: Path, architecture: str) -> KindName:
@@ -250,64 +237,3 @@ def _number(folder: Path, config: Mapping[str, Any], keys: Sequence[str], what: 
         f"{folder}/config.json does not say {what} ({', '.join(keys)})",
         "name an encoder that transformers knows",
     )
-
-
-def _sentence_settings(folder: Path) -> SentenceSettings | None:
-    """Pooling and length of a sentence-transformers folder; None for any other.
-
-    Raises:
-        ModelError: a module, a pooling or a prompt that the bundle would not have.
-    """
-    if not (folder / "modules.json").is_file():
-        return None
-    modules = read_json(folder / "modules.json", ModelError)
-    names = [str(module["type"]).rpartition(".")[2] for module in modules]
-    foreign = [name for name in names if name not in {"Transformer", "Pooling", "Normalize"}]
-    if foreign or "Pooling" not in names:
-        raise ModelError(
-            f"{folder}/modules.json lists {' + '.join(names)}; only "
-            "Transformer + Pooling (+ Normalize) can be exported",
-            "a Dense layer and static embeddings are not supported",
-        )
-    own = folder / "config_sentence_transformers.json"
-    prompting = read_json(own, ModelError) if own.is_file() else {}
-    if prompting.get("default_prompt_name"):
-        raise ModelError(
-            f"{folder} puts a prompt before every text (default_prompt_name), a bundle does not",
-            "remove default_prompt_name from config_sentence_transformers.json and write the "
-            "prompt into your texts",
-        )
-    place = next(m["path"] for m in modules if str(m["type"]).endswith("Pooling"))
-    settings = read_json(folder / place / "config.json", ModelError)
-    limit: Any = None
-    if (folder / "sentence_bert_config.json").is_file():
-        limit = read_json(folder / "sentence_bert_config.json", ModelError).get("max_seq_length")
-    prompts = _prompts(own, prompting) if settings.get("include_prompt", True) else {}
-    return SentenceSettings(pooling=_pooling(folder, settings), max_length=limit, prompts=prompts)
-
-
-def _prompts(path: Path, settings: Mapping[str, Any]) -> dict[str, str]:
-    """Name -> prompt; those that put nothing before a text are left out."""
-    prompts = settings.get("prompts") or {}
-    if not isinstance(prompts, dict) or not all(isinstance(p, str) for p in prompts.values()):
-        raise ModelError(
-            f"{path}: `prompts` is not an object of texts", "write it as sentence-transformers does"
-        )
-    return {name: prompt for name, prompt in prompts.items() if prompt}
-
-
-def _pooling(folder: Path, settings: Mapping[str, Any]) -> str:
-    modes = settings.get("pooling_mode")
-    if modes is None:
-        flags = [key for key, on in settings.items() if key.startswith("pooling_mode_") and on]
-        known = [POOLING_FLAGS.get(flag) for flag in flags]
-    else:
-        flags = [modes] if isinstance(modes, str) else list(modes)
-        known = [POOLING_NAMES.get(flag) for flag in flags]
-    if len(known) != 1 or known[0] is None:
-        raise ModelError(
-            f"{folder}: pools by {' + '.join(flags) or 'nothing'}; only mean, cls and last can be "
-            "exported",
-            "choose one with --pooling after editing 1_Pooling/config.json",
-        )
-    return known[0]

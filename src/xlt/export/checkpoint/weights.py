@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import logging
+import pickle
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+import numpy as np
 
 from xlt.core.errors import ModelError
+from xlt.core.inference.head import WEIGHTS, Dense, Head
 from xlt.core.kinds.table import KINDS
-from xlt.export.checkpoint.reading import TOKENIZER_FILES, Checkpoint
+from xlt.export.checkpoint.reading import PICKLES, TOKENIZER_FILES, Checkpoint
+from xlt.export.checkpoint.sentence import DenseSettings
 
-__all__ = ["load_model", "write_tokenizer"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["load_head", "load_model", "write_tokenizer"]
 
 # What the bundle's readers need; copied byte for byte where the checkpoint has it.
 BUNDLE_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
@@ -37,6 +44,7 @@ def load_model(checkpoint: Checkpoint) -> nn.Module:
             attn_implementation="eager",
             output_loading_info=True,
             local_files_only=True,
+            use_safetensors=None if checkpoint.pickles else True,
         )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
         raise ModelError(
@@ -57,6 +65,60 @@ def load_model(checkpoint: Checkpoint) -> nn.Module:
         )
     module: nn.Module = model
     return module.float().eval()
+
+
+def load_head(checkpoint: Checkpoint, steps: Sequence[DenseSettings | None]) -> Head:
+    """What follows the pooling of a sentence model, with its weights.
+
+    Raises:
+        ModelError: the weights are missing, damaged or of other sizes.
+    """
+    made = [None if step is None else _dense(checkpoint, step) for step in steps]
+    return Head(steps=tuple(made))
+
+
+def _dense(checkpoint: Checkpoint, step: DenseSettings) -> Dense:
+    folder = checkpoint.path / step.path
+    tensors = _tensors(folder, pickles=checkpoint.pickles)
+    weight = tensors.get("linear.weight")
+    bias = tensors.get("linear.bias", np.zeros(step.outputs, np.float32))
+    if (
+        weight is None
+        or weight.shape != (step.outputs, step.inputs)
+        or bias.shape != (step.outputs,)
+    ):
+        raise ModelError(
+            f"{folder}: not the weights of a layer from {step.inputs} to {step.outputs} numbers",
+            "fetch or save the model again",
+        )
+    return Dense(weight_OI=weight, bias_O=bias, activation=step.activation)
+
+
+def _tensors(folder: Path, *, pickles: bool) -> dict[str, Any]:
+    """Float32 arrays of a module's weights."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    pickled = folder / PICKLES[0]
+    try:
+        if (folder / WEIGHTS).is_file():
+            found = load_file(str(folder / WEIGHTS))
+        elif pickles and pickled.is_file():
+            found = torch.load(str(pickled), map_location="cpu", weights_only=True)
+        else:
+            raise ModelError(
+                f"{folder} holds no {WEIGHTS}"
+                + (f", only a pickle ({pickled.name})" if pickled.is_file() else ""),
+                "save the model with safetensors"
+                + ("; --allow-pickle loads it all the same" if pickled.is_file() else ""),
+            )
+    except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
+        raise ModelError(
+            f"{folder}: its weights cannot be loaded: {' '.join(str(error).split())[:200]}",
+            "fetch or save the model again",
+        ) from error
+    return {name: value.float().numpy() for name, value in found.items()}
 
 
 def _has_head(checkpoint: Checkpoint) -> bool:

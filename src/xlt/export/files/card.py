@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from xlt.core.kinds.table import kind_of
+from xlt.export.checkpoint.fetching import HUB_ID
 from xlt.export.checkpoint.kinds import EXPORTED
-from xlt.export.checkpoint.reading import HUB_ID
 from xlt.export.plan import Job
 
 __all__ = ["model_card"]

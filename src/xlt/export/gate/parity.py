@@ -10,21 +10,23 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from xlt.core.encode.encoder import Encoder
 from xlt.core.encode.rows import Row, pad
+from xlt.core.inference.head import Head
 from xlt.core.kinds.table import encode
 from xlt.core.tasks.table import KindName
 from xlt.export.checkpoint.kinds import EXPORTED
 from xlt.export.gate.probe import Probe
 
-__all__ = ["LIMITS", "Batch", "Parity", "compare", "make_batches", "reference"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["LIMITS", "Batch", "Parity", "compare", "make_batches", "pooled", "reference"]
 
 Array = NDArray[Any]
 Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
@@ -32,6 +34,7 @@ LIMITS = {"max_logit_difference": 1e-3, "min_cosine": 0.9999, "clear_margin": 0.
 BATCH_SIZES = (1, 2, 7, 4)
 ROWS_PER_ITEM = 2
 WORST = 3
+NO_HEAD = Head()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,7 @@ def reference(
     layer: int | None = None,
     depth: int = 0,
     pooling: str | None = None,
+    head: Head = NO_HEAD,
     device: str = "cpu",
 ) -> list[dict[str, Array]]:
     """PyTorch's answers, batch by batch.
@@ -133,9 +137,12 @@ def reference(
         layer: encoders: the K of hidden_states[K]; None for heads. At the full depth it is
             `last_hidden_state`, which in pre-norm models has one norm more.
         depth: encoders: blocks of the whole model.
-        pooling: encoders: mean, cls or last.
+        pooling: encoders: mean, cls, last or weightedmean.
+        head: encoders: what follows the pooling.
         device: where PyTorch computes.
     """
+    import torch
+
     model.eval().to(device)
     found = []
     with torch.inference_mode():
@@ -151,7 +158,8 @@ def reference(
                 continue
             out = model(**feeds, output_hidden_states=layer < depth)
             hidden = out.hidden_states[layer] if layer < depth else out.last_hidden_state
-            vec_BD = _pooled(hidden.cpu().numpy(), batch.feeds["attention_mask"], str(pooling))
+            mask_BL = batch.feeds["attention_mask"]
+            vec_BD = pooled(hidden.cpu().numpy(), mask_BL, str(pooling), head)
             found.append({"sentence_embedding": vec_BD})
     model.to("cpu")
     return found
@@ -164,6 +172,7 @@ def compare(
     *,
     kind: KindName,
     pooling: str | None = None,
+    head: Head = NO_HEAD,
 ) -> Parity:
     """Run the graph on the same batches and compare it with the reference.
 
@@ -173,6 +182,7 @@ def compare(
         expected: the answers of `reference`.
         kind: the task kind; tags and spans are compared at tokens only, not at padding.
         pooling: set for encoders: `last_hidden_state` must then pool to the same vector.
+        head: encoders: what follows the pooling.
     """
     differences: dict[str, float] = {}
     cosines: dict[str, float] = {}
@@ -181,7 +191,7 @@ def compare(
         got = dict(run(batch.feeds))
         if pooling is not None:
             mask = batch.feeds["attention_mask"]
-            got["pooled"] = _pooled(got.pop("last_hidden_state"), mask, pooling)
+            got["pooled"] = pooled(got.pop("last_hidden_state"), mask, pooling, head)
             answer = {**answer, "pooled": answer["sentence_embedding"]}
         for output, truth in answer.items():
             for row, name in enumerate(batch.names):
@@ -228,17 +238,22 @@ def _margins(scores_NC: Array) -> Array:
     return np.asarray(top_N2[:, 1] - top_N2[:, 0])
 
 
-def _pooled(hidden_BLD: Array, mask_BL: Array, pooling: str) -> Array:
+def pooled(hidden_BLD: Array, mask_BL: Array, pooling: str, head: Head) -> Array:
     """Pooled, normalised vectors in float64: the definition that the graph is held to."""
     hidden_BLD = hidden_BLD.astype(np.float64)
     rows = zip(hidden_BLD, mask_BL.astype(bool), strict=True)
-    vec_BD = np.stack([_pool_row(hidden_LD[mask_L], pooling) for hidden_LD, mask_L in rows])
+    vec_BD = np.stack(
+        [head(_pool_row(hidden_LD[mask_L], pooling)) for hidden_LD, mask_L in rows]
+    ).astype(np.float64)
     return np.asarray(vec_BD / np.linalg.norm(vec_BD, axis=1, keepdims=True))
 
 
 def _pool_row(tokens_LD: Array, pooling: str) -> Array:
     if pooling == "mean":
         return np.asarray(tokens_LD.mean(0))
+    if pooling == "weightedmean":
+        place_L = np.arange(1, len(tokens_LD) + 1)
+        return np.asarray((place_L[:, None] * tokens_LD).sum(0) / place_L.sum())
     return np.asarray(tokens_LD[0] if pooling == "cls" else tokens_LD[-1])
 
 

@@ -17,7 +17,7 @@ from xlt.core.tasks.examples import Example, Sentence
 from xlt.core.tasks.table import TASKS, Task
 from xlt.data import DataRoot
 
-__all__ = ["Probe", "dev_items", "probe_items", "probes_sha256"]
+__all__ = ["Probe", "dev_items", "gate_text", "probe_items", "probes_sha256"]
 
 DEV_ITEMS = 96
 
@@ -65,6 +65,23 @@ def dev_items(root: DataRoot, task: Task, answers: Sequence[str]) -> list[Probe]
             for item in examples[::step][:share]
         ]
     return found
+
+
+def gate_text(
+    task: Task, answers: Sequence[str], max_length: int, root: DataRoot | None
+) -> tuple[list[Probe], str, str | None]:
+    """What the gate of a bundle reads: our texts, and dev text of a data root.
+
+    Returns:
+        The probes, what they are in words, and the hash of the dev text (None without).
+    """
+    probes = probe_items(task, max_length)
+    text = f"{len(probes)} probe texts"
+    dev = dev_items(root, task, answers) if root is not None else []
+    if root is not None and dev:
+        probes += dev
+        text += f" and {len(dev)} dev texts of the data root {root.path.name}"
+    return probes, text, probes_sha256(dev)
 
 
 def probes_sha256(probes: Sequence[Probe]) -> str | None:

@@ -14,12 +14,20 @@ from torch import Tensor, nn
 
 from xlt.core.encode.families import Family, family_of
 from xlt.core.errors import ModelError
+from xlt.core.inference.head import Dense, Head
 
 __all__ = ["SentenceEncoder", "cut_blocks", "pool"]
 
 # What the norm after the last block is called in families without a row of their own.
 FINAL_NORMS = ("final_norm", "final_layer_norm", "norm", "ln_f")
 TINY = 1e-12
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "identity": nn.Identity,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "sigmoid": nn.Sigmoid,
+}
 
 
 def pool(hidden_BLD: Tensor, mask_BL: Tensor, pooling: str) -> Tensor:
@@ -27,22 +35,23 @@ def pool(hidden_BLD: Tensor, mask_BL: Tensor, pooling: str) -> Tensor:
 
     Args:
         hidden_BLD: token vectors.
-        mask_BL: 1 for tokens, 0 for padding; padding stands on the right.
-        pooling: `mean` of all tokens (special ones included, as XTREME does), `cls` (the first
-            token) or `last` (the last token).
+        mask_BL: 1 for tokens, 0 for padding, which may stand on either side.
+        pooling: `mean` of all tokens (special ones included, as XTREME does), `weightedmean` (the
+            n-th token counts n times), `cls` (the first token) or `last` (the last token).
 
     Returns:
         Vectors (B, D), not normalised.
     """
-    if pooling == "mean":
-        weight_BL1 = mask_BL.unsqueeze(-1).to(hidden_BLD.dtype)
+    if pooling in ("mean", "weightedmean"):
+        weight_BL = mask_BL if pooling == "mean" else mask_BL * mask_BL.cumsum(1)
+        weight_BL1 = weight_BL.unsqueeze(-1).to(hidden_BLD.dtype)
         return (hidden_BLD * weight_BL1).sum(1) / weight_BL1.sum(1).clamp(min=1.0)
-    if pooling == "cls":
-        return hidden_BLD[:, 0]
     place_L = torch.arange(hidden_BLD.shape[1], device=mask_BL.device)
-    last_B = (mask_BL * place_L).max(1).values
-    last_B1D = last_B.view(-1, 1, 1).expand(-1, 1, hidden_BLD.shape[2])
-    return hidden_BLD.gather(1, last_B1D).squeeze(1)
+    if pooling == "cls":
+        place_L = place_L.flip(0)  # the first token is the one with the most after it
+    found_B = (mask_BL * (place_L + 1)).argmax(1)
+    found_B1D = found_B.view(-1, 1, 1).expand(-1, 1, hidden_BLD.shape[2])
+    return hidden_BLD.gather(1, found_B1D).squeeze(1)
 
 
 def blocks_of(encoder: nn.Module, depth: int) -> nn.ModuleList:
@@ -110,9 +119,10 @@ def _family(encoder: nn.Module) -> Family:
 class SentenceEncoder(nn.Module):
     """Token ids in; `sentence_embedding` (B, D), L2 norm 1, and `last_hidden_state` out."""
 
-    def __init__(self, encoder: nn.Module, *, pooling: str) -> None:
+    def __init__(self, encoder: nn.Module, *, pooling: str, head: Head | None = None) -> None:
         super().__init__()
         self.encoder = encoder
+        self.steps = nn.ModuleList(_module_of(step) for step in (head.steps if head else ()))
         self.config: Any = encoder.config  # the exporters look here
         self.pooling = pooling
 
@@ -127,5 +137,30 @@ class SentenceEncoder(nn.Module):
         out = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **extra)
         hidden_BLD: Tensor = out.last_hidden_state
         vec_BD = pool(hidden_BLD, attention_mask, self.pooling)
-        norm_B1 = vec_BD.norm(dim=1, keepdim=True).clamp(min=TINY)
-        return {"sentence_embedding": vec_BD / norm_B1, "last_hidden_state": hidden_BLD}
+        for step in self.steps:
+            vec_BD = step(vec_BD)
+        return {"sentence_embedding": _unit(vec_BD), "last_hidden_state": hidden_BLD}
+
+
+class _Unit(nn.Module):
+    """Scales each row to length 1."""
+
+    def forward(self, vec_BD: Tensor) -> Tensor:
+        """Rows (B, D) of length 1."""
+        return _unit(vec_BD)
+
+
+def _unit(vec_BD: Tensor) -> Tensor:
+    norm_B1: Tensor = vec_BD.norm(dim=1, keepdim=True).clamp(min=TINY)
+    return vec_BD / norm_B1
+
+
+def _module_of(step: Dense | None) -> nn.Module:
+    """A step after the pooling as PyTorch computes it."""
+    if step is None:
+        return _Unit()
+    linear = nn.Linear(step.weight_OI.shape[1], step.weight_OI.shape[0])
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(step.weight_OI))
+        linear.bias.copy_(torch.from_numpy(step.bias_O))
+    return nn.Sequential(linear, ACTIVATIONS[step.activation]())

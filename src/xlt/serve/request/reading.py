@@ -41,12 +41,12 @@ class Reading:
     Attributes:
         truncate: "right", "left", "error", or None for the side the model was trained with.
         most_tokens: cut to so many tokens, special ones included; None or -1 for the model's.
-        prompt: put before every text.
+        prompt: put before every text; None for the model's default.
     """
 
     truncate: str | None = None
     most_tokens: int | None = None
-    prompt: str = ""
+    prompt: str | None = None
 
     def inputs(self, value: str | list[Any], model: Served, param: str) -> Inputs:
         """A text, texts, token ids or lists of them.
@@ -71,7 +71,10 @@ class Reading:
             Problem: 400 when the cut leaves no room for text.
         """
         encoder = self.encoder(model)
-        whole = [self.prompt + text for text in texts] if self.prompt else texts
+        whole: Sequence[str] = texts
+        if self.prompt is not None:
+            whole = [self.prompt + text for text in texts]
+            encoder = replace(encoder, prompt="")
         return Inputs(items=whole, encode=lambda: encode(encoder, model.kind, whole))
 
     def encoder(self, model: Served) -> Encoder:
@@ -102,8 +105,10 @@ def side_of(word: str | None) -> str | None:
     return None if word is None else SIDES.get(word, word)
 
 
-def prompt_of(model: Served, *, name: str | None = None, input_type: str | None = None) -> str:
-    """The prompt that a request asks for; empty for none.
+def prompt_of(
+    model: Served, *, name: str | None = None, input_type: str | None = None
+) -> str | None:
+    """The prompt that a request asks for; None where it asks for none.
 
     Args:
         model: whose bundle keeps the prompts of its sentence-transformers folder.
@@ -125,7 +130,7 @@ def prompt_of(model: Served, *, name: str | None = None, input_type: str | None 
             )
         return prompts[name]
     known_as = PROMPTS.get(input_type or "", ())
-    return next((prompts[name] for name in known_as if name in prompts), "")
+    return next((prompts[name] for name in known_as if name in prompts), None)
 
 
 def _bad(message: str) -> Problem:

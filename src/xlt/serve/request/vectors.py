@@ -70,7 +70,9 @@ def pooled(result: Result) -> Vectors:
     if not engine.per_token:
         return np.stack([output[SENTENCE] for output in result.outputs])
     pooling = engine.bundle.pooling
-    return np.stack([pool({"": vec_LD}, len(vec_LD), pooling) for vec_LD in predictions])
+    return np.stack(
+        [engine.head(pool({"": vec_LD}, len(vec_LD), pooling)) for vec_LD in predictions]
+    )
 
 
 def comparable(result: Result, texts: Sequence[str]) -> Vectors:
