@@ -9,6 +9,12 @@ normal distribution. "seeds" and "items" name what makes most of the noise. Cove
 95 % intervals of the languages and of their mean, false positives are tables without any effect
 in which some language has one after correction (Holm's first step).
 
+Families: the difference of an effect between two groups of languages whose units (branches,
+families) are drawn as well; the interval for other languages, seeds and items, its test, and the
+exchange of units alone. Studies: two arms of four languages and two tasks, all findings corrected
+together (Benjamini-Hochberg); false positives are tables without any effect in which one is called
+sure.
+
 One checkpoint: intervals of accuracy and of F1 over clusters of items, and the paired test.
 """
 
@@ -27,10 +33,12 @@ import numpy as np
 
 from xlt.core.metrics.counts import f1_scores
 from xlt.core.stats.clusters import cluster_sums
+from xlt.core.stats.correction import benjamini_hochberg
 from xlt.core.stats.intervals import interval
 from xlt.core.stats.paired import Pair, compare_all
-from xlt.core.stats.seeds import METHODS, seed_effect
+from xlt.core.stats.seeds import METHODS, effect_of_values, pseudo_values, seed_effect
 from xlt.core.stats.special import normal_cdf
+from xlt.study.answer.difference import difference
 
 LANGUAGES, CLUSTERS, PER_CLUSTER = 5, 60, 4
 SAMPLES = 999
@@ -99,6 +107,72 @@ def one_seeds_table(seeds, noise, number):
     return found
 
 
+# what varies most -> (standard deviation of a unit's effect, of a seed in a unit, of a seed in one
+# group of languages), on the scale of the normal variable
+FAMILIES = {
+    "languages": (0.15, 0.05, 0.0),
+    "seeds": (0.03, 0.1, 0.0),
+    "seeds by group": (0.05, 0.05, 0.1),
+    "nothing": (0.0, 0.02, 0.0),
+}
+UNITS = {"5 + 6": (5, 6), "6 + 12": (6, 12)}
+
+
+def families_table(rng, seeds, units, noise, shift):
+    """Hits of both settings (U, 2, K, G), which units come first, the true difference."""
+    unit_sd, seed_sd, group_sd = noise
+    first = np.arange(sum(units)) < units[0]
+    unit = unit_sd * rng.normal(size=(len(first), 1)) + shift * first[:, None]
+    group = group_sd * rng.normal(size=(2, seeds))[first.astype(int)]
+    effect = unit + group
+    items = CLUSTER * rng.normal(size=(1, CLUSTERS, 1))
+    items = items + ITEM * rng.normal(size=(1, CLUSTERS, PER_CLUSTER))
+    sides = []
+    for arm in (1, 0):
+        seed = seed_sd * rng.normal(size=(len(first), seeds)) + arm * effect
+        latent = 0.3 + seed[:, :, None, None] + items[None]
+        latent = latent + REST * rng.normal(size=(len(first), seeds, CLUSTERS, PER_CLUSTER))
+        sides.append((latent > 0).sum(axis=-1))
+    spread = math.sqrt(unit_sd**2 + seed_sd**2 + group_sd**2 + CLUSTER**2 + ITEM**2 + REST**2)
+    truth = 100 * (normal_cdf((0.3 + shift) / spread) - normal_cdf(0.3 / spread))
+    return np.stack(sides, axis=1), first, truth
+
+
+def one_families_table(seeds, units, noise, number):
+    """(covered, false positive, false positive of the exchange alone) of one table."""
+    rng = np.random.default_rng([number, seeds, *UNITS[units], len(noise)])
+
+    def judge(shift):
+        hits, first, truth = families_table(rng, seeds, UNITS[units], FAMILIES[noise], shift)
+        values = 100 * (hits[:, 0] - hits[:, 1]) / PER_CLUSTER
+        sides = {"first": list(values[first]), "second": list(values[~first])}
+        whole = values[first].mean(axis=0) - values[~first].mean(axis=0)
+        effects = values.mean(axis=(1, 2))[None]
+        return difference(sides, effects, first, whole), truth
+
+    planted, truth = judge(0.15)
+    null, _ = judge(0.0)
+    low, high = planted.low, planted.high
+    return low <= truth <= high, null.p <= 1 - LEVEL, null.exchanges.p <= 1 - LEVEL
+
+
+def one_study(seeds, number):
+    """Whether a study without any effect calls something sure after correction."""
+    rng = np.random.default_rng([number, seeds, 7])
+    p = []
+    for _task in range(2):
+        first, _ = seeds_table(rng, seeds, NOISE["seeds"], EFFECT * 0)
+        second, _ = seeds_table(rng, seeds, NOISE["seeds"], EFFECT * 0)
+        second[..., 2:] = first[..., 2:]  # one baseline for both arms
+        for table in (first, second):
+            values = np.array(
+                [pseudo_values(table[:, :, lang], change) for lang in range(LANGUAGES)]
+            )
+            wanted = (*values, values.mean(axis=0))
+            p += [effect_of_values(one, one.mean(axis=1)).p for one in wanted]
+    return min(benjamini_hochberg(p)) <= 1 - LEVEL
+
+
 def checkpoint_counts(rng, clusters, centre, second):
     """Rows (hit, predicted, gold) and (hit, 1) of one or two systems, in clusters of 1 to 5."""
     sizes = rng.integers(1, 6, size=clusters)
@@ -150,6 +224,18 @@ def main():
                 shares = 100 * np.mean([table[method] for table in tables], axis=0)
                 row = " | ".join(f"{share:.1f}" for share in shares)
                 print(f"| {noise} | {seeds} | {method} | {row} |", flush=True)
+        print("\n| noise | units | seeds | covered | false positives | by exchange alone |")
+        print("|---|---|---:|---:|---:|---:|")
+        for noise in FAMILIES:
+            for units, seeds in (("5 + 6", 5), ("6 + 12", 5), ("5 + 6", 3)):
+                one = partial(one_families_table, seeds, units, noise)
+                tables = list(pool.map(one, numbers, chunksize=10))
+                row = " | ".join(f"{share:.1f}" for share in 100 * np.mean(tables, axis=0))
+                print(f"| {noise} | {units} | {seeds} | {row} |", flush=True)
+        print("\n| studies of 24 findings without any effect | false positives |\n|---|---:|")
+        for seeds in (3, 5, 10):
+            tables = list(pool.map(partial(one_study, seeds), numbers, chunksize=10))
+            print(f"| {seeds} seeds | {100 * np.mean(tables):.1f} |", flush=True)
         print("\n| clusters | accuracy | accuracy bca | percentile | F1 bca | percentile | false |")
         print("|---:|---:|---:|---:|---:|---:|---:|")
         for clusters, centre in ((50, 0.5), (200, 0.5), (200, 2.0)):

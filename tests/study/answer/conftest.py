@@ -58,7 +58,7 @@ class MadeUp:
                  "tasks": list(self.targets), "languages": "transfer", **self.estimand}  # fmt: skip
         plan = {
             "schema": 1, "name": "made up", "question": "Does it help?", "estimand": asked,
-            "estimand_hash": sha256_json(asked), "cells": cells, "store": "store",
+            "estimand_hash": sha256_json(asked), "cells": cells,
             "arms": {arm: {"intermediate": [] if arm in self.untrained else [arm]}
                      for arm in self.arms},
         }  # fmt: skip
@@ -83,7 +83,7 @@ class MadeUp:
         cell = {
             "id": name, "arm": arm, "target": target, "axes": axes, "intermediate_seed": seed,
             "target_seed": target_seed, "data_seed": 1, "unit": unit, "stages": {},
-            "same_data": [arm, target] in [list(pair) for pair in self.same_data],
+            "same_data_tasks": [target] if (arm, target) in self.same_data else [],
         }  # fmt: skip
         if name in self.unfinished:
             return cell
@@ -122,9 +122,9 @@ class MadeUp:
                          "dev": {"accuracy": dev}}  # fmt: skip
         (run / "run.json").write_text(json.dumps({"targets": {target: target_record}}))
         (out / "cells").mkdir(exist_ok=True)
-        trained = {"target": 60.0, "export": 5.0, "eval": 10.0}
+        trained = {f"train-{name}": 60.0, f"export-{name}": 5.0, f"eval-{name}": 10.0}
         if seed is not None:
-            trained["intermediate"] = 120.0
+            trained[f"train-{arm}-{seed}"] = 120.0
         (out / "cells" / f"{name}.json").write_text(
             json.dumps({"schema": 1, "cell": name, "results": place.name, "runs": [run.name],
                         "seconds": trained})

@@ -24,7 +24,8 @@ SCORING = frozenset({"world", "export", "eval"})  # verbs that are not training
 Axes = tuple[tuple[str, str], ...]  # (axis, value as text), in the plan's order
 KNOWN = frozenset(
     {"id", "arm", "target", "intermediate_seed", "target_seed", "data_seed", "stages", "same_data",
-     "unit", "axes"}
+     "unit", "axes",
+     "tasks", "all_stages", "same_data_tasks"}
 )  # fmt: skip
 
 
@@ -41,7 +42,7 @@ class Cell:
         target_seed: of the target training; None for `encoder`.
         data_seed: of samples of the training data.
         unit: number within (arm, axes, target, data seed); equal numbers of two arms are a pair.
-        same_data: the intermediate data contain the target's own training data.
+        same_data: the tasks it is scored on whose own training data an earlier phase has seen.
         results: name of a checkpoint's choice -> results folder; empty until the cell is done.
         runs: training runs behind it, the target's last.
         seconds: stage -> seconds.
@@ -55,7 +56,7 @@ class Cell:
     target_seed: int | None
     data_seed: int | None
     unit: int
-    same_data: bool
+    same_data: tuple[str, ...]
     results: Mapping[str, Path]
     runs: tuple[Path, ...]
     seconds: Mapping[str, float]
@@ -120,8 +121,12 @@ class Folder:
         return arms.get(name) or {}
 
 
-def open_folder(path: Path) -> Folder:
+def open_folder(path: Path, store: Path | None = None) -> Folder:
     """Read plan.json and the finished cells.
+
+    Args:
+        path: the study's folder.
+        store: where its stages are kept; None: its `store`.
 
     Raises:
         DataError: there is no plan, or one of another version.
@@ -134,9 +139,9 @@ def open_folder(path: Path) -> Folder:
     if not isinstance(plan.get("estimand"), dict):
         raise DataError(f"{path / PLAN}: it names no estimand", "run `xlt study plan` again")
     units = _units(plan["cells"])
-    store = path / str(plan.get("store", "store"))
+    kept = path / "store" if store is None else store
     cells = tuple(
-        _cell(path, store, entry, unit) for entry, unit in zip(plan["cells"], units, strict=True)
+        _cell(path, kept, entry, unit) for entry, unit in zip(plan["cells"], units, strict=True)
     )
     return Folder(path=path, plan=plan, cells=cells)
 
@@ -161,7 +166,7 @@ def _cell(out: Path, store: Path, entry: Mapping[str, Any], unit: int) -> Cell:
         target_seed=entry.get("target_seed"),
         data_seed=entry.get("data_seed"),
         unit=unit,
-        same_data=bool(entry.get("same_data")),
+        same_data=tuple(entry.get("same_data_tasks", ())),
         results={name: store / place for name, place in found.items()},
         runs=tuple(store / place for place in record.get("runs", ())),
         seconds={name: float(s) for name, s in record.get("seconds", {}).items()},

@@ -146,7 +146,7 @@ def read_scores(folder: Folder, subset: Subset | None = None) -> Scores:
                 continue
             raw.setdefault((task, lang), []).append((key, entry, _rows(place, entry)))
             scores.cells[key, task] = cell
-            if cell.same_data:
+            if task in cell.same_data:
                 scores.same_data.add((cell.arm, task))
             if lang in _labelled_langs(record["bundles"][entry["bundle"]]):
                 scores.seen.add((cell.arm, task, lang))

@@ -1,0 +1,87 @@
+"""Subsets of items: by the hypothesis alone, by what a question asks; the same in all languages."""
+
+import json
+
+import numpy as np
+import pytest
+
+from xlt.study.answer.filters import hypothesis_only, item_subsets, question_type
+from xlt.study.answer.folder import open_folder
+from xlt.study.answer.scores import read_scores
+from xlt.study.answer.table import COLUMNS, long_table
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("Why did the lamp go out?", "reason or manner"),
+        ("In what year was the bridge built?", "name, place or time"),
+        ("How many lamps are there?", "amount"),
+        ("How does the lamp work?", "reason or manner"),
+        ("Name the river.", "other"),
+        ("Who knows how many lamps there are?", "name, place or time"),
+        ("The show is what?", "name, place or time"),
+    ],
+)
+def test_the_first_question_word_tells_what_is_asked(question, kind):
+    assert question_type(question) == kind
+
+
+def test_a_hypothesis_that_gives_its_label_away_is_found():
+    train = [("nobody sleeps", "contradiction"), ("nobody eats", "contradiction"),
+             ("a dog sleeps", "entailment"), ("a dog eats", "entailment")]  # fmt: skip
+    told = hypothesis_only(train, ["nobody runs", "a cat sleeps"], ["entailment", "contradiction"])
+    assert told == ["contradiction", "entailment"]
+
+
+@pytest.fixture
+def root(tmp_path):
+    """English gives the label away in every second item; Swahili has the same items."""
+    (tmp_path / "mnli").mkdir()
+    (tmp_path / "xnli").mkdir()
+    labels = ["entailment", "contradiction"]
+    words = {"entailment": "some lamp glows", "contradiction": "nobody sees"}
+    train = "".join(
+        json.dumps({"gold_label": labels[n % 2], "sentence1": f"a lamp {n}",
+                    "sentence2": f"{words[labels[n % 2]]} {n}"}) + "\n"
+        for n in range(40)
+    )  # fmt: skip
+    (tmp_path / "mnli" / "multinli_1.0_train.jsonl").write_text(train)
+    for lang, mark in (("en", ""), ("sw", " (sw)")):
+        lines = []
+        for n in range(20):
+            label = labels[n % 2]
+            told = words[label] if n < 10 else words[labels[1 - n % 2]]
+            lines.append(f"a premise{mark} {n}\t{told if lang == 'en' else 'x'} q\t{label}\n")
+        (tmp_path / "xnli" / f"test-{lang}.tsv").write_text("".join(lines))
+    return tmp_path
+
+
+def test_items_that_the_hypothesis_misleads_are_the_same_in_every_language(root, made_up):
+    subsets = item_subsets(root, [("xnli", "en"), ("xnli", "sw")])
+    hard = subsets["inference: hypothesis alone misleads"]
+    assert hard["xnli", "sw"].tolist() == [False] * 10 + [True] * 10
+    assert np.array_equal(hard["xnli", "en"], hard["xnli", "sw"])
+    folder = open_folder(made_up(items=20, langs=("en", "sw"), seeds=2))
+    part = read_scores(folder, hard)
+    whole = read_scores(folder)
+    key = next(iter(part.linear))
+    assert part.linear[key]["xnli", "sw"].n == 10
+    easy = read_scores(folder, subsets["surface: hypothesis alone suffices"])
+    both = part.linear[key]["xnli", "sw"].score + easy.linear[key]["xnli", "sw"].score
+    assert both / 2 == pytest.approx(whole.linear[key]["xnli", "sw"].score)
+
+
+def test_the_long_table_has_a_row_a_score_and_the_axes_as_columns(made_up):
+    folder = open_folder(
+        made_up(seeds=2, axes={"train_examples": ["10%", None]}, same_data=(("mnli", "xnli"),))
+    )
+    table = long_table(folder, read_scores(folder))
+    assert tuple(table.header) == (*COLUMNS, "train_examples", "same_data", "seen", "train_seconds")
+    rows = table.to_json()["rows"]
+    # 2 arms, 2 points, 2 seeds, 5 languages, score and accuracy
+    assert len(rows) == 2 * 2 * 2 * 5 * 2
+    one = next(r for r in rows if r["arm"] == "mnli" and r["lang"] == "sw")
+    assert (one["family"], one["train_examples"], one["same_data"]) == ("Niger-Congo", "10%", 1)
+    assert one["train_seconds"] == 180.0
+    assert table.csv().count("\n") == len(rows) + 1
