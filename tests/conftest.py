@@ -48,6 +48,14 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_docs() -> Path:
+    """The sheets of facts that the project was given; absent in a bare clone."""
+    if not (SHARED / "docs" / "published.json").is_file():
+        pytest.skip("../shared/docs is not there")
+    return SHARED / "docs"
+
+
+@pytest.fixture(scope="session")
 def shared_oracle() -> Path:
     """The oracle as it was delivered; absent in a bare clone, where `oracle` is the same."""
     if not (SHARED / "oracle" / "expected.json").is_file():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from xlt.core.metrics.official import read_predictions
-from xlt.core.tasks.table import TASKS
+from xlt.core.tasks.table import TARGETS, TASKS
 
 
 @pytest.fixture
@@ -25,11 +25,25 @@ def lines_of(text):
     return [" ".join(line.split()) for line in text.splitlines()]
 
 
-def test_tables_fit_a_terminal_and_say_what_they_mean(xlt_eval):
+def test_nine_tasks_end_with_one_screen_and_the_rest_is_in_a_file(xlt_eval, tmp_path):
     done = xlt_eval()
     assert done.returncode == 0, done.stderr
-    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert all(len(line) <= 80 or str(tmp_path) in line for line in done.stdout.splitlines())
     lines = lines_of(done.stdout)
+    assert len(lines) <= 24
+    assert lines[0] == "task score langs English others gap worst unseen"
+    assert "xnli 72.2* 3 100.0 58.3 41.7 sw 50.0 50.0" in lines
+    assert [line.split()[0] for line in lines[2:11]] == list(TARGETS)
+    assert f"languages, metrics, families and remarks: {tmp_path / 'res/tables.txt'}" in lines
+    assert any(line.startswith("published, XLM-R: xnli 79.2 pawsx 86.4") for line in lines)
+
+
+def test_tables_fit_a_terminal_and_say_what_they_mean(xlt_eval, tmp_path):
+    done = xlt_eval()
+    text = (tmp_path / "res/tables.txt").read_text()
+    assert max(map(len, text.splitlines())) <= 80
+    lines = lines_of(text)
+    assert done.stdout.splitlines()[2] in text
     assert "xnli test bundle xnli, fp32" in lines
     assert "accuracy 66.7 100.0 50.0" in lines
     assert "n 3 4 2" in lines
@@ -53,6 +67,53 @@ def test_json_is_the_results_file_and_nothing_else(xlt_eval, tmp_path):
     assert done.returncode == 0
     assert done.stdout == (tmp_path / "res/results.json").read_text()
     assert json.loads(done.stdout)["tasks"]["xnli"]["accuracy"]["sw"] == 50.0
+
+
+def test_json_of_nine_tasks_has_published_rows_beside_ours_and_in_no_mean(xlt_eval, tmp_path):
+    record = json.loads(xlt_eval("--json").stdout)
+    rows = {(r["task"], r["metric"], r["model"]): r for r in record["published"]}
+    assert rows["xquad", "f1", "XLM-R"]["langs"]["de"] == 80.4
+    assert rows["xquad", "f1", "XLM-R"]["source"].startswith("deepmind/xquad")
+    assert rows["all", "score", "XLM-R"]["mean"] == 68.1
+    assert record["tasks"]["xnli"]["partial_avg_metric"] == pytest.approx(650 / 9)
+    lines = lines_of((tmp_path / "res/tables.txt").read_text())
+    assert "published mean, accuracy: mBERT 65.4 XLM 69.1 XLM-R 79.2 X-STILTs 80.4" in lines
+    assert "published, f1, XLM-R: en 86.5 de 80.4" in lines
+    assert "published in: google-research/multilingual-t5: README, table of results" in lines
+
+
+def test_dev_sets_and_invented_languages_have_no_published_rows(xlt_eval, root, tmp_path):
+    (root / "xnli/dev-de.tsv").write_bytes((root / "xnli/test-de.tsv").read_bytes())
+    done = xlt_eval("--tasks", "xnli", "--split", "dev", "--json")
+    assert json.loads(done.stdout)["published"] == []
+    table = [{"code": "sw", "name": "Aa", "family": "F", "branch": "B", "script": "Latn",
+              "constructed": True}]  # fmt: skip
+    (root / "languages.json").write_text(json.dumps(table))
+    done = xlt_eval("--tasks", "xnli", "--json")
+    assert json.loads(done.stdout)["published"] == []
+
+
+def test_means_leave_out_what_training_had_seen_and_undeclared_data_leave_out_nothing(
+    xlt_eval, make, root, tmp_path
+):
+    done = xlt_eval("--tasks", "xnli,panx", "--json")
+    found = json.loads(done.stdout)["seen"]["xnli"]
+    assert found["declared"] and found["langs"] == ["de", "en", "sw"]
+    left = {name: (rest["langs"], rest["mean"]) for name, rest in found["without"].items()}
+    assert left == {
+        "task in the language": (["de", "sw"], pytest.approx(175 / 3)),
+        "language": (["sw"], 50),
+        "task or language": ([], None),
+    }
+    line = "mean without what training had seen: task in the language 58.3 (2)"
+    tables = lines_of((tmp_path / "res/tables.txt").read_text())
+    assert any(one.startswith(line) for one in tables)
+    unknown = make.bundle(tmp_path / "unknown", "xnli", trained_on={"declared": False})
+    done = xlt_eval("--json", model=unknown)
+    found = json.loads(done.stdout)["seen"]["xnli"]
+    assert not found["declared"] and found["without"] == {} and found["mean"] is not None
+    screen = xlt_eval(model=unknown).stdout
+    assert "in no training data; not declared: xnli" in " ".join(screen.split())
 
 
 def test_a_rerun_says_what_was_kept_and_why_the_rest_was_not(xlt_eval, root):
@@ -138,7 +199,7 @@ def test_a_score_below_the_floor_is_exit_5_after_the_tables(xlt_eval):
     done = xlt_eval("--tasks", "xnli,pawsx", "--allow-missing", *floors)
     assert done.returncode == 5
     assert "xnli.sw is 50, below 60; xnli is 72.22222, below 90" in done.stderr
-    assert "accuracy" in done.stdout
+    assert done.stdout.startswith("task ") and "tables.txt" in done.stdout
     assert xlt_eval("--tasks", "xnli,pawsx", "--min-score", "xnli.sw=50").returncode == 0
 
 
@@ -201,12 +262,27 @@ def test_against_compares_the_items_that_both_have_and_says_how_many(
     arguments = ["--tasks", "xnli", "--out", tmp_path / "other", "--against", tmp_path / "res"]
     done = xlt_eval(*arguments)
     assert done.returncode == 0, done.stderr
-    lines = lines_of(done.stdout)
+    lines = lines_of((tmp_path / "other/comparison.txt").read_text())
     assert "xnli +0.0 (mean of 3): de +0.0 en +0.0 sw +0.0" in lines
     assert "xnli, other items than before: de 2 common of 3 and 3" in lines
     done = xlt_eval(*arguments, "--max-drop", 50, "--allow-missing")
     assert done.returncode == 5
     assert "xnli.de has other items than before (2 common of 3 and 3)" in done.stderr
+
+
+def test_nine_tasks_against_others_still_fit_one_screen(xlt_eval, tmp_path):
+    xlt_eval()
+    done = xlt_eval("--out", tmp_path / "other", "--against", tmp_path / "res")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 24 and all(len(x) <= 80 or str(tmp_path) in x for x in lines)
+    assert lines[0].split()[-1] == "change"
+    assert "xnli 72.2* 3 100.0 58.3 41.7 sw 50.0 50.0 +0.0" in lines_of(done.stdout)
+    detail = (tmp_path / "other/comparison.txt").read_text()
+    assert "xnli +0.0 (mean of 3): de +0.0 en +0.0 sw +0.0" in lines_of(detail)
+    assert not (tmp_path / "res/comparison.txt").exists()
+    xlt_eval("--out", tmp_path / "other")
+    assert not (tmp_path / "other/comparison.txt").exists()
 
 
 def test_against_results_without_a_common_item_is_exit_3(xlt_eval, root, tmp_path):

@@ -89,10 +89,11 @@ def test_the_table_has_contexts_down_and_questions_across(bundles, paired, tmp_p
                                                          "others": "50.0"}  # fmt: skip
 
 
-def test_the_command_prints_the_table(bundles, paired, run_xlt):
+def test_the_command_writes_the_table(bundles, paired, run_xlt, tmp_path):
     done = run_xlt("eval", bundles, "--tasks", "mlqa", "--data", paired, "--cross", "--out", "o")
     assert done.returncode == 0, done.stderr
-    assert "contexts down, questions across" in done.stdout
+    tables = (tmp_path / "o/tables.txt").read_text()
+    assert "contexts down, questions across" in tables
     dry = run_xlt("eval", bundles, "--tasks", "mlqa", "--data", paired, "--cross", "--out", "o",
                   "--dry-run", "--json")  # fmt: skip
     states = json.loads(dry.stdout)

@@ -93,8 +93,8 @@ def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -
     from xlt.evalsuite.plan.config import EvalConfig
     from xlt.evalsuite.plan.plan import make_plan
     from xlt.evalsuite.report.checks import check_gates
-    from xlt.evalsuite.report.cross import render_cross
-    from xlt.evalsuite.report.tables import render, render_plan
+    from xlt.evalsuite.report.screen import screen
+    from xlt.evalsuite.report.tables import language_tables, render_plan
     from xlt.evalsuite.run import check_before, preview, run_plan
 
     config = EvalConfig(use=parse_use(use), **flags)
@@ -105,14 +105,12 @@ def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -
         click.echo(json.dumps(states, indent=1) if as_json else render_plan(plan, states))
         return
     results = run_plan(plan)
-    if as_json and against is None:
-        click.echo((plan.out / "results.json").read_text(encoding="utf-8"), nl=False)
-    elif not as_json:
-        click.echo(render(results))
-        if "cross" in results.record:
-            click.echo("\n" + render_cross(results.record))
     if against is not None:
         _compare(results, against, as_json)
+    elif as_json:
+        click.echo((plan.out / "results.json").read_text(encoding="utf-8"), nl=False)
+    else:
+        click.echo(screen(results, language_tables(results)))
     if results.failures:
         raise PartlyDone(
             f"{len(results.failures)} of {len(plan.cells)} cells failed: "
@@ -123,20 +121,26 @@ def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -
 
 
 def _compare(results: Any, against: Any, as_json: bool) -> None:
-    """Print what changed; as JSON, beside the results themselves."""
+    """Print the screen with what changed; as JSON, the results with the comparison."""
+    from xlt.core.files import write_atomic
+    from xlt.evalsuite.report.against import render_comparison, short_comparison
     from xlt.evalsuite.report.compare import compare
     from xlt.evalsuite.report.paired import comparison_record, paired_tests
-    from xlt.evalsuite.report.tables import render_comparison
+    from xlt.evalsuite.report.screen import COMPARISON, screen
+    from xlt.evalsuite.report.tables import language_tables
 
     try:
         compared = compare(results, against)
         tested = paired_tests(results, against, compared)
-    except XltError:
-        if as_json:  # the results stand, whatever they were to be compared with
-            click.echo(json.dumps(results.record, indent=1, ensure_ascii=False))
+    except XltError:  # the results stand, whatever they were to be compared with
+        record = json.dumps(results.record, indent=1, ensure_ascii=False)
+        click.echo(record if as_json else screen(results, language_tables(results)))
         raise
+    text = render_comparison(compared, tested, against)
+    write_atomic(results.path / COMPARISON, text + "\n")
     if as_json:
         whole = {**results.record, "comparison": comparison_record(compared, tested, against)}
         click.echo(json.dumps(whole, indent=1, ensure_ascii=False))
     else:
-        click.echo("\n" + render_comparison(compared, tested, against))
+        change = short_comparison(compared, tested, against, results.path)
+        click.echo(screen(results, [*language_tables(results), text], *change))

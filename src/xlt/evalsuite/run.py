@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from xlt.core.artifacts.lock import locked
-from xlt.core.files import write_json
+from xlt.core.files import write_atomic, write_json
 from xlt.core.metrics.table import headline_mean
 from xlt.core.show import terminal as show
 from xlt.evalsuite.compute.cells import CellStore, State
@@ -19,7 +19,9 @@ from xlt.evalsuite.plan.inputs import find_inputs
 from xlt.evalsuite.plan.plan import Plan, Planned
 from xlt.evalsuite.report.record import build_record
 from xlt.evalsuite.report.results import Results
+from xlt.evalsuite.report.screen import COMPARISON, TABLES
 from xlt.evalsuite.report.submission import check_target, write_submission
+from xlt.evalsuite.report.tables import whole_text
 from xlt.evalsuite.workers.here import Here
 from xlt.evalsuite.workers.job import Done, Job, Workers
 
@@ -110,10 +112,13 @@ def _run_cells(plan: Plan) -> Results:
     record = build_record(plan, done, failures.found)
     if plan.cross:
         record["cross"] = pairs_record(plan, pairs, done)
-    write_json(out / "results.json", record)
     status = {cell.name: states[cell.name].text for cell in plan.cells if cell.name in done}
+    results = Results(path=out, record=record, failures=tuple(failures.found), status=status)
+    (out / COMPARISON).unlink(missing_ok=True)
+    write_atomic(out / TABLES, whole_text(results) + "\n")
+    write_json(out / "results.json", record)
     _report_kept(plan, status, len(store) - len(done))
-    return Results(path=out, record=record, failures=tuple(failures.found), status=status)
+    return results
 
 
 def preview(plan: Plan) -> dict[str, str]:

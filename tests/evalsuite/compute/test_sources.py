@@ -22,7 +22,7 @@ MODULES_WITHOUT = {
     "xlt", "xlt._version", "xlt.core", "xlt.core.errors", "xlt.core.extras", "xlt.core.files",
     "xlt.core.install",
     "xlt.core.tasks", "xlt.core.tasks.table", "xlt.core.tasks.languages", "xlt.evalsuite",
-    "xlt.evalsuite.run",
+    "xlt.core.tasks.published", "xlt.evalsuite.run",
 }  # fmt: skip
 
 

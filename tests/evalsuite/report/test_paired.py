@@ -8,10 +8,10 @@ import pytest
 from xlt.core.stats.correction import holm
 from xlt.evalsuite import evaluate
 from xlt.evalsuite.compute.items import read_items
+from xlt.evalsuite.report.against import render_comparison
 from xlt.evalsuite.report.compare import compare
 from xlt.evalsuite.report.paired import comparison_record, paired_tests
 from xlt.evalsuite.report.results import Results
-from xlt.evalsuite.report.tables import render_comparison
 
 stats = pytest.importorskip("scipy.stats")  # the light environment has none
 YES, NO = "x yes\tx\tentailment", "x no\tx\tneutral"

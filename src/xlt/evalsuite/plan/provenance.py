@@ -8,7 +8,15 @@ from xlt.core.artifacts.bundle import Bundle
 from xlt.core.kinds.table import kind_of
 from xlt.evalsuite.plan.choose import Assignment
 
-__all__ = ["bundle_record", "majority_label", "training_flags"]
+__all__ = [
+    "SAME_LANGUAGE", "SEEN_LANGUAGE", "SEEN_TASK", "UNDECLARED", "bundle_record",
+    "majority_label", "training_flags",
+]  # fmt: skip
+
+UNDECLARED = "training data not declared"
+SAME_LANGUAGE = "task seen in training in this language"
+SEEN_TASK = "task seen in training"
+SEEN_LANGUAGE = "language seen in training"
 
 
 def training_flags(assignment: Assignment, lang: str) -> list[str]:
@@ -19,16 +27,16 @@ def training_flags(assignment: Assignment, lang: str) -> list[str]:
     """
     trained = assignment.bundle.manifest.get("trained_on") or {}
     if not trained.get("declared"):
-        return ["training data not declared"]
+        return [UNDECLARED]
     names = {assignment.task.name, assignment.task.source}
     labelled = {(part.get("task"), part.get("lang")) for part in trained.get("data", [])}
     if any((name, lang) in labelled for name in names):
-        return ["task seen in training in this language"]
+        return [SAME_LANGUAGE]
     flags = []
     if names & set(trained.get("tasks", [])):
-        flags.append("task seen in training")
+        flags.append(SEEN_TASK)
     if lang in trained.get("languages", []):
-        flags.append("language seen in training")
+        flags.append(SEEN_LANGUAGE)
     return flags
 
 
@@ -45,6 +53,7 @@ def bundle_record(bundle: Bundle) -> dict[str, Any]:
         "key": bundle.key,
         "task": bundle.task.name,
         "answers": list(bundle.answers),
+        "trained_before": (manifest.get("lineage") or {}).get("trained_before"),
         **{
             name: manifest.get(name)
             for name in ("max_length", "pooling", "layer", "layers", "trained_on", "baseline")

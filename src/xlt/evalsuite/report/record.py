@@ -9,11 +9,14 @@ from xlt.core.artifacts.bundle import Bundle
 from xlt.core.metrics.averages import summarise
 from xlt.core.metrics.table import get_metric, headline_mean
 from xlt.core.tasks.languages import Language
+from xlt.core.tasks.published import published
+from xlt.core.tasks.table import TARGETS
 from xlt.evalsuite.compute.failures import Failure
 from xlt.evalsuite.plan.plan import Plan, Planned
 from xlt.evalsuite.plan.provenance import bundle_record, training_flags
 from xlt.evalsuite.report.families import AXES, group_means
 from xlt.evalsuite.report.results import SCHEMA, task_scores
+from xlt.evalsuite.report.seen import seen_means
 
 __all__ = ["build_record"]
 
@@ -40,6 +43,7 @@ def build_record(
                 by_lang = table.setdefault(task.name, {}).setdefault(metric, {})
                 by_lang[cell.lang] = entry["metrics"][metric]
     tasks = {cell.task.name: cell.task for cell in plan.cells}
+    summary = summarise(table, extra=tasks, constructed=plan.constructed)
     return {
         "schema": SCHEMA,
         "split": plan.split,
@@ -47,7 +51,9 @@ def build_record(
         "data": str(plan.root.path.resolve()),
         "bundles": {name: bundle_record(bundle) for name, bundle in bundles.items()},
         "cells": cells,
-        **summarise(table, extra=tasks, constructed=plan.constructed),
+        **summary,
+        "seen": seen_means(cells, summary["tasks"]),
+        "published": _published(plan, cells),
         "families": {
             name: group_means(scores, plan.root.languages)
             for name in tasks
@@ -62,6 +68,15 @@ def build_record(
             for code in sorted({cell.lang for cell in plan.cells})
         },
     }
+
+
+def _published(plan: Plan, cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Published scores of the tasks that are here, on the same test sets; in no mean of ours."""
+    if plan.split != "test" or any(cell["lang"] in plan.constructed for cell in cells):
+        return []
+    tasks = dict.fromkeys(cell["task"] for cell in cells if cell["score"] is not None)
+    whole = ["all"] if set(TARGETS) <= set(tasks) else []
+    return [row.to_json() for task in [*tasks, *whole] for row in published(task)]
 
 
 def _cell(cell: Planned, stored: Mapping[str, Any], bundle: str) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xlt.core.show import terminal as show
-from xlt.core.stats.power import ALPHA
 from xlt.evalsuite.plan.plan import Plan
-from xlt.evalsuite.report.compare import Compared
-from xlt.evalsuite.report.paired import TaskTests
+from xlt.evalsuite.report.cross import render_cross
 from xlt.evalsuite.report.results import Results
+from xlt.evalsuite.report.screen import averaged, fold, mean, shown, without_english
+from xlt.evalsuite.report.screen import overview as overview_of
 
-__all__ = ["render", "render_comparison", "render_plan"]
+__all__ = ["language_tables", "render", "render_plan", "whole_text"]
 
 WIDTH = 80
 AXIS_NAMES = {
@@ -33,31 +33,49 @@ def render(results: Results) -> str:
     tasks = results.tasks
     blocks = [_task(results, task) for task in tasks]
     if len(tasks) > 1 or any(results.scores(task) for task in tasks):
-        blocks.append(_overview(results, tasks))
+        blocks.append(overview_of(results))
     nothing = [task for task in record["missing"] if task not in tasks]
     if nothing:
         blocks.append(fold("no data", nothing))
     return "\n\n".join(blocks)
 
 
-def fold(label: str, items: Sequence[str], *, gap: str = " ") -> str:
-    """`label: item item ...` over as many lines of 80 columns as needed, indented."""
-    lines, line = [], f"{label}:"
-    for item in items:
-        longer = f"{line}{' ' if line.endswith(':') else gap}{item}"
-        if len(longer) > WIDTH and line.strip():
-            lines.append(line)
-            line = f"  {item}"
-        else:
-            line = longer
-    return "\n".join([*lines, line])
+def whole_text(results: Results) -> str:
+    """All tables, with the pairs of languages where there are some: what tables.txt holds."""
+    cross = render_cross(results.record) if "cross" in results.record else ""
+    return f"{render(results)}\n\n{cross}" if cross else render(results)
+
+
+def language_tables(results: Results) -> list[str]:
+    """The scores of every task by language, and the pairs of languages, without remarks."""
+    blocks = []
+    for task in results.tasks:
+        cells = [cell for cell in results.cells if cell["task"] == task]
+        remarks = [*_coverage_of(results, task), *_flags(cells)]
+        blocks.append("\n".join([_title(results, task), *_language_blocks(cells), *remarks]))
+    return [*blocks, *([render_cross(results.record)] if "cross" in results.record else [])]
+
+
+def _title(results: Results, task: str) -> str:
+    cells = [cell for cell in results.cells if cell["task"] == task]
+    bundle = " ".join(dict.fromkeys(cell["bundle"] for cell in cells))
+    return f"{task}  {results.record['split']}  bundle {bundle}, {results.record['precision']}"
+
+
+def _coverage_of(results: Results, task: str) -> list[str]:
+    """What is missing, and over which languages the mean is."""
+    record, scores = results.record, results.scores(task)
+    lines = _coverage(record["tasks"].get(task, {}), averaged(record, task, scores), scores)
+    missing, n = record["missing"].get(task, ()), sum(c["task"] == task for c in results.cells)
+    if missing:
+        lines.append(fold(f"missing, {len(missing)} of {len(missing) + n}", missing))
+    return lines
 
 
 def _task(results: Results, task: str) -> str:
     record = results.record
     cells = [cell for cell in record["cells"] if cell["task"] == task]
-    bundle = " ".join(dict.fromkeys(cell["bundle"] for cell in cells))
-    lines = [f"{task}  {record['split']}  bundle {bundle}, {record['precision']}"]
+    lines = [_title(results, task)]
     invented = [c["lang"] for c in cells if record["languages"][c["lang"]]["constructed"]]
     if invented:
         lines.append(fold("constructed languages, not XTREME", invented))
@@ -65,18 +83,14 @@ def _task(results: Results, task: str) -> str:
     lines += _retrieval(record["bundles"][cells[0]["bundle"]], cells)
     scores = results.scores(task)
     if scores:
-        lines.append(_mean_line(_averaged(record, task, scores), results.is_partial(task)))
+        lines.append(_mean_line(averaged(record, task, scores), results.is_partial(task)))
         if "exact_match" in cells[0]["metrics"]:
             lines.append("score = (exact match + F1) / 2, as XTREME averages it")
     if any(cell["baseline"] for cell in cells):
         accuracy = "token accuracy" if "token_accuracy" in cells[0]["metrics"] else "accuracy"
         lines.append(f"majority: {accuracy} of always answering the most frequent training label")
     lines += _baselines(record["bundles"][cells[0]["bundle"]], cells)
-    missing = record["missing"].get(task, ())
-    averaged = _averaged(record, task, scores)
-    lines += _coverage(record["tasks"].get(task, {}), averaged, scores)
-    if missing:
-        lines.append(fold(f"missing, {len(missing)} of {len(missing) + len(cells)}", missing))
+    lines += _coverage_of(results, task) + _seen(record, task) + _published(record, cells)
     for axis, groups in record["families"].get(task, {}).items():
         if len(groups) > 1:
             parts = [f"{name} {g['mean']:.1f} ({len(g['langs'])})" for name, g in groups.items()]
@@ -89,7 +103,7 @@ def _language_blocks(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = _metric_rows(cells)
     texts: dict[str, list[str]] = {"n": [str(cell["n"]) for cell in cells]}
     for name in rows:
-        texts[name] = [_cell(_value(cell, name)) for cell in cells]
+        texts[name] = [shown(_value(cell, name)) for cell in cells]
     label = max(len(name) for name in texts)
     codes = [cell["lang"] for cell in cells]
     column = max(len(text) for row in [codes, *texts.values()] for text in row)
@@ -124,30 +138,14 @@ def _value(cell: Mapping[str, Any], name: str) -> float | None:
     return value
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _without_english(scores: Mapping[str, float]) -> list[float]:
-    return [score for lang, score in scores.items() if lang != "en"]
-
-
-def _averaged(
-    record: Mapping[str, Any], task: str, scores: Mapping[str, float]
-) -> dict[str, float]:
-    """The scores that the task's mean is made of: those beyond the official set are not."""
-    beyond = record["tasks"].get(task, {}).get("extra_langs", ())
-    return {lang: score for lang, score in scores.items() if lang not in beyond}
-
-
 def _mean_line(scores: Mapping[str, float], partial: bool) -> str:
-    parts = [f"{'partial mean' if partial else 'mean'} {_mean(list(scores.values())):.1f}"]
-    others = _without_english(scores)
+    parts = [f"{'partial mean' if partial else 'mean'} {mean(list(scores.values())):.1f}"]
+    others = without_english(scores)
     if "en" in scores:
         parts.append(f"English {scores['en']:.1f}")
         if others:
-            parts.append(f"mean without English {_mean(others):.1f}")
-            parts.append(f"gap {scores['en'] - _mean(others):.1f}")
+            parts.append(f"mean without English {mean(others):.1f}")
+            parts.append(f"gap {scores['en'] - mean(others):.1f}")
     return "   ".join(parts)
 
 
@@ -184,18 +182,47 @@ def _retrieval(bundle: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) ->
 
 
 def _coverage(
-    averages: Mapping[str, Any],
-    averaged: Mapping[str, float],
-    scores: Mapping[str, float],
+    averages: Mapping[str, Any], official: Mapping[str, float], scores: Mapping[str, float]
 ) -> list[str]:
     """Say over which languages the mean is, when they are not the official ones."""
     lines = []
-    if averaged and averages.get("avg_metric") is None:
-        lines.append(fold(f"mean of {len(averaged)}", list(averaged)))
-    beyond = [f"{lang} {scores[lang]:.1f}" for lang in scores if lang not in averaged]
+    if official and averages.get("avg_metric") is None:
+        lines.append(fold(f"mean of {len(official)}", list(official)))
+    beyond = [f"{lang} {scores[lang]:.1f}" for lang in scores if lang not in official]
     if beyond:
         lines.append(fold("beyond the official languages, in no mean", beyond, gap="  "))
     return lines
+
+
+def _seen(record: Mapping[str, Any], task: str) -> list[str]:
+    """The means without what the training data had, where that leaves out something."""
+    found = record.get("seen", {}).get(task)
+    if not found or not found["declared"]:
+        return []
+    parts = [
+        f"{name} {shown(rest['mean'])} ({len(rest['langs'])})"
+        for name, rest in found["without"].items()
+        if len(rest["langs"]) < len(found["langs"])
+    ]
+    return [fold("mean without what training had seen", parts, gap="  ")] if parts else []
+
+
+def _published(record: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What others published for the task, in no mean of ours; of languages those that we have."""
+    rows = [row for row in record.get("published", ()) if row["task"] == cells[0]["task"]]
+    codes = {cell["lang"] for cell in cells}
+    lines = []
+    for metric in dict.fromkeys(row["metric"] for row in rows):
+        same = [row for row in rows if row["metric"] == metric]
+        means = [f"{row['model']} {row['mean']:.1f}" for row in same if row["mean"] is not None]
+        if means:
+            lines.append(fold(f"published mean, {metric}", means, gap="  "))
+        for row in same:
+            parts = [f"{c} {value:.1f}" for c, value in row["langs"].items() if c in codes]
+            if parts:
+                lines.append(fold(f"published, {metric}, {row['model']}", parts, gap="  "))
+    sources = dict.fromkeys(row["source"] for row in rows)
+    return [*lines, fold("published in", "; ".join(sources).split())] if lines else []
 
 
 def _flags(cells: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -207,102 +234,6 @@ def _flags(cells: Sequence[Mapping[str, Any]]) -> list[str]:
         fold(flag, ["all languages"] if len(codes) == len(cells) > 1 else codes)
         for flag, codes in langs.items()
     ]
-
-
-def _overview(results: Results, tasks: Sequence[str]) -> str:
-    """One row a task, then the group and overall scores; a star marks partial means."""
-    record = results.record
-    rows = []
-    for task in tasks:
-        scores = _averaged(record, task, results.scores(task))
-        if not scores:
-            continue
-        others = _without_english(scores)
-        english = scores.get("en")
-        gap = english - _mean(others) if english is not None and others else None
-        rows.append(
-            [
-                task,
-                f"{_mean(list(scores.values())):.1f}{_star(results.is_partial(task))}",
-                str(len(scores)),
-                _cell(english),
-                _cell(_mean(others) if others else None),
-                _cell(gap),
-                _worst(scores),
-            ]
-        )
-    if not rows:
-        return "no task has a score"
-    lines = [show.table(["task", "score", "languages", "English", "others", "gap", "worst"], rows)]
-    if any(results.is_partial(row[0]) for row in rows):
-        lines.append("* not all official languages: a partial mean, not an XTREME score")
-    groups = [
-        f"{name} {value:.1f}{_star(partial)}"
-        for partial in (False, True)
-        for name, value in record.get("partial_groups" if partial else "groups", {}).items()
-    ]
-    if groups:
-        lines.append(fold("groups", groups, gap="  "))
-    for name, partial in (("all_task", False), ("partial_all_task", True)):
-        if record.get(name) is not None:
-            lines.append(f"all nine tasks: {record[name]:.1f}{_star(partial)}")
-    return "\n".join(lines)
-
-
-def _worst(scores: Mapping[str, float]) -> str:
-    """The language with the lowest score, the first of equals; nothing where there is one only."""
-    lang = min(scores, key=lambda code: scores[code])
-    return f"{lang} {scores[lang]:.1f}" if len(scores) > 1 else "-"
-
-
-def _star(partial: bool) -> str:
-    return "*" if partial else ""
-
-
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
-
-
-def render_comparison(
-    compared: Sequence[Compared], tested: Mapping[str, TaskTests], against: Results
-) -> str:
-    """Differences in points to other results, language by language, on the common items."""
-    blocks = [f"against {against.path}, in points, on the items that both have"]
-    for task in dict.fromkeys(one.task for one in compared):
-        rows = [one for one in compared if one.task == task]
-        common = [one for one in rows if one.n_common]
-        tests = tested.get(task)
-        if common:
-            mean = _mean([one.change for one in common])
-            parts = [f"{one.lang} {one.change:+.1f}{_mark(tests, one.lang)}" for one in common]
-            blocks.append(fold(f"{task} {mean:+.1f} (mean of {len(common)})", parts, gap="  "))
-        if tests:
-            blocks.append(_tested(tests))
-        unequal = [f"{one.lang} {one.sizes}" for one in rows if not one.equal]
-        if unequal:
-            blocks.append(fold(f"{task}, other items than before", unequal, gap="; "))
-    if tested:
-        blocks += [
-            "* p <= .05 after Holm's correction over the task's languages; about these two",
-            "checkpoints and other test items, not about training again.",
-        ]
-    return "\n".join(blocks)
-
-
-def _mark(tests: TaskTests | None, lang: str) -> str:
-    test = tests.languages.get(lang) if tests else None
-    return "*" if test is not None and test.adjusted <= ALPHA else ""
-
-
-def _tested(tests: TaskTests) -> str:
-    """The mean with its test, and what differences could have been found."""
-    mean, limits = tests.mean, [one.detectable for one in tests.languages.values()]
-    low, high = mean.difference.low, mean.difference.high
-    several = f"{min(limits):.1f} to {max(limits):.1f}" if len(limits) > 1 else f"{limits[0]:.1f}"
-    return (
-        f"  mean [{low:+.1f}, {high:+.1f}], p {mean.test.p:.2g}; "
-        f"detectable: {mean.detectable:.1f}, one language {several}"
-    )
 
 
 def render_plan(plan: Plan, states: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from xlt.core.show.sheet import Sheet
 from xlt.data import DataRoot
 from xlt.data.taskfile import SHIPPED
 from xlt.evalsuite.compute.rows import score_interval
+from xlt.evalsuite.report.page.beside import published_sheet, seen_sheet
 from xlt.evalsuite.report.page.curves import learning_curves
 from xlt.evalsuite.report.page.deltas import Delta, deltas, scope
 from xlt.evalsuite.report.page.drawings import delta_figures, family_bars, score_map
@@ -87,6 +88,10 @@ class Report:
         for number, (name, cost) in enumerate(self.costs):
             note = f"{name}, in points, language by language."
             found.append(delta_sheet(cost, f"What {name} costs", note, f"precision-{number}"))
+        found.append(seen_sheet(self.sources))
+        beside = published_sheet(self.sources)
+        if beside is not None:
+            found.append(beside)
         return [*found, score_sheet(self.sources, self.intervals), provenance(self.sources)]
 
     def text(self, form: str) -> str:

@@ -171,15 +171,19 @@ def provenance(sources: Sequence[Source]) -> Sheet:
                     str(bundle.get("key", ""))[:12],
                     str(bundle.get("pooling") or "-"), str(bundle.get("layer") or "-"),
                     seen if trained.get("declared") else "not declared",
+                    str((bundle.get("trained_before") or {}).get("text") or "not declared"),
                 ]
             )  # fmt: skip
     return Sheet(
         name="provenance",
         title="Where the numbers come from",
-        header=["results", "bundle", "precision", "split", "key", "pooling", "layer", "trained on"],
+        header=[
+            "results", "bundle", "precision", "split", "key", "pooling", "layer", "trained on",
+            "base trained on",
+        ],
         rows=rows,
         note="Key: the first digits of the hash over graph, tokenizer and task record.",
-    )
+    )  # fmt: skip
 
 
 def long_form(sources: Sequence[Source], baseline: Sequence[Source]) -> Sheet:

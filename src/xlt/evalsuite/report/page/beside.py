@@ -1,0 +1,117 @@
+"""What stands beside our scores in a report: published ones, and means without what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from xlt.core.show.sheet import Sheet, Value
+from xlt.core.tasks.published import Published, published
+from xlt.core.tasks.table import TARGETS
+from xlt.evalsuite.report.page.scores import mean_score
+from xlt.evalsuite.report.page.sources import Source, task_order
+from xlt.evalsuite.report.seen import WITHOUT, seen_means
+
+__all__ = ["published_sheet", "seen_sheet"]
+
+
+def published_sheet(sources: Sequence[Source]) -> Sheet | None:
+    """Published scores beside ours, where test sets and metrics are the same; None without any.
+
+    Of languages those that we have too. Ours is over all official languages, else there is none.
+    """
+    records = [source.results.record for source in sources]
+    invented = any(one.get("constructed") for r in records for one in r["languages"].values())
+    if invented or any(record["split"] != "test" for record in records):
+        return None
+    tasks = [task for task in task_order(sources) if task in TARGETS]
+    whole = ["all"] if len(tasks) == len(TARGETS) else []
+    rows = [row for task in [*tasks, *whole] for row in published(task)]
+    models = list(dict.fromkeys(row.model for row in rows))
+    table: list[list[Value]] = []
+    for task, metric in dict.fromkeys((row.task, row.metric) for row in rows):
+        same = {row.model: row for row in rows if (row.task, row.metric) == (task, metric)}
+        ours = _mean([_official(record, task, metric) for record in records])
+        if any(row.mean is not None for row in same.values()):
+            means = [same[m].mean if m in same else None for m in models]
+            table.append([task, metric, "mean", ours, *means, _sources(same.values())])
+        for lang in dict.fromkeys(lang for row in same.values() for lang in row.langs):
+            score = _mean([_metric(source, task, lang, metric) for source in sources])
+            if score is not None:
+                theirs = [same[m].langs.get(lang) if m in same else None for m in models]
+                found = [row for row in same.values() if lang in row.langs]
+                table.append([task, metric, lang, score, *theirs, _sources(found)])
+    if not table:
+        return None
+    about = "; ".join(f"{row.model}: {row.about}" for row in {r.model: r for r in rows}.values())
+    return Sheet(
+        name="published",
+        title="Published scores",
+        header=["task", "metric", "lang", "ours", *models, "source"],
+        rows=table,
+        note="Published by others, percent, zero-shot from English, trained and cut in other ways "
+        f"than ours; in no mean here. Ours: only where all official languages are there. {about}.",
+    )
+
+
+def seen_sheet(sources: Sequence[Source]) -> Sheet:
+    """Means over languages with and without those that training had seen."""
+    rows: list[list[Value]] = []
+    for task in task_order(sources):
+        langs = dict.fromkeys(lang for s in sources for name, lang in s.cells if name == task)
+        cells = [
+            {
+                "task": task,
+                "lang": lang,
+                "score": mean_score(sources, task, lang),
+                "flags": [f for s in sources for f in s.cells.get((task, lang), NONE)["flags"]],
+            }
+            for lang in langs
+        ]
+        known = sources[0].results.record["tasks"]
+        found = seen_means(cells, known).get(task)
+        if found is None:
+            continue
+        row: list[Value] = [task, "yes" if found["declared"] else "not declared"]
+        row += [found["mean"], len(found["langs"])]
+        for name in WITHOUT:
+            rest = found["without"].get(name, {"mean": None, "langs": []})
+            row += [rest["mean"], len(rest["langs"]) if found["declared"] else None]
+        rows.append(row)
+    names = [column for name in WITHOUT for column in (f"without {name}", f"n {name}")]
+    return Sheet(
+        name="seen",
+        title="What training had seen",
+        header=["task", "declared", "mean", "n", *names],
+        rows=rows,
+        note="Percent; n: languages. Without task in the language: zero-shot. Without language: "
+        "no training data of the bundle were in it. Without task or language: neither. What the "
+        "base model had seen before is not in these records.",
+    )
+
+
+NONE: dict[str, Any] = {"flags": ()}
+
+
+def _official(record: Any, task: str, metric: str) -> float | None:
+    """Our official mean; nothing where it is over fewer languages or tasks than theirs."""
+    value = record.get("all_task") if task == "all" else None
+    if task != "all":
+        value = record["tasks"].get(task, {}).get(f"avg_{metric}")
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _metric(source: Source, task: str, lang: str, metric: str) -> float | None:
+    cell = source.cells.get((task, lang))
+    value = None if cell is None else cell["metrics"].get(metric)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if len(there) == len(values) and there else None
+
+
+def _sources(rows: Any) -> str:
+    found: list[Published] = list(rows)
+    return "; ".join(dict.fromkeys(row.source for row in found))
