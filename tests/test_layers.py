@@ -78,6 +78,10 @@ ROOMS = {
     "study": {*GROUND, "cli", "study.*"},
     "study.answer": {*GROUND, "data"},
     "study.report": {*GROUND, "data", "cli", "study.answer"},
+    "study.file": {*GROUND, "study"},
+    "study.plan": {*GROUND, "data", "study", "study.file"},
+    "study.engine": {*GROUND, "study", "study.plan"},
+    "study.shipped": set(),
 }  # fmt: skip
 
 # What a top-level room may import besides the standard library, numpy, click and xlt.
@@ -105,7 +109,11 @@ FILES = {
     "faiss": {"evalsuite/mine/ann.py"},
     "opentelemetry": {"serve/app/tracing.py"},
 }
-RAY_FILES = {"evalsuite/workers/ray_engine.py", "serve/ray_app.py", "study/ray_engine.py"}
+RAY_FILES = {
+    "evalsuite/workers/ray_engine.py",
+    "serve/ray_app.py",
+    "study/engine/ray_engine.py",
+}
 
 
 def module_of(path, source):

@@ -1,0 +1,150 @@
+"""`xlt study`: plan, run and look at grids of experiments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xlt.cli.options import PATH, command, data_option, json_option
+from xlt.core.show.program import as_typed
+from xlt.study.engine.local import Slots, run_local
+from xlt.study.engine.run import check_folder, run_study
+from xlt.study.engine.status import describe, status_of
+from xlt.study.engine.store import Store
+from xlt.study.file.read import FULL, find_file, read_study, shipped
+from xlt.study.plan.expand import make_plan
+from xlt.study.plan.records import Plan
+from xlt.study.plan.show import describe_plan
+
+__all__ = ["study"]
+
+COMPACT = "compact"
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=as_typed(
+        "\b\nExamples:\n  xlt study run paper --data ROOT --out paper\n"
+        "  xlt study run demo --scale demo --out try"
+    ),
+)
+def study() -> None:
+    """Grids of training, export and evaluation that answer one question."""
+
+
+def study_options(function: Any) -> Any:
+    """The study, its folders and its scale."""
+    for option in (
+        click.option("--scale", default=FULL, show_default=True, metavar="NAME",
+                     help="A scale of the file; demo: a miniature on the embedded benchmark."),
+        data_option,
+        click.option("--store", type=PATH, metavar="DIR",
+                     help="Where stages are kept; studies may share it.  [default: OUT/store]"),
+        click.option("--out", type=PATH, required=True, metavar="DIR", help="The study's folder."),
+        click.argument("file", metavar="FILE|NAME"),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@command(
+    "xlt study plan FILE.yaml --data ROOT --out OUT",
+    "xlt study plan paper --scale demo --out OUT --json",
+)
+@study_options
+@json_option
+def plan(
+    file: str, out: Path, store: Path | None, data: Path | None, scale: str, as_json: bool
+) -> None:
+    """Work out cells and stages, and what they cost; writes OUT/plan.json, runs nothing."""
+    made, kept = _plan(file, out, store, data, scale)
+    check_folder(made, out)
+    made.write(out)
+    _tell_plan(made, kept, as_json)
+
+
+@command(
+    "xlt study run FILE.yaml --data ROOT --out OUT",
+    "xlt study run paper --scale demo --out OUT --jobs 2",
+    "xlt study run paper --data ROOT --out OUT --store STORE --devices 0,1",
+)
+@study_options
+@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True,
+              help="What runs the stages.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1), metavar="N",
+              help="Stages side by side.  [default: by devices, or cores]")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads of each stage.")
+@click.option("--devices", metavar="LIST", help="CUDA devices, one stage on each: 0,1.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, write and run nothing.")
+@json_option
+def run(
+    file: str,
+    out: Path,
+    store: Path | None,
+    data: Path | None,
+    scale: str,
+    engine: str,
+    jobs: int | None,
+    threads: int | None,
+    devices: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Run a study, or what is missing of it; run again after any interruption."""
+    made, kept = _plan(file, out, store, data, scale)
+    if dry_run:
+        check_folder(made, out)
+        _tell_plan(made, kept, as_json)
+        return
+    listed = [name.strip() for name in (devices or "").split(",") if name.strip()]
+    small = made.study["base"].get("model") == COMPACT
+    slots = Slots.of(jobs, threads, listed, small=small)
+    progress = run_study(made, out, kept, lambda found: run_local(found, slots))
+    found = status_of(progress)
+    click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else describe(found))
+
+
+@command("xlt study status OUT", "xlt study status OUT --json")
+@click.argument("out", type=PATH)
+@click.option("--store", type=PATH, metavar="DIR", help="Its store.  [default: OUT/store]")
+@json_option
+def status(out: Path, store: Path | None, as_json: bool) -> None:
+    """Where a study stands; also while it runs."""
+    from xlt.study.engine.status import look
+
+    found = look(Plan.open(out), Store(store or out / "store"))
+    click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else describe(found))
+
+
+@command("xlt study list")
+@json_option
+def list_studies(as_json: bool) -> None:
+    """The studies that come with the package."""
+    found = {name: read_study(path).question for name, path in shipped().items()}
+    if as_json:
+        click.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        click.echo("\n".join(f"{name}: {question}" for name, question in found.items()))
+
+
+def _plan(
+    file: str, out: Path, store: Path | None, data: Path | None, scale: str
+) -> tuple[Plan, Store]:
+    place = store or out / "store"
+    wanted = read_study(find_file(file), scale)
+    return make_plan(wanted, data, place), Store(place)
+
+
+def _tell_plan(made: Plan, store: Store, as_json: bool) -> None:
+    text: Callable[[], str] = lambda: describe_plan(made)  # noqa: E731
+    click.echo(json.dumps(made.to_json(), indent=1, ensure_ascii=False) if as_json else text())
+
+
+study.add_command(plan)
+study.add_command(run)
+study.add_command(status)
+study.add_command(list_studies, "list")

@@ -1,0 +1,103 @@
+"""Where a study stands: the state of every stage and cell, and the files that say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xlt.core.files import write_json
+from xlt.study.engine.store import Store
+from xlt.study.plan.records import Cell, Plan, Stage
+
+__all__ = ["CELLS", "Progress"]
+
+CELLS = "cells"
+SCHEMA = 1
+STATES = ("done", "running", "failed", "blocked", "waiting")
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """The stages of a plan by state; states are read from the store, never assumed.
+
+    Attributes:
+        plan: of the study.
+        store: where its stages lie.
+        out: the study's folder; None: no cell files are written.
+        records: id -> record of every finished stage.
+        failures: id -> how it ended.
+    """
+
+    plan: Plan
+    store: Store
+    out: Path | None = None
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def look(self, stages: Iterable[Stage] | None = None) -> None:
+        """Read from the store what is finished, and write the cells that are."""
+        for stage in self.plan.stages.values() if stages is None else stages:
+            if stage.id not in self.records and (record := self.store.done(stage)):
+                self.finished(stage, record)
+
+    def finished(self, stage: Stage, record: dict[str, Any]) -> None:
+        """Note a finished stage; cells that need nothing more are written."""
+        self.records[stage.id] = record
+        self.failures.pop(stage.id, None)
+        if self.out is not None:
+            for cell in self.plan.cells:
+                if stage.id in cell.all_stages and self.cell_state(cell) == "done":
+                    self._write(cell)
+
+    def drop_stale(self) -> None:
+        """Remove files of cells that are not in the plan, or not finished any more."""
+        if self.out is None or not (self.out / CELLS).is_dir():
+            return
+        done = {f"{cell.id}.json" for cell in self.plan.cells if self.cell_state(cell) == "done"}
+        for path in (self.out / CELLS).glob("*.json"):
+            if path.name not in done:
+                path.unlink()
+
+    def ready(self) -> list[Stage]:
+        """Stages that are neither done nor failed and whose needs are done."""
+        return [
+            stage
+            for stage in self.plan.stages.values()
+            if stage.id not in self.records
+            and stage.id not in self.failures
+            and all(need in self.records for need in stage.needs)
+        ]
+
+    def blocked(self) -> list[str]:
+        """Ids of stages that wait for a failed one."""
+        found: list[str] = []
+        for stage in self.plan.stages.values():  # needs stand before
+            if any(need in self.failures or need in found for need in stage.needs):
+                found.append(stage.id)
+        return found
+
+    def cell_state(self, cell: Cell) -> str:
+        """done, failed (a stage of it is), or waiting."""
+        if all(stage in self.records for stage in cell.all_stages):
+            return "done"
+        return "failed" if any(stage in self.failures for stage in cell.all_stages) else "waiting"
+
+    def missing(self) -> list[Cell]:
+        """The cells that are not done."""
+        return [cell for cell in self.plan.cells if self.cell_state(cell) != "done"]
+
+    def _write(self, cell: Cell) -> None:
+        stages = [self.plan.stages[name] for name in cell.all_stages]
+        write_json(
+            self.out / CELLS / f"{cell.id}.json" if self.out else Path(),
+            {
+                "schema": SCHEMA,
+                "cell": cell.to_json(),
+                "results": self.plan.stages[cell.stages["eval"]].output,
+                "bundles": self.plan.stages[cell.stages["export"]].output,
+                "runs": [stage.output for stage in stages if stage.verb == "train"],
+                "seconds": {stage.id: self.records[stage.id]["seconds"] for stage in stages},
+            },
+        )

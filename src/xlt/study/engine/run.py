@@ -1,0 +1,109 @@
+"""Runs a study: its plan into a folder, its stages through an engine, its cells out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from xlt.core.artifacts.lock import locked
+from xlt.core.errors import PartlyDone, UsageError
+from xlt.study.engine.progress import Progress
+from xlt.study.engine.store import Store
+from xlt.study.plan.records import PLAN, Plan
+
+__all__ = ["Engine", "differences", "run_study"]
+
+LOCK = "study.lock"
+MOST_LISTED = 12
+Engine = Callable[[Progress], None]
+
+
+def run_study(plan: Plan, out: Path, store: Store, engine: Engine) -> Progress:
+    """Run what is missing; what is finished, here or by another study in the store, is kept.
+
+    Args:
+        plan: of the study.
+        out: the study's folder.
+        store: where stages are kept.
+        engine: runs the stages that are not done.
+
+    Returns:
+        The state after the last stage.
+
+    Raises:
+        UsageError: `out` holds another study, or is in use.
+        PartlyDone: some cells failed; all others are finished.
+        Interrupted: Ctrl-C.
+    """
+    check_folder(plan, out)
+    with locked(out / LOCK):
+        plan.write(out)
+        progress = Progress(plan=plan, store=store, out=out)
+        progress.look()
+        progress.drop_stale()
+        engine(progress)
+    if progress.missing():
+        raise _partly_done(progress)
+    return progress
+
+
+def check_folder(plan: Plan, out: Path) -> None:
+    """Whether a folder is free for a study, or holds this one.
+
+    Raises:
+        UsageError: it holds another one (the difference is named), or something else.
+    """
+    if (out / PLAN).is_file():
+        other = differences(Plan.open(out), plan)
+        if other:
+            raise UsageError(
+                f"{out} holds another study: {'; '.join(other)}",
+                "choose another --out (with the same --store, what is done there is reused)",
+            )
+    elif out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
+        entries = {path.name for path in out.iterdir()} - {LOCK, "store"}
+        if entries:
+            raise UsageError(f"--out {out} is not empty and holds no study", "choose another --out")
+
+
+def differences(old: Plan, new: Plan) -> list[str]:
+    """`field: old -> new` for what two plans do not share; empty when they are the same."""
+    if old.hash == new.hash:
+        return []
+    found = _changed("", old.study, new.study)
+    if not found:
+        changed = sum(key not in {s.key for s in old.stages.values()} for key in
+                      (s.key for s in new.stages.values()))  # fmt: skip
+        found = [f"{changed} stages have other inputs (data files, base model or version of xlt)"]
+    return found[:MOST_LISTED]
+
+
+def _changed(name: str, old: Any, new: Any) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            text
+            for key in dict.fromkeys((*old, *new))
+            for text in _changed(f"{name}.{key}" if name else key, old.get(key), new.get(key))
+        ]
+    plain_old, plain_new = _plain(old), _plain(new)
+    return [] if plain_old == plain_new else [f"{name}: {plain_old!r} -> {plain_new!r}"]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _partly_done(progress: Progress) -> PartlyDone:
+    missing = progress.missing()
+    listed = "; ".join(
+        f"{name}: {failure['message']}" for name, failure in progress.failures.items()
+    )
+    cells = ", ".join(cell.id for cell in missing[:MOST_LISTED])
+    more = f" and {len(missing) - MOST_LISTED} more" if len(missing) > MOST_LISTED else ""
+    return PartlyDone(
+        f"{len(missing)} of {len(progress.plan.cells)} cells are missing: {cells}{more} ({listed})",
+        "run the same command again to continue; logs: STORE/<stage>/log.txt",
+    )

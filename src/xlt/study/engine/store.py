@@ -1,0 +1,166 @@
+"""The store: one folder a stage, believed only when its record fits its key and its bytes.
+
+    STORE/<verb>-<label>-<hash8>/   stage.json   written last: key, command, seconds, hashes
+                                    start.json   the command as it was first started
+                                    failed.json  how it ended, when it did not end well
+                                    log.txt      what the command said
+                                    root|run|bundles|results
+    STORE/locks/<id>                held by whoever works on a stage, and by its process
+
+Several studies may share a store: a lock keeps a second one off a stage.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xlt.core.artifacts.lock import take_lock
+from xlt.core.errors import DataError, UsageError
+from xlt.core.files import read_json, sha256_file, write_json
+from xlt.study.plan.records import OUTPUT, Stage
+
+__all__ = ["Store"]
+
+SCHEMA = 1
+RECORD, START, FAILED, LOG = "stage.json", "start.json", "failed.json", "log.txt"
+LOCKS = "locks"
+# What proves a result, by verb; small files that their writers write last.
+MANIFESTS = {
+    "world": "root/world.json",
+    "train": "run/run.json",
+    "export": "bundles/*/xlt.json",
+    "eval": "results/results.json",
+}
+
+
+class Store:
+    """A folder of finished and unfinished stages.
+
+    Args:
+        path: made when something is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+
+    def folder(self, stage: Stage) -> Path:
+        """Where a stage's files lie."""
+        return self.path / stage.id
+
+    def log(self, stage: Stage) -> Path:
+        """What a stage's command said."""
+        return self.folder(stage) / LOG
+
+    def done(self, stage: Stage) -> dict[str, Any] | None:
+        """The record of a finished stage; None when it is not finished, or not what it says."""
+        folder = self.folder(stage)
+        try:
+            record = read_json(folder / RECORD)
+            fits = record["schema"] == SCHEMA and record["key"] == stage.key and record["outputs"]
+            for name, digest in record["outputs"].items():
+                fits = fits and sha256_file(folder / name) == digest
+        except (DataError, KeyError, TypeError, AttributeError, OSError):
+            return None
+        return dict(record) if fits else None
+
+    def failed(self, stage: Stage) -> dict[str, Any] | None:
+        """How the last try of a stage ended, when it failed."""
+        try:
+            return dict(read_json(self.folder(stage) / FAILED))
+        except (DataError, TypeError, ValueError):
+            return None
+
+    def running(self, stage: Stage) -> bool:
+        """Whether somebody works on it now."""
+        if not (self.path / LOCKS / stage.id).exists():
+            return False
+        handle = self.lock(stage)
+        if handle is None:
+            return True
+        self.unlock(stage, handle)
+        return False
+
+    def lock(self, stage: Stage) -> int | None:
+        """Take a stage: the descriptor that holds it, or None while another process has it.
+
+        Raises:
+            UsageError: the store cannot be written.
+        """
+        try:
+            return take_lock(self.path / LOCKS / stage.id)
+        except UsageError as error:
+            if isinstance(error.__cause__, BlockingIOError):
+                return None
+            raise
+
+    def unlock(self, stage: Stage, handle: int) -> None:
+        """Let go of a stage."""
+        (self.path / LOCKS / stage.id).unlink(missing_ok=True)
+        os.close(handle)
+
+    def begin(self, stage: Stage, words: list[str], how: list[str]) -> list[str]:
+        """Get a stage's folder ready; its lock is held.
+
+        What an earlier try left is gone on with, under the flags `how` (threads, device) it was
+        started with, where its command is still the same; otherwise it is thrown away.
+
+        Returns:
+            The words of the command.
+        """
+        folder = self.folder(stage)
+        before: Any = None
+        if (folder / START).is_file():
+            try:
+                before = read_json(folder / START)
+            except DataError:
+                before = None
+        same = isinstance(before, dict) and before.get("words") == words
+        if folder.is_dir() and not same:
+            shutil.rmtree(folder)
+        if same:
+            how = [str(word) for word in before["how"]]
+        else:
+            write_json(folder / START, {"key": stage.key, "words": words, "how": how})
+        for name in (RECORD, FAILED):
+            (folder / name).unlink(missing_ok=True)
+        return [*words, *how]
+
+    def finish(self, stage: Stage, words: list[str], seconds: float, **more: Any) -> dict[str, Any]:
+        """Write a stage's record: from now on it is done.
+
+        Raises:
+            DataError: the command ended well but left no result.
+        """
+        folder = self.folder(stage)
+        found = sorted(folder.glob(MANIFESTS[stage.verb]))
+        if not found:
+            raise DataError(
+                f"{stage.id}: ended without {MANIFESTS[stage.verb]}", f"see {folder / LOG}"
+            )
+        record = {
+            "schema": SCHEMA,
+            "key": stage.key,
+            "verb": stage.verb,
+            "label": stage.label,
+            "command": words,
+            "seconds": seconds,
+            "bytes": _size(folder / OUTPUT[stage.verb]),
+            "facts": dict(stage.facts),
+            **more,
+            "outputs": {str(path.relative_to(folder)): sha256_file(path) for path in found},
+        }
+        write_json(folder / RECORD, record)
+        return record
+
+    def fail(self, stage: Stage, failure: Mapping[str, Any]) -> None:
+        """Remember how a stage ended."""
+        write_json(self.folder(stage) / FAILED, dict(failure))
+
+
+def _size(folder: Path) -> int:
+    """Bytes below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

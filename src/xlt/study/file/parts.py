@@ -1,0 +1,216 @@
+"""The parts of a study file: arms, axes, estimand, evaluation, world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from xlt.core.errors import did_you_mean
+from xlt.core.kinds.table import kind_of
+from xlt.core.tasks.table import TARGETS, TASKS
+from xlt.study.file.checks import Checker, spelled
+from xlt.study.file.flags import ARM, CONTROLS, FLAGS, ONCE, read_flag
+from xlt.study.file.records import ENCODER, Arm, Estimand, Evaluation, Seeds
+from xlt.study.file.tree import Node
+
+__all__ = ["Axes", "read_arms", "read_axes", "read_estimand", "read_evaluation", "read_world"]
+
+KINDS = ("effect", "effect_difference", "trend", "best_of")
+ESTIMAND = ("kind", "arm", "baseline", "tasks", "languages", "between", "over")
+NO_AXES = {"seed", "set", "task_file", "train_split", "trained_on", "keep"}
+LISTS = ("intermediate", "joint", "control", "target")
+SIZES = ("tiny", "small", "medium")
+# Retrieval comes from the encoder; these are what it answers.
+RETRIEVAL = tuple(name for name in TARGETS if kind_of(TASKS[name]).vectors)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axes:
+    """The axes of a file: further flags with their values, targets, seeds."""
+
+    values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    seeds: Seeds = field(default_factory=Seeds)
+
+
+def read_arms(found: Checker, node: Node | None) -> tuple[Arm, ...]:
+    """The arms, in order."""
+    if node is None:
+        return ()
+    found.mapping(node, "arms")
+    if not node.fields:
+        found.wrong(node, "arms: there are none")
+    return tuple(_arm(found, name, arm) for name, arm in node.fields.items())
+
+
+def _arm(found: Checker, name: str, node: Node) -> Arm:
+    found.mapping(node, f"arm {name}")
+    given = node.fields
+    phase = {n: v for n, v in given.items() if n not in LISTS}
+    allowed = [flag for flag in FLAGS if flag not in ONCE]
+    known = (*allowed, *LISTS)
+    found.known_flags(node, f"arm {name}: flag", known)
+    inner = given.get("target", Node(value={}, line=node.line))
+    found.mapping(inner, f"arm {name}: target")
+    found.known_flags(inner, f"arm {name}: target flag", [n for n in allowed if n not in ARM])
+    phases = found.texts(given.get("intermediate"))
+    joint = found.texts(given.get("joint"))
+    control = found.text(given.get("control"))
+    for need in ("control", *ARM):
+        if need in given and given[need].value not in (None, False) and not phases:
+            found.wrong(given[need], f"arm {name}: {need} needs an intermediate task")
+    if control is not None and control not in CONTROLS:
+        near = did_you_mean(control, CONTROLS)
+        found.wrong(given["control"], f"arm {name}: control {control!r} is not known{near}")
+    flags = found.flags(Node(value=phase, line=node.line), read_flag)
+    return Arm(
+        name=name,
+        intermediate=phases,
+        joint=",".join(joint) or None,
+        control=control,
+        phase=flags,
+        target=found.flags(inner, read_flag),
+    )
+
+
+def read_axes(found: Checker, node: Node | None, *, open_ended: bool) -> Axes:
+    """Targets, seeds and further axes."""
+    if node is None:
+        return Axes()
+    found.mapping(node, "axes")
+    known = {"targets", "seeds", *FLAGS} - ARM - NO_AXES
+    for name, value in node.fields.items():
+        if spelled(name) not in known:
+            found.wrong(value, f"axis {name!r} is not known{did_you_mean(name, known)}")
+    values = {}
+    for name, value in node.fields.items():
+        if spelled(name) in FLAGS and spelled(name) in known:
+            values[spelled(name)] = _points(found, name, value)
+    if "targets" not in node.fields:
+        found.wrong(node, "axes: no 'targets'")
+    return Axes(
+        values=values,
+        targets=_targets(found, node.fields.get("targets"), open_ended=open_ended),
+        seeds=_seeds(found, node.fields.get("seeds")),
+    )
+
+
+def _points(found: Checker, name: str, node: Node) -> tuple[Any, ...]:
+    """The values of one axis; null is "not given"."""
+    if not isinstance(node.value, list) or not node.value:
+        found.wrong(node, f"axis {name}: a list of values is needed")
+        return ()
+    points: list[Any] = []
+    for item in node.value:
+        try:
+            point = read_flag(spelled(name), item)
+        except ValueError as error:
+            found.wrong(item, f"axis {name}: {error}")
+            continue
+        if point in points:
+            found.wrong(item, f"axis {name}: {item.plain()!r} is there twice")
+        points.append(point)
+    return tuple(points)
+
+
+def _targets(found: Checker, node: Node | None, *, open_ended: bool) -> tuple[str, ...]:
+    names: list[str] = []
+    every = [name for name in TARGETS if name not in RETRIEVAL] + [ENCODER]
+    for item in node.items if node is not None else ():
+        name = str(item.value)
+        if name == "all":
+            names += every
+        elif name in RETRIEVAL:
+            found.wrong(item, f"target {name!r} is not trained: write {ENCODER!r}")
+        elif name in every or (open_ended and name not in TASKS):
+            names.append(name)
+        else:
+            found.wrong(item, f"target {name!r} is not known{did_you_mean(name, every)}")
+    return tuple(dict.fromkeys(names))
+
+
+def _seeds(found: Checker, node: Node | None) -> Seeds:
+    if node is None:
+        return Seeds()
+    found.mapping(node, "seeds")
+    names = tuple(one.name for one in fields(Seeds))
+    found.known_fields(node, names, "seeds:")
+    given = {name: found.number(node.fields.get(name), 1) for name in names}
+    return Seeds(**given)
+
+
+def read_estimand(
+    found: Checker,
+    node: Node | None,
+    arms: Sequence[str],
+    targets: Sequence[str],
+    axes: Sequence[str],
+) -> Estimand | None:
+    """The primary estimand, checked against arms, targets and axes."""
+    if node is None:
+        return None
+    found.mapping(node, "estimand")
+    found.known_fields(node, ESTIMAND, "estimand:")
+    given = node.fields
+    kind = found.text(given.get("kind")) or ""
+    if kind not in KINDS:
+        near = did_you_mean(kind, KINDS) or f"; one of {', '.join(KINDS)}"
+        found.wrong(given.get("kind", node), f"estimand: kind {kind!r} is not known{near}")
+    chosen = found.texts(given.get("arm"))
+    baseline = found.text(given.get("baseline")) or ""
+    if not chosen:
+        found.wrong(node, "estimand: no 'arm'")
+    for name, where in (*((name, "arm") for name in chosen), (baseline, "baseline")):
+        if name not in arms and not (where == "arm" and name == "each"):
+            near = did_you_mean(name, arms)
+            found.wrong(given.get(where, node), f"estimand: {where} {name!r} is no arm{near}")
+    scored = [t for t in targets if t != ENCODER] + (list(RETRIEVAL) if ENCODER in targets else [])
+    tasks = found.texts(given.get("tasks")) or tuple(scored)
+    for task in tasks:
+        if task not in scored:
+            near = did_you_mean(task, scored)
+            found.wrong(given["tasks"], f"estimand: task {task!r} is no target of the study{near}")
+    between = found.texts(given.get("between"))
+    over = found.text(given.get("over"))
+    if (kind == "effect_difference") != (len(between) == 2):
+        found.wrong(
+            given.get("between", node),
+            "estimand: 'between' names the two groups of languages of an effect_difference",
+        )
+    if (kind == "trend") != (over is not None) or (over is not None and spelled(over) not in axes):
+        found.wrong(given.get("over", node), "estimand: 'over' names the axis of a trend")
+    return Estimand(
+        kind=kind,
+        arms=chosen,
+        baseline=baseline,
+        tasks=tasks,
+        languages=",".join(found.texts(given.get("languages"))) or "transfer",
+        between=between,
+        over=None if over is None else spelled(over),
+    )
+
+
+def read_evaluation(found: Checker, node: Node | None) -> Evaluation:
+    """What is scored."""
+    if node is None:
+        return Evaluation()
+    found.mapping(node, "evaluation")
+    names = tuple(one.name for one in fields(Evaluation))
+    found.known_fields(node, names, "evaluation:")
+    given = {
+        name: ",".join(found.texts(node.fields[name])) for name in names if name in node.fields
+    }
+    if given.get("split", "test") not in {"test", "dev"}:
+        found.wrong(node.fields["split"], "evaluation: split is neither test nor dev")
+    return Evaluation(**{name: value for name, value in given.items() if value})
+
+
+def read_world(found: Checker, node: Node | None) -> tuple[str, int] | None:
+    """Size and seed of the embedded benchmark: `small`, or {size: small, seed: 2}."""
+    if node is None:
+        return None
+    size = found.text(node.fields.get("size", node) if node.fields else node) or ""
+    if size not in SIZES:
+        found.wrong(node, f"world {size!r} is none of {', '.join(SIZES)}")
+    return size, found.number(node.fields.get("seed"), 1)

@@ -1,0 +1,146 @@
+"""What a study file says, as frozen records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from xlt.core.files import sha256_json
+
+__all__ = ["ENCODER", "Arm", "Estimand", "Evaluation", "Seeds", "Study"]
+
+ENCODER = "encoder"  # the target that is not tuned: retrieval after the last intermediate phase
+Flags = Mapping[str, Any]  # name -> words of a command line: str, True, or a tuple of str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimand:
+    """The one quantity that the study is about; everything else it shows is exploratory.
+
+    Attributes:
+        kind: effect (arm minus baseline), effect_difference (of effects, between two groups of
+            languages), trend (slope of the effect over an axis) or best_of (best arm per target
+            by English dev, against the best of as many baseline seeds by the same rule).
+        arms: names of the arms; several: their mean; ("each",): one estimate an arm.
+        baseline: name of the arm that is subtracted.
+        tasks: that count.
+        languages: `transfer` (all but English), or a list as `--langs` takes it.
+        between: effect_difference: the two groups of languages.
+        over: trend: the axis.
+    """
+
+    kind: str
+    arms: tuple[str, ...]
+    baseline: str
+    tasks: tuple[str, ...]
+    languages: str = "transfer"
+    between: tuple[str, ...] = ()
+    over: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict."""
+        value = asdict(self)
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in value.items()}
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of its canonical JSON."""
+        return sha256_json(self.to_json())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One way to train.
+
+    Attributes:
+        name: of the arm.
+        intermediate: phases in order; a phase with commas trains several tasks together.
+        joint: tasks that every target is trained together with, as a comma list.
+        control: what stands in for the intermediate tasks.
+        phase: flags of the intermediate phases alone.
+        target: flags of the target trainings alone.
+    """
+
+    name: str
+    intermediate: tuple[str, ...] = ()
+    joint: str | None = None
+    control: str | None = None
+    phase: Flags = field(default_factory=dict)
+    target: Flags = field(default_factory=dict)
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases that are trainings of their own: none under the control `longer`."""
+        return () if self.control == "longer" else self.intermediate
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Every task that the arm trains on before or beside the target."""
+        lists = [*self.intermediate, *([self.joint] if self.joint else [])]
+        return tuple(dict.fromkeys(name for group in lists for name in group.split(",")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeds:
+    """How often everything is repeated: numbers of intermediate, target and data seeds."""
+
+    intermediate: int = 1
+    target: int = 1
+    data: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What is scored.
+
+    Attributes:
+        tasks: a comma list, or `all`.
+        langs: as `xlt eval --langs`.
+        split: test or dev.
+        precision: of the bundles.
+        layer: of the encoder; None: the default block.
+        pooling: of the encoder; None: the default.
+    """
+
+    tasks: str = "all"
+    langs: str = "all"
+    split: str = "test"
+    precision: str = "fp32"
+    layer: str | None = None
+    pooling: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A whole study at one scale.
+
+    Attributes:
+        name: of the study.
+        scale: of the scales in the file.
+        question: in words.
+        estimand: the primary one.
+        base: flags of all trainings.
+        arms: in the file's order.
+        axes: further axes: flag -> values (None: not given).
+        targets: tasks, or `encoder`.
+        seeds: numbers of seeds.
+        evaluation: what is scored.
+        world: size and seed of the embedded benchmark to build; None: a data root is needed.
+    """
+
+    name: str
+    scale: str
+    question: str
+    estimand: Estimand
+    base: Flags
+    arms: tuple[Arm, ...]
+    axes: Mapping[str, tuple[Any, ...]]
+    targets: tuple[str, ...]
+    seeds: Seeds
+    evaluation: Evaluation
+    world: tuple[str, int] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that decides the cells, as JSON values."""
+        return {**asdict(self), "estimand": self.estimand.to_json()}

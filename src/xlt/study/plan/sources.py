@@ -1,0 +1,196 @@
+"""What a stage reads from outside the store, as hashes: data files and base models.
+
+Digests of files are kept beside the store's stages by path, size and time of change, so that a
+root of gigabytes is read once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from xlt.core.errors import DataError, UsageError
+from xlt.core.files import read_json, sha256_file, sha256_json, write_json
+from xlt.core.tasks.languages import parse_langs
+from xlt.core.tasks.table import TASKS, Task
+from xlt.data.root import DataRoot
+
+__all__ = ["Digests", "Source", "WorldSource", "model_identity"]
+
+DIGESTS = "digests.json"
+WEIGHTS = ("*.safetensors", "*.bin", "config.json", "tokenizer*.json", "spiece.model", "vocab.*")
+
+
+class Digests:
+    """SHA-256 of files, remembered by path, size and time of change.
+
+    Args:
+        store: where they are remembered; None: only while this object lives.
+    """
+
+    def __init__(self, store: Path | None) -> None:
+        self._path = store / DIGESTS if store is not None else None
+        self._known: dict[str, list[Any]] = {}
+        if self._path is not None and self._path.is_file():
+            with contextlib.suppress(DataError):
+                self._known = read_json(self._path)
+        self._new = False
+
+    def of(self, path: Path) -> str:
+        """Hex SHA-256 of one file."""
+        path = path.resolve()
+        state = path.stat()
+        mark = [state.st_size, state.st_mtime_ns]
+        found = self._known.get(str(path))
+        if not found or found[:2] != mark:
+            self._known[str(path)] = found = [*mark, sha256_file(path)]
+            self._new = True
+        return str(found[2])
+
+    def keep(self) -> None:
+        """Write what is new."""
+        if self._path is not None and self._new:
+            write_json(self._path, self._known)
+            self._new = False
+
+
+class Source:
+    """A data root that the user has.
+
+    Args:
+        path: the folder.
+        digests: of its files.
+        task_files: task files that the study names.
+    """
+
+    def __init__(self, path: Path, digests: Digests, task_files: Iterable[Path] = ()) -> None:
+        self.path = path
+        self.root = DataRoot(path, task_files=[self._file(file) for file in task_files])
+        self._digests = digests
+        self._found: dict[tuple[Any, ...], str] = {}
+
+    def task(self, name: str) -> Task:
+        """The record of a task."""
+        return self.root.tasks[name]
+
+    def training(self, tasks: Iterable[str], translated: Iterable[str] = ()) -> str:
+        """Hash of the English train and dev files of tasks, and of their translations."""
+        names, langs = sorted(set(tasks)), sorted(set(translated))
+        return self._hash(("train", *names, "", *langs), lambda: self._training(names, langs))
+
+    def texts(self) -> str:
+        """Hash of what tokenizers and masked LM read."""
+
+        def files() -> list[Path]:
+            found = [p for d in ("text", "parallel") for p in sorted((self.path / d).glob("*"))]
+            trained = [name for name, task in self.root.tasks.items() if task.kind != "mlm"]
+            return [p for p in found if p.is_file()] + self._training(sorted(trained), [])
+
+        return self._hash(("texts",), files)
+
+    def files(self, names: Iterable[str]) -> str:
+        """Hash of files that a flag names."""
+        names = list(names)
+        return self._hash(("files", *names), lambda: [self._file(Path(name)) for name in names])
+
+    def tests(self, tasks: Iterable[str], langs: str, split: str) -> str:
+        """Hash of the files that are scored."""
+        names = list(tasks)
+
+        def files() -> list[Path]:
+            found: list[Path] = []
+            for name in names:
+                task = self.root.tasks[name]
+                there = self.root.langs(task, split)
+                for lang in parse_langs(langs, self.root.languages, there) if there else ():
+                    if files := self.root.find(task, lang, split):
+                        found += [*files.paths, *([files.labels] if files.labels else [])]
+            return found
+
+        return self._hash(("tests", *names, "", langs, split), files)
+
+    def place(self, name: str) -> str:
+        """A path of a flag as a command needs it, relative to the root where it lies there."""
+        found = self._file(Path(name))
+        inside = found.is_relative_to(self.path.resolve())
+        return f"{{data}}/{found.relative_to(self.path.resolve())}" if inside else str(found)
+
+    def _file(self, path: Path) -> Path:
+        """Relative to the data root where it lies there, else to the current folder.
+
+        Raises:
+            UsageError: it is in neither.
+        """
+        for found in (self.path / path, path):
+            if found.is_file():
+                return found.resolve()
+        raise UsageError(f"{path}: no such file in {self.path} or here", "check the study file")
+
+    def _training(self, names: list[str], langs: list[str]) -> list[Path]:
+        found: list[Path] = []
+        for name in names:
+            for lang, split in (
+                ("en", "train"),
+                ("en", "dev"),
+                *((x, "translated") for x in langs),
+            ):
+                files = self.root.find(self.root.tasks[name], lang, split)
+                found += files.paths if files is not None else ()
+        return found
+
+    def _hash(self, key: tuple[Any, ...], files: Any) -> str:
+        if key not in self._found:
+            paths = dict.fromkeys(files())
+            self._found[key] = sha256_json(
+                [[self._name(path), path.stat().st_size, self._digests.of(path)] for path in paths]
+            )
+        return self._found[key]
+
+    def _name(self, path: Path) -> str:
+        try:
+            return str(path.resolve().relative_to(self.path.resolve()))
+        except ValueError:
+            return path.name
+
+
+class WorldSource:
+    """The embedded benchmark before it is built: the key of its stage says what is in it."""
+
+    path = None
+
+    def task(self, name: str) -> Task:
+        """The record of a task; one of a planted task file is of kind pair."""
+        return TASKS.get(name) or Task(name=name, kind="pair", labels=("0", "1"), source=name)
+
+    def training(self, tasks: Iterable[str], translated: Iterable[str] = ()) -> str:
+        """Nothing: see the class."""
+        return ""
+
+    def texts(self) -> str:
+        """Nothing: see the class."""
+        return ""
+
+    def files(self, names: Iterable[str]) -> str:
+        """Nothing: see the class."""
+        return ""
+
+    def tests(self, tasks: Iterable[str], langs: str, split: str) -> str:
+        """Nothing: see the class."""
+        return ""
+
+    def place(self, name: str) -> str:
+        """A path below the world's folder."""
+        return f"{{data}}/{name}"
+
+
+def model_identity(name: str, digests: Digests) -> Any:
+    """What a base model is: a hub id, or a hash of a folder's files."""
+    path = Path(name).expanduser()
+    if not path.is_dir():
+        return {"hub": name}
+    files = sorted(
+        {file for glob in (*WEIGHTS, "encoder/*", "run.json") for file in path.glob(glob)}
+    )
+    return {"files": [[str(f.relative_to(path)), digests.of(f)] for f in files if f.is_file()]}

@@ -1,0 +1,217 @@
+"""The stages of one cell: where a training begins, its phases, target, export and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from xlt.core.tasks.table import TARGETS, TASKS
+from xlt.study.file.flags import ONCE
+from xlt.study.file.records import ENCODER, Arm, Study
+from xlt.study.plan.graph import Graph
+from xlt.study.plan.records import Stage
+from xlt.study.plan.sources import Digests, Source, WorldSource, model_identity
+from xlt.study.plan.words import common, mixing, named_files, number, sizes, spelled_out, words_of
+
+__all__ = ["Start", "Trainings"]
+
+COMPACT = "compact"
+PRETRAINING = ("pretrain", "pretrain_steps", "vocab_size")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a training begins: a stage, or a model (identity, what to type) from outside."""
+
+    stage: Stage | None
+    model: tuple[Any, str] | None
+    label: str
+    seeds: str = ""
+
+
+class Trainings:
+    """Adds the stages of cells to a graph.
+
+    Args:
+        study: whose flags they have.
+        source: the data.
+        digests: of base models.
+    """
+
+    def __init__(self, study: Study, source: Source | WorldSource, digests: Digests) -> None:
+        self.study, self.source, self.digests = study, source, digests
+        self.graph = Graph()
+        self.world: tuple[Stage, ...] = ()
+        if study.world is not None:
+            size, seed = study.world
+            words = ("--size", size, "--seed", str(seed))
+            facts = {"size": size}
+            self.world = (self.graph.add("world", size, words=words, facts=facts),)
+
+    def _start(self, axes: Mapping[str, Any]) -> Start:
+        """What all trainings begin from: the base model, or a compact encoder made for them."""
+        flags = {**self.study.base, **{n: v for n, v in axes.items() if n in ONCE}}
+        model = str(flags["model"])
+        if model != COMPACT:
+            identity = model_identity(model, self.digests)
+            typed = str(Path(model).expanduser().resolve()) if Path(model).is_dir() else model
+            return Start(stage=None, model=(identity, typed), label=Path(model).name)
+        words = [
+            *words_of({name: flags[name] for name in PRETRAINING if name in flags}),
+            "--target", "none",
+            *words_of(self._fitting(common(flags), ())),
+            "--seed", str(flags.get("seed", "1")),
+        ]  # fmt: skip
+        stage = self.graph.add(
+            "train",
+            COMPACT,
+            words=words,
+            needs=self.world,
+            data=self.source.texts(),
+            model=({"hub": COMPACT}, COMPACT),
+            facts={"phase": "pretrain", "steps": number(flags, "pretrain_steps", "steps")},
+        )
+        return Start(stage=stage, model=None, label=COMPACT)
+
+    def intermediate(self, arm: Arm, axes: Mapping[str, Any], seed: int, data_seed: int) -> Start:
+        """The phases of an arm, one training after the other."""
+        start = self._start(axes)
+        base = {**self.study.base, **{n: v for n, v in axes.items() if n == "precision"}}
+        for phase in arm.phases:
+            tasks = spelled_out(phase)
+            flags = {**common(base), **mixing(base), **arm.phase}
+            words = [
+                "--intermediate", phase,
+                *(("--control", arm.control) if arm.control else ()),
+                "--target", "none",
+                *words_of(self._fitting(flags, tasks)),
+                *self._seeds(seed, data_seed),
+            ]  # fmt: skip
+            control = f"-{arm.control}" if arm.control else ""
+            named = replace(start, label=f"{start.label}-{phase}{control}", seeds=f"i{seed}")
+            facts = {"phase": "intermediate", "tasks": tasks, **sizes(flags)}
+            start = self._train(named, words, tasks, flags, facts)
+        return start
+
+    def target(
+        self,
+        arm: Arm,
+        axes: Mapping[str, Any],
+        target: str,
+        start: Start,
+        seed: int,
+        data_seed: int,
+    ) -> Start:
+        """The training of a target; targets with the same training data are one training."""
+        names = self._together(target)
+        flags = {
+            **common(self.study.base),
+            **{name: value for name, value in axes.items() if name not in ONCE},
+            **arm.target,
+        }
+        tasks = [self.source.task(name).source or name for name in names]
+        words = ["--target", ",".join(names)]
+        if arm.joint:
+            words += ["--joint", arm.joint]
+            tasks += spelled_out(arm.joint)
+        if arm.control == "longer":
+            flags = {**mixing(self.study.base), **arm.phase, **flags}
+            for phase in arm.intermediate:
+                words += ["--intermediate", phase]
+                tasks += spelled_out(phase)
+            words += ["--control", arm.control]
+        given = {name: value for name, value in flags.items() if value is not None}
+        words += [*words_of(self._fitting(given, [*tasks, *names])), *self._seeds(seed, data_seed)]
+        facts = {"phase": "target", "tasks": [*dict.fromkeys(tasks)], **sizes(given)}
+        joint = f"-with-{arm.joint}" if arm.joint else ""
+        longer = f"-{arm.control}" if arm.control == "longer" else ""
+        label = f"{start.label}-{names[0]}{joint}{longer}"
+        named = replace(start, label=label, seeds=f"{start.seeds}t{seed}")
+        return self._train(named, words, tasks, given, facts)
+
+    def _train(
+        self,
+        start: Start,
+        words: Sequence[str],
+        tasks: Sequence[str],
+        flags: Mapping[str, Any],
+        facts: Mapping[str, Any],
+    ) -> Start:
+        """A training that begins at `start`, which has its name already; where the next begins."""
+        translated = str(flags.get("translated", "")).split(",") if "translated" in flags else []
+        trusted = self.study.base.get("trained_on")
+        if start.stage is None and trusted:
+            words = [*words, "--trained-on", str(trusted)]
+        stage = self.graph.add(
+            "train",
+            f"{start.label}-{start.seeds}",
+            words=words,
+            needs=[*([start.stage] if start.stage else []), *self.world],
+            data=[
+                self.source.training(tasks, translated),
+                self.source.files(named_files(flags, tasks)),
+                self.source.texts() if "with_mlm" in flags or "mlm" in tasks else "",
+            ],
+            model=start.model,
+            facts=facts,
+        )
+        return replace(start, stage=stage, model=None)
+
+    def export(self, start: Start, target: str) -> Stage:
+        """The bundle of a target, or of the encoder."""
+        evaluation = self.study.evaluation
+        words = ["--task", "tatoeba" if target == ENCODER else self._together(target)[0]]
+        if target == ENCODER:
+            words += ["--layer", evaluation.layer] if evaluation.layer else []
+            words += ["--pooling", evaluation.pooling] if evaluation.pooling else []
+        if evaluation.precision != "fp32":
+            words += ["--precision", evaluation.precision]
+        untuned = ENCODER if target == ENCODER else ""
+        return self.graph.add(
+            "export",
+            "-".join(filter(None, (start.label, start.seeds, untuned))),
+            words=words,
+            needs=[start.stage] if start.stage else [],
+            model=start.model,
+            facts={"target": target},
+        )
+
+    def evaluation(self, exported: Stage, tasks: Sequence[str]) -> Stage:
+        """The scores of a bundle on some tasks."""
+        evaluation = self.study.evaluation
+        words = ["--tasks", ",".join(tasks), "--langs", evaluation.langs]
+        words += ["--split", evaluation.split] if evaluation.split != "test" else []
+        words += ["--precision", evaluation.precision] if evaluation.precision != "fp32" else []
+        return self.graph.add(
+            "eval",
+            f"{exported.label}-{'-'.join(tasks)}",
+            words=words,
+            needs=[exported, *self.world],
+            data=self.source.tests(tasks, evaluation.langs, evaluation.split),
+            facts={"tasks": list(tasks)},
+        )
+
+    def _together(self, target: str) -> tuple[str, ...]:
+        """The official targets with the same training data: one training serves all of them."""
+        source = self.source.task(target).source
+        same = [name for name in TARGETS if TASKS[name].source == source and source]
+        return tuple(same) if target in same else (target,)
+
+    def _fitting(self, flags: Mapping[str, Any], tasks: Sequence[str]) -> dict[str, Any]:
+        """The flags as this training takes them: only files of its own tasks, with their places."""
+        found = dict(flags)
+        if "train_split" in found:
+            found["train_split"] = tuple(
+                f"{task}={self.source.place(file)}"
+                for task, _, file in (entry.partition("=") for entry in found["train_split"])
+                if task in tasks
+            )
+        if "task_file" in found:
+            names = str(found["task_file"]).split(",")
+            found["task_file"] = tuple(self.source.place(name) for name in names)
+        return found
+
+    def _seeds(self, seed: int, data_seed: int) -> list[str]:
+        return ["--seed", str(seed), "--data-seed", str(data_seed)]

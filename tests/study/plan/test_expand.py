@@ -1,0 +1,124 @@
+"""From a study to cells and stages: what is shared, what pairs, what keys depend on."""
+
+import shutil
+from collections import Counter
+
+import pytest
+
+from xlt.study.file.read import read_study
+from xlt.study.plan.expand import make_plan
+from xlt.study.plan.records import Plan
+
+FILE = """\
+study: 1
+question: Does it help?
+estimand: {kind: effect, arm: mnli, baseline: none, tasks: [xnli]}
+base: {model: compact, steps: 9}
+arms:
+  none: {}
+  mnli: {intermediate: [mnli]}
+  two: {intermediate: [mnli, squad]}
+  joint: {joint: mnli}
+  longer: {intermediate: [mnli], control: longer}
+axes:
+  targets: [xnli, xquad, mlqa, encoder]
+  seeds: {intermediate: 2, target: 2}
+scales:
+  demo: {world: tiny}
+"""
+
+
+@pytest.fixture
+def planned(tmp_path):
+    def plan(text=FILE, scale="demo", data=None):
+        path = tmp_path / "one.yaml"
+        path.write_text(text)
+        return make_plan(read_study(path, scale), data, None)
+
+    return plan
+
+
+def cells_of(plan, **wanted):
+    return [c for c in plan.cells if all(getattr(c, k) == v for k, v in wanted.items())]
+
+
+def test_cells_pair_by_unit(planned):
+    plan = planned()
+    assert len(plan.cells) == len({cell.id for cell in plan.cells})
+    one = {c.unit: c for c in cells_of(plan, arm="mnli", target="xnli")}
+    base = {c.unit: c for c in cells_of(plan, arm="none", target="xnli")}
+    assert sorted(one) == sorted(base) == [1, 2, 3, 4]
+    assert [one[u].intermediate_seed for u in (1, 2, 3, 4)] == [1, 1, 2, 2]
+    assert all(base[u].intermediate_seed is None for u in base)
+    assert all(one[u].target_seed == base[u].target_seed == u for u in one)
+
+
+def test_stages_are_shared(planned):
+    plan = planned()
+    facts = Counter(s.facts["phase"] for s in plan.stages.values() if s.verb == "train")
+    assert facts["pretrain"] == 1
+    assert facts["intermediate"] == 2 + 2  # mnli, then squad on top of it, for two seeds
+    assert facts["target"] == 5 * 2 * 4  # xquad and mlqa are one training
+    xquad = cells_of(plan, arm="mnli", target="xquad", unit=1)[0]
+    mlqa = cells_of(plan, arm="mnli", target="mlqa", unit=1)[0]
+    assert xquad.stages["train"] == mlqa.stages["train"]
+    assert xquad.stages["eval"] != mlqa.stages["eval"]
+
+
+def test_needs_stand_before_what_needs_them(planned):
+    seen = set()
+    for stage in planned().stages.values():
+        assert set(stage.needs) <= seen
+        seen.add(stage.id)
+
+
+def test_arms_without_an_encoder_of_their_own_are_left_out_and_named(planned):
+    plan = planned()
+    assert not cells_of(plan, arm="joint", target="encoder")
+    assert not cells_of(plan, arm="longer", target="encoder")
+    assert [text.split(":")[0] for text in plan.left_out] == [
+        "joint x encoder",
+        "longer x encoder",
+    ]
+    assert len(cells_of(plan, arm="two", target="encoder")) == 2
+
+
+def test_the_control_longer_has_no_phase_of_its_own(planned):
+    plan = planned()
+    cell = cells_of(plan, arm="longer", target="xnli", unit=1)[0]
+    words = plan.stages[cell.stages["train"]].argv
+    assert "--control" in words
+    assert "--intermediate" in words
+    assert cell.intermediate_seed is None
+
+
+def test_names_of_arms_and_order_are_no_part_of_a_key(planned):
+    other = FILE.replace("  mnli: {inter", "  nli: {inter").replace("arm: mnli", "arm: nli")
+    assert planned(other).stages.keys() == planned().stages.keys()
+
+
+def test_what_changes_a_result_changes_its_key_and_those_after_it(planned):
+    before, after = planned(), planned(FILE.replace("steps: 9", "steps: 10"))
+    kept = before.stages.keys() & after.stages.keys()
+    assert {before.stages[name].verb for name in kept} == {"world"}
+    other = planned(FILE.replace("world: tiny", "world: {size: tiny, seed: 2}"))
+    assert not before.stages.keys() & other.stages.keys()
+
+
+def test_a_data_root_decides_keys_by_its_content_not_its_place(planned, tmp_path, tiny_world):
+    first = planned(scale="full", data=tiny_world)
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(tiny_world, moved)
+    assert planned(scale="full", data=moved).stages.keys() == first.stages.keys()
+    squad = next((moved / "squad").glob("train*"))
+    squad.write_text(squad.read_text() + " ")
+    other = planned(scale="full", data=moved)
+    # the compact encoder's vocabulary is learnt from all English training data
+    assert not first.stages.keys() & other.stages.keys()
+
+
+def test_a_plan_is_read_back_as_it_was_written(planned, tmp_path):
+    plan = planned()
+    plan.write(tmp_path)
+    again = Plan.open(tmp_path)
+    assert (again.hash, again.cells, again.stages) == (plan.hash, plan.cells, dict(plan.stages))
