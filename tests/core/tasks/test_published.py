@@ -5,7 +5,7 @@ import json
 import pytest
 
 from xlt.core.metrics.table import get_metric
-from xlt.core.tasks.published import published
+from xlt.core.tasks.published import published, published_changes
 from xlt.core.tasks.table import TARGETS, TASKS
 
 SHORT = {"em": "exact_match", "f1": "f1"}
@@ -73,3 +73,13 @@ def test_languages_are_the_verified_ones_and_no_others(sheet):
     for model in ("mBERT", "XLM"):
         wanted[f"{model} (MLQA paper)", "mlqa", "f1"] = paper[model]
     assert {(r.model, r.task, r.metric): dict(r.langs) for r in ALL if r.langs} == wanted
+
+
+def test_the_changes_of_the_paper_are_those_that_were_read():
+    found = {(row.arm, row.version): row.points for row in published_changes()}
+    final = {arm: points for (arm, version), points in found.items() if version == "final"}
+    assert final == {
+        "squad": 8.2, "mnli": 7.5, "hellaswag": 7.0, "all": 8.7, "best per target": 5.4,
+    }  # fmt: skip
+    assert len(found) == 7
+    assert all(row.source and row.about for row in published_changes())

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Published", "published"]
+__all__ = ["Change", "Published", "published", "published_changes"]
 
 FILE = Path(__file__).with_name("published.json")
 
@@ -46,14 +46,47 @@ class Published:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What intermediate training changed in Phang et al. 2020, averaged over the target tasks.
+
+    Attributes:
+        arm: the intermediate task, `all` nine together, or the best per target.
+        points: against XLM-R Large without intermediate training.
+        version: of the paper.
+        about: what else is known of it.
+        source: where it was read.
+    """
+
+    arm: str
+    points: float
+    version: str
+    about: str
+    source: str
+
+
 def published(task: str) -> tuple[Published, ...]:
     """What is known of a task, or of "all" nine together; empty for other tasks."""
     return tuple(row for row in _rows() if row.task == task)
 
 
+def published_changes() -> tuple[Change, ...]:
+    """The changes that were read in a source; rows by single task and target are not known."""
+    known = _known()
+    return tuple(
+        Change(**{**row, "source": known["sources"][row["source"]]}) for row in known["changes"]
+    )
+
+
+@cache
+def _known() -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    return value
+
+
 @cache
 def _rows() -> tuple[Published, ...]:
-    known = json.loads(FILE.read_text(encoding="utf-8"))
+    known = _known()
     return tuple(
         Published(
             **{**row, "source": known["sources"][row["source"]]},
