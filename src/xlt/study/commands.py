@@ -12,7 +12,7 @@ import click
 from xlt.cli.options import PATH, command, data_option, json_option
 from xlt.core.show.program import as_typed
 from xlt.study.engine.local import Slots, run_local
-from xlt.study.engine.run import check_folder, run_study
+from xlt.study.engine.run import check_folder, register, run_study
 from xlt.study.engine.status import describe, status_of
 from xlt.study.engine.store import Store
 from xlt.study.file.read import FULL, find_file, read_study, shipped
@@ -62,8 +62,7 @@ def plan(
 ) -> None:
     """Work out cells and stages, and what they cost; writes OUT/plan.json, runs nothing."""
     made, kept = _plan(file, out, store, data, scale)
-    check_folder(made, out)
-    made.write(out)
+    register(made, out, kept)
     _tell_plan(made, kept, as_json)
 
 

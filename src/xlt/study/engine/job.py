@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ from xlt.core.show.terminal import LIVE
 from xlt.study.engine.store import Store
 from xlt.study.plan.records import Stage
 
-__all__ = ["Job"]
+__all__ = ["XLT", "Job"]
 
 TAIL_BYTES = 4096
+XLT = (sys.executable, "-m", "xlt")
 COMPUTING = ("train", "export", "eval")
 
 
@@ -50,6 +51,7 @@ class Job:
         *,
         threads: int,
         environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = XLT,
     ) -> Job | None:
         """Start a stage; None while somebody else works on it.
 
@@ -59,6 +61,7 @@ class Job:
             data: the data root.
             threads: CPU threads it may use.
             environment: further variables, e.g. the device.
+            program: what the words of a stage are given to.
         """
         handle = store.lock(stage)
         if handle is None:
@@ -68,16 +71,16 @@ class Job:
             how = ["--threads", str(threads)] if stage.verb in COMPUTING else []
             words = store.begin(stage, stage.words(store.path, data), how)
             job = cls(stage, store, handle, words)
-            job._open(environment or {})
+            job._open([*program, *words], environment or {})
         finally:
             if job is None or job._process is None:
                 store.unlock(stage, handle)
         return job
 
-    def _open(self, environment: Mapping[str, str]) -> None:
+    def _open(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         with self._store.log(self.stage).open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "xlt", *self._words],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,

@@ -14,7 +14,7 @@ from pathlib import Path
 from xlt.core.errors import Interrupted
 from xlt.core.show import terminal
 from xlt.core.show.terminal import Lanes
-from xlt.study.engine.job import Job
+from xlt.study.engine.job import XLT, Job
 from xlt.study.engine.progress import Progress
 from xlt.study.plan.records import Stage
 
@@ -33,11 +33,13 @@ class Slots:
         jobs: how many.
         threads: CPU threads of each.
         devices: CUDA devices, one a job in turn; () leaves the choice to each stage.
+        program: what the words of a stage are given to.
     """
 
     jobs: int
     threads: int
     devices: tuple[str, ...] = ()
+    program: tuple[str, ...] = XLT
 
     @classmethod
     def of(
@@ -131,6 +133,7 @@ class _Loop:
                 self._root(),
                 threads=self.slots.threads,
                 environment=self.slots.environment(free[0]),
+                program=self.slots.program,
             )
             if job is None:
                 if stage.id not in self.busy:

@@ -8,11 +8,12 @@ from typing import Any
 
 from xlt.core.artifacts.lock import locked
 from xlt.core.errors import PartlyDone, UsageError
-from xlt.study.engine.progress import Progress
+from xlt.core.files import read_json
+from xlt.study.engine.progress import CELLS, Progress
 from xlt.study.engine.store import Store
 from xlt.study.plan.records import PLAN, Plan
 
-__all__ = ["Engine", "differences", "run_study"]
+__all__ = ["Engine", "check_folder", "differences", "register", "run_study"]
 
 LOCK = "study.lock"
 MOST_LISTED = 12
@@ -36,9 +37,8 @@ def run_study(plan: Plan, out: Path, store: Store, engine: Engine) -> Progress:
         PartlyDone: some cells failed; all others are finished.
         Interrupted: Ctrl-C.
     """
-    check_folder(plan, out)
+    register(plan, out, store)
     with locked(out / LOCK):
-        plan.write(out)
         progress = Progress(plan=plan, store=store, out=out)
         progress.look()
         progress.drop_stale()
@@ -48,23 +48,45 @@ def run_study(plan: Plan, out: Path, store: Store, engine: Engine) -> Progress:
     return progress
 
 
+def register(plan: Plan, out: Path, store: Store) -> None:
+    """Write plan.json, with the estimand and what was finished when it was first written.
+
+    Raises:
+        UsageError: as `check_folder`.
+    """
+    check_folder(plan, out)
+    seen: Any = read_json(out / PLAN).get("registered") if (out / PLAN).is_file() else None
+    if not isinstance(seen, dict) or seen.get("estimand_hash") != plan.estimand_hash:
+        scored = [stage for stage in plan.stages.values() if stage.verb == "eval"]
+        done = sum(store.done(stage) is not None for stage in scored)
+        seen = {"estimand_hash": plan.estimand_hash, "evaluations": len(scored), "done": done}
+    plan.write(out, registered=seen)
+
+
 def check_folder(plan: Plan, out: Path) -> None:
-    """Whether a folder is free for a study, or holds this one.
+    """Whether a folder is free for a study, holds this one, or one of which nothing is finished.
 
     Raises:
         UsageError: it holds another one (the difference is named), or something else.
     """
     if (out / PLAN).is_file():
-        other = differences(Plan.open(out), plan)
-        if other:
+        old = Plan.open(out)
+        other = differences(old, plan)
+        if not other or not any((out / CELLS).glob("*.json")):
+            return
+        if old.estimand_hash != plan.estimand_hash:
             raise UsageError(
-                f"{out} holds another study: {'; '.join(other)}",
-                "choose another --out (with the same --store, what is done there is reused)",
+                f"{out}: the question cannot change once cells are finished: {'; '.join(other)}",
+                "put the estimand back; as a new study (another --out, the same --store) its "
+                "plan.json tells how many results were there before it was asked",
             )
-    elif out.is_dir() and any(not path.name.startswith(".") for path in out.iterdir()):
-        entries = {path.name for path in out.iterdir()} - {LOCK, "store"}
-        if entries:
-            raise UsageError(f"--out {out} is not empty and holds no study", "choose another --out")
+        raise UsageError(
+            f"{out} holds another study: {'; '.join(other)}",
+            "choose another --out (with the same --store, what is done there is reused)",
+        )
+    entries = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if entries - {LOCK, "store"}:
+        raise UsageError(f"--out {out} is not empty and holds no study", "choose another --out")
 
 
 def differences(old: Plan, new: Plan) -> list[str]:

@@ -19,6 +19,7 @@ __all__ = ["Axes", "read_arms", "read_axes", "read_estimand", "read_evaluation",
 KINDS = ("effect", "effect_difference", "trend", "best_of")
 ESTIMAND = ("kind", "arm", "baseline", "tasks", "languages", "between", "over")
 NO_AXES = {"seed", "set", "task_file", "train_split", "trained_on", "keep"}
+TASKS_BEFORE = "tasks"  # a trend over the number of tasks before the target
 LISTS = ("intermediate", "joint", "control", "target")
 SIZES = ("tiny", "small", "medium")
 # Retrieval comes from the encoder; these are what it answers.
@@ -178,8 +179,13 @@ def read_estimand(
             given.get("between", node),
             "estimand: 'between' names the two groups of languages of an effect_difference",
         )
-    if (kind == "trend") != (over is not None) or (over is not None and spelled(over) not in axes):
+    if (kind == "trend") != (over is not None):
         found.wrong(given.get("over", node), "estimand: 'over' names the axis of a trend")
+    elif over is not None and spelled(over) not in {*axes, TASKS_BEFORE}:
+        near = did_you_mean(over, [*axes, TASKS_BEFORE])
+        found.wrong(
+            given["over"], f"estimand: over {over!r} is no axis, nor {TASKS_BEFORE!r}{near}"
+        )
     return Estimand(
         kind=kind,
         arms=chosen,

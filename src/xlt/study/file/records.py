@@ -27,7 +27,7 @@ class Estimand:
         tasks: that count.
         languages: `transfer` (all but English), or a list as `--langs` takes it.
         between: effect_difference: the two groups of languages.
-        over: trend: the axis.
+        over: trend: the axis, or `tasks`, the number of tasks that an arm has before the target.
     """
 
     kind: str
@@ -41,6 +41,7 @@ class Estimand:
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
         value = asdict(self)
+        value["arm"] = value.pop("arms")
         return {name: list(v) if isinstance(v, tuple) else v for name, v in value.items()}
 
     @property
