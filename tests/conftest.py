@@ -13,6 +13,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1")
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.pop("XLT_DATA", None)
 # Messages then say plain `xlt`, whoever started the tests (tests/core/show/test_program.py).
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -82,6 +83,21 @@ def tiny_world(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("world") / "tiny"
     write_world(root, size="tiny", seed=1)
     return root
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """The one Ray cluster of all tests: a head with two CPUs.
+
+    A test may add machines (`add_node`) and must take them away again; what it connects it closes.
+    """
+    pytest.importorskip("ray", reason="Ray is not installed")
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 100 << 20}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    yield cluster
+    cluster.shutdown()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""ONNX Runtime must not call home: its wheels do, and leave an identifier in the home folder."""
+"""Nothing calls home: ONNX Runtime's wheels do by themselves, and Ray tells its use."""
 
 import os
 import subprocess
@@ -36,3 +36,17 @@ def test_a_session_leaves_no_identifier_behind(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert [str(path) for path in home.rglob("*")] == []
+
+
+def test_ray_does_not_tell_its_use():
+    pytest.importorskip("ray", reason="Ray is not installed")
+    code = (
+        "import xlt.evalsuite.workers.ray_engine\n"
+        "from ray._common.usage.usage_lib import usage_stats_enabled\n"
+        "assert not usage_stats_enabled()\n"
+    )
+    kept = {k: v for k, v in os.environ.items() if k != "RAY_USAGE_STATS_ENABLED"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr

@@ -91,15 +91,14 @@ def test_a_replica_without_a_model_does_not_start(tmp_path):
 
 
 @pytest.fixture
-def ray_port(monkeypatch):
-    """A local Ray with Serve's proxy on a free port."""
+def ray_port(ray_cluster):
+    """Serve's proxy on a free port."""
     import ray
     from ray import serve
 
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="error", log_to_driver=False)
+    ray.init(address=ray_cluster.address, logging_level="error", log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     yield port
     serve.shutdown()

@@ -78,6 +78,14 @@ __all__ = ["evaluate"]
 )  # fmt: skip
 @device_option
 @threads_option
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+    help="ray: share the work among the machines of a Ray cluster; results are the same.",
+)  # fmt: skip
+@click.option(
+    "--address", metavar="HOST:PORT",
+    help="The Ray cluster [default: one of this machine's cores, for this call].",
+)  # fmt: skip
 @json_option
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 @force_option

@@ -40,11 +40,13 @@ def check_before(plan: Plan) -> tuple[Plan, Results | None]:
     Raises:
         UsageError: the submission folder holds something else; no task for `--cross`.
         DataError: no files for `--cross`, or `against` holds no results.
+        MissingExtra: Ray is asked for and not installed.
     """
     if plan.submission is not None:
         check_target(plan.submission)
     if plan.cross:
         find_pairs(plan)
+    _workers(plan)
     if plan.against is None:
         return plan, None
     against = Results.open(plan.against, comparable=True)
@@ -134,8 +136,16 @@ def _job(plan: Plan, cell: Planned) -> Job:
 
 
 def _workers(plan: Plan) -> Workers:
-    """Who computes the cells."""
-    return Here(plan)
+    """Who computes the cells.
+
+    Raises:
+        MissingExtra: Ray is not installed.
+    """
+    if plan.engine == "local":
+        return Here(plan)
+    from xlt.evalsuite.workers.ray_engine import OverRay
+
+    return OverRay(plan)
 
 
 def _save(store: CellStore, job: Job, work: Callable[[], Done]) -> tuple[Mapping[str, Any], Done]:

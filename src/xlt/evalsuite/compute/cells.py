@@ -7,7 +7,7 @@ that were written; otherwise it is computed again, and the reason is printed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from xlt.core.metrics.official import write_predictions
 from xlt.core.tasks.table import Task
 from xlt.evalsuite.compute.items import Items, write_items
 
-__all__ = ["CellStore", "Identity", "Outcome", "State"]
+__all__ = ["CellStore", "Identity", "Outcome", "State", "difference"]
 
 SCHEMA = 3
 FIELDS = {
@@ -158,7 +158,7 @@ class CellStore:
         others = [self._records[path] for path in self._by_slot.get(identity.slot, [])]
         if not others:
             return State(text="new")
-        return State(text=f"redone: {_difference(identity.to_json(), others)}")
+        return State(text=f"redone: {difference(identity.to_json(), others)}")
 
     def save(
         self, identity: Identity, outcome: Outcome, task: Task, name: str
@@ -242,8 +242,13 @@ def _read_cell(path: Path) -> dict[str, Any] | None:
     return record if whole and record["key"] == path.stem == sha256_json(record["parts"]) else None
 
 
-def _difference(asked: Mapping[str, Any], others: list[dict[str, Any]]) -> str:
-    """What has changed since the stored cell that differs least."""
+def difference(asked: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
+    """What has changed since the stored cell that differs least.
+
+    Args:
+        asked: an identity as JSON.
+        others: stored cells; their `parts` are compared.
+    """
     changed = min(
         ([name for name in REASONS if asked[name] != other["parts"].get(name)] for other in others),
         key=len,

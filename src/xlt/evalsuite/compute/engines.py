@@ -59,6 +59,11 @@ class Engines:
         return replace(engine, bundle=replace(engine.bundle, task=task))
 
     @property
+    def is_open(self) -> bool:
+        """Whether a model is loaded."""
+        return self._engine is not None
+
+    @property
     def setup(self) -> dict[str, Any]:
         """What speed depends on, for measured.json."""
         assert self._engine is not None, "nothing was opened yet"

@@ -11,6 +11,7 @@ from xlt.core.errors import UsageError
 __all__ = ["EvalConfig"]
 
 SPLITS = ("test", "dev")
+ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class EvalConfig:
         device: auto, cpu, cuda[:i].
         threads: CPU threads; None: the cores this process may use.
         force: redo cells that could be kept.
+        engine: local, or ray: cells and texts to embed go to the workers of a Ray cluster.
+        address: of the cluster, HOST:PORT; None: one of this machine's cores, for this call.
     """
 
     models: tuple[Path, ...] = ()
@@ -60,6 +63,8 @@ class EvalConfig:
     device: str = "auto"
     threads: int | None = None
     force: bool = False
+    engine: str = "local"
+    address: str | None = None
 
     def check(self) -> None:
         """Report every mistake that can be seen without looking at bundles or data.
@@ -74,6 +79,12 @@ class EvalConfig:
         if self.submission is not None and self.split != "test":
             mistakes.append(f"--submission needs --split test, not {self.split}")
             hints.append("leave out --split or --submission")
+        if self.engine not in ENGINES:
+            mistakes.append(f"engine {self.engine!r} is not one of {', '.join(ENGINES)}")
+            hints.append("--engine local or --engine ray")
+        if self.address is not None and self.engine != "ray":
+            mistakes.append("--address names a Ray cluster")
+            hints.append("add --engine ray")
         if self.max_drop is not None and self.against is None:
             mistakes.append("--max-drop needs --against RES")
             hints.append("name the results to compare with")

@@ -66,6 +66,8 @@ class Plan:
         allow_missing: gates hold although languages that they look at have no score.
         asked: the value of `--langs`.
         cross: also pairs of a context and a question in two languages.
+        engine: local or ray.
+        address: of the Ray cluster.
     """
 
     root: DataRoot
@@ -86,6 +88,8 @@ class Plan:
     allow_missing: bool
     asked: str
     cross: bool = False
+    engine: str = "local"
+    address: str | None = None
 
     @property
     def langs(self) -> dict[str, list[str]]:
@@ -132,6 +136,8 @@ def make_plan(config: EvalConfig) -> Plan:
         DataError: no data for a task that was named, or for any task (exit 3).
         ModelError: a model is missing, damaged, or lacks the precision (exit 4).
     """
+    if config.engine == "ray":
+        config = _absolute(config)
     mistakes, bundles, root = Mistakes(), [], None
     with mistakes:
         config.check()
@@ -151,7 +157,7 @@ def make_plan(config: EvalConfig) -> Plan:
         with mistakes:
             parse_langs(config.langs, root.languages, root.languages)
     with mistakes:
-        if parse_device(config.device)[0] == "cuda":
+        if parse_device(config.device)[0] == "cuda" and config.engine == "local":
             check_device(config.device)
     mistakes.tell()
     assert root is not None
@@ -176,6 +182,8 @@ def make_plan(config: EvalConfig) -> Plan:
         allow_missing=config.allow_missing,
         asked=config.langs,
         cross=config.cross,
+        engine=config.engine,
+        address=config.address,
     )
     return replace(plan, floors=parse_floors(config.min_score, plan.expected))
 
@@ -228,6 +236,16 @@ def _default_out(models: Sequence[Path]) -> Path:
     """RUN/results for the first model that is a run, ./xlt-results when none is."""
     runs = [model for model in models or [DEFAULT_RUN] if (model / "run.json").is_file()]
     return runs[0] / "results" if runs else Path("xlt-results")
+
+
+def _absolute(config: EvalConfig) -> EvalConfig:
+    """Paths that mean the same in the working folder of any worker."""
+    return replace(
+        config,
+        models=tuple(path.absolute() for path in config.models or (DEFAULT_RUN,)),
+        data=config.data and config.data.absolute(),
+        task_files=tuple(path.absolute() for path in config.task_files),
+    )
 
 
 def _bundles(models: Sequence[Path], precision: str) -> list[Bundle]:
