@@ -41,7 +41,7 @@ def test_a_cluster_gives_the_bytes_of_one_process(run_xlt, ray_cluster, bundles,
     over = ["--out", tmp_path / "ray", "--engine", "ray", "--address", ray_cluster.address]
     done = run_xlt(*command, *over)
     assert (here.returncode, done.returncode) == (7, 7), done.stderr
-    assert done.stdout == here.stdout
+    assert done.stdout.replace(str(tmp_path / "ray"), str(tmp_path / "here")) == here.stdout
     expected, found = content(tmp_path / "here"), content(tmp_path / "ray")
     failed = "failed/pawsx-test-fr.txt"
     assert "no known header" in expected.pop(failed).decode()
