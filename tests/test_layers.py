@@ -55,6 +55,7 @@ ROOMS = {
     "export": {*GROUND, "data", "cli", "export.*"},
     "export.checkpoint": GROUND,
     "export.graph": {*GROUND, "export.checkpoint"},
+    "export.graph.int8": {"core", "core.inference"},
     "export.gate": {*GROUND, "data", "export.checkpoint"},
     "export.files": {*GROUND, "data", "export", "export.checkpoint", "export.gate"},
     "evalsuite": {*GROUND, "data", "cli", "evalsuite.*"},

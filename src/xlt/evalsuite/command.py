@@ -19,6 +19,7 @@ from xlt.cli.options import (
     out_option,
     threads_option,
 )
+from xlt.core.artifacts.bundle import PRECISIONS
 from xlt.core.errors import XltError
 
 __all__ = ["evaluate"]
@@ -39,7 +40,7 @@ __all__ = ["evaluate"]
 @langs_option
 @click.option("--split", type=click.Choice(["test", "dev"]), default="test", show_default=True)
 @click.option(
-    "--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32", show_default=True,
+    "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True,
     help="Which variant of the bundles to use.",
 )  # fmt: skip
 @click.option(

@@ -17,7 +17,7 @@ def find_embedder(model: Path | str | None, *, precision: str = "fp32") -> Bundl
 
     Args:
         model: a bundle, a folder of bundles, or a run; None: ./xlt-run.
-        precision: fp32, fp16 or int8.
+        precision: fp32, fp16, int8 or int8-vnni.
 
     Raises:
         ModelError: no bundle gives sentence vectors, or its files are damaged.

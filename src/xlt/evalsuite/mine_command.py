@@ -16,6 +16,7 @@ from xlt.cli.options import (
     json_option,
     threads_option,
 )
+from xlt.core.artifacts.bundle import PRECISIONS
 
 __all__ = ["mine"]
 
@@ -47,7 +48,7 @@ __all__ = ["mine"]
 )  # fmt: skip
 @click.option("--prompt", metavar="NAME", help="A prompt of the bundle, put before every text.")
 @click.option(
-    "--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32", show_default=True,
+    "--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True,
     help="Which variant of the bundle to use.",
 )  # fmt: skip
 @click.option("--batch-tokens", type=click.IntRange(1), metavar="N",

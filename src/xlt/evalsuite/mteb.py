@@ -52,7 +52,7 @@ class BundleEncoder:
         prompts: more prompts, by name, or others than the bundle's.
         default_prompt: name of the prompt where a task asks for none (E5's models read texts of
             symmetric tasks as queries); None: the bundle's own default.
-        precision: fp32, fp16 or int8.
+        precision: fp32, fp16, int8 or int8-vnni.
         device: auto, cpu, cuda or cuda:N.
         threads: CPU threads.
         batch_tokens: padded tokens a batch; mteb's `batch_size` counts texts and is not used.

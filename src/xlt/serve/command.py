@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from xlt.cli.options import PATH, command, device_option, threads_option
+from xlt.core.artifacts.bundle import PRECISIONS
 from xlt.core.errors import Mistakes, UsageError
 from xlt.core.extras import needs
 
@@ -20,7 +21,6 @@ __all__ = ["serve"]
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 THREAD_SECONDS = 2.0  # for our threads to end after the last answer
-PRECISIONS = ("fp32", "fp16", "int8")
 
 
 def _precisions(values: tuple[str, ...]) -> dict[str, str]:
@@ -107,7 +107,7 @@ def _seconds(name: str, default: str, text: str) -> Option:
     "--precision",
     multiple=True,
     metavar="[NAME=]P",
-    help="fp32, fp16 or int8, for all or for one model.",
+    help="fp32, fp16, int8 or int8-vnni, for all or for one model.",
 )
 @device_option
 @threads_option

@@ -39,7 +39,7 @@ class Options:
         replicas: how many; each loads the models.
         cpus, gpus: that one replica reserves; `cpus` is also its number of threads.
         device: auto, cpu or cuda.
-        precision: fp32, fp16 or int8, for all models.
+        precision: fp32, fp16, int8 or int8-vnni, for all models.
         batch_tokens: padded tokens in a batch; 0 lets each replica find it at warm-up.
     """
 

@@ -14,11 +14,24 @@ from xlt.core.files import read_json, sha256_file, sha256_json, write_json
 from xlt.core.kinds.table import KINDS
 from xlt.core.tasks.table import Task
 
-__all__ = ["DEFAULT_RUN", "MANIFEST", "SCHEMA", "Bundle", "find_bundles", "write_manifest"]
+__all__ = [
+    "DEFAULT_RUN",
+    "INT8",
+    "MANIFEST",
+    "MEASURED",
+    "PRECISIONS",
+    "SCHEMA",
+    "Bundle",
+    "find_bundles",
+    "write_manifest",
+]
 
 MANIFEST = "xlt.json"
+MEASURED = "measured.json"  # speeds of the variants on the machine that exported them
 SCHEMA = 1
 DEFAULT_RUN = Path("xlt-run")
+PRECISIONS = ("fp32", "fp16", "int8", "int8-vnni")
+INT8 = PRECISIONS[2:]
 POOLINGS = (None, "mean", "cls", "last", "weightedmean")
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "name": str,
@@ -48,10 +61,11 @@ class Bundle:
         task: the task's complete record, labels included.
         answers: names of the tasks it can be evaluated on.
         max_length: tokens of one input, special tokens included.
-        precision: the chosen variant: fp32, fp16 or int8.
+        precision: the chosen variant: one of `PRECISIONS`.
         onnx_path: the variant's graph.
         key: SHA-256 of all that may decide its outputs: the variant's graph, every other file but
-            documents, and the manifest but for what only tells where the model comes from.
+            documents and measured speeds, and the manifest but for what only tells where the
+            model comes from.
         manifest: all of `xlt.json`.
     """
 
@@ -256,7 +270,7 @@ def _identity(manifest: dict[str, Any], task: Task, precision: str) -> dict[str,
         "files": {
             name: digest
             for name, digest in manifest["files"].items()
-            if name not in others and not name.endswith(DOCUMENTS)
+            if name not in others and name != MEASURED and not name.endswith(DOCUMENTS)
         },
         **{name: value for name, value in manifest.items() if name not in INERT_FIELDS},
         "task": task.identity(),

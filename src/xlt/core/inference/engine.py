@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from xlt.core.artifacts.bundle import Bundle, find_bundles
+from xlt.core.artifacts.bundle import INT8, Bundle, find_bundles
 from xlt.core.encode.encoder import Encoder
 from xlt.core.encode.rows import Row, pad
 from xlt.core.errors import ModelError, UsageError
 from xlt.core.inference import answer
 from xlt.core.inference.batch import plan
 from xlt.core.inference.head import Head, read_head
+from xlt.core.inference.int8 import check_int8
 from xlt.core.inference.plain import Plain, examples_of
 from xlt.core.inference.session import Session
 from xlt.core.kinds.base import Item, Outputs, Vector
@@ -70,13 +71,14 @@ class Engine:
 
         Args:
             bundle: an opened bundle; or a path of one, or of a folder or run with a single one.
-            precision: the variant: fp32, fp16 or int8; an opened bundle has its own.
+            precision: the variant: fp32, fp16, int8 or int8-vnni; an opened bundle has its own.
             device: auto, cpu, cuda or cuda:N.
             threads: CPU threads; default, the cores this process may use.
             batch_tokens: padded tokens of a batch; default, what suits the device.
 
         Raises:
-            ModelError: no bundle, damaged files, a missing variant or device.
+            ModelError: no bundle, damaged files, a missing variant or device; or this CPU
+                computes `int8-vnni` wrongly.
             UsageError: the folder holds several bundles.
             MissingExtra: ONNX Runtime is not installed.
         """
@@ -87,7 +89,10 @@ class Engine:
         encoder = replace(
             Encoder.load(bundle.path, max_length=bundle.max_length), prompt=bundle.default_prompt
         )
-        session = Session(bundle.onnx_path, device=device, threads=threads)
+        int8 = bundle.precision in INT8
+        if bundle.precision == "int8-vnni":
+            check_int8()
+        session = Session(bundle.onnx_path, device=device, threads=threads, int8=int8)
         return cls(
             bundle=bundle,
             encoder=encoder,

@@ -24,7 +24,7 @@ class EvalConfig:
         tasks: a comma list, or "all" targets and user tasks that the bundles answer.
         langs: a value of `--langs`.
         split: test or dev.
-        precision: fp32, fp16 or int8; every bundle must have it.
+        precision: fp32, fp16, int8 or int8-vnni; every bundle must have it.
         use: task -> name or folder of the bundle that answers it.
         task_files: YAML files of further tasks.
         batch_tokens: padded tokens in a batch; None: what suits the device. Never changes a score.

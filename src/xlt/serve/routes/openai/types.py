@@ -189,7 +189,7 @@ class LoadRequest(Strict):
 
     name: str
     bundle: str | None = None
-    precision: Literal["fp32", "fp16", "int8"] | None = None
+    precision: Literal["fp32", "fp16", "int8", "int8-vnni"] | None = None
 
 
 class Unloaded(Struct, kw_only=True):
