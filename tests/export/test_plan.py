@@ -223,3 +223,14 @@ def test_labels_of_a_run_must_be_the_heads(run_folder):
     path.write_text(json.dumps(record))
     with pytest.raises(ModelError, match=r"17 labels .* 2 labels \(A, B\)"):
         plan(find_model(run_folder), ExportConfig())
+
+
+def test_kept_weights_of_a_target_keep_its_lineage_and_have_no_scores_of_the_pick(
+    run_folder, tmp_path
+):
+    kept = run_folder / "checkpoints/udpos/step-000000012"
+    shutil.copytree(run_folder / "targets/udpos", kept)
+    job = job_of(kept, tmp_path)
+    assert job.trained_on["tasks"] == ["mnli", "udpos"] and job.answers == ("udpos",)
+    assert job.lineage["training"]["checkpoint"] == "step-000000012"
+    assert not job.dev and dict(job.baseline) == {"label": "NOUN"}

@@ -25,7 +25,8 @@ __all__ = ["Job", "find_model", "plan"]
 # What run.json calls the collections that tokenizers and pretraining read.
 PLAIN_TEXT = {"text", "parallel"}
 # Fields of a run's target that the bundle names elsewhere; the rest is how it was trained.
-NAMED_ELSEWHERE = {"path", "task", "task_file", "serves", "dev", "baseline"}
+NAMED_ELSEWHERE = {"path", "task", "task_file", "serves", "dev", "baseline", "folders"}
+KEPT = "checkpoints"  # weights that `xlt train --keep` left: checkpoints/<training>/step-<n>
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,24 +149,30 @@ def _run_jobs(run: Run, out: Path, config: ExportConfig) -> list[Job]:
 
 
 def _target_job(
-    run: Run, name: str, target: Path, config: ExportConfig, given: Task | None = None
+    run: Run,
+    name: str,
+    target: Path,
+    config: ExportConfig,
+    given: Task | None = None,
+    kept: Checkpoint | None = None,
 ) -> Job:
+    """A target of a run; `kept` are weights of one of its dev evaluations in place of the pick."""
     entry = run.record["targets"][name]
     task = Task.from_json(entry["task"])
+    training = {k: v for k, v in entry.items() if k not in NAMED_ELSEWHERE}
+    if kept is not None:
+        training["checkpoint"] = kept.path.name
     return _job(
-        read_checkpoint(run.targets[name]),
+        kept or read_checkpoint(run.targets[name]),
         target,
         given or task,
         config,
         answers=tuple(entry["serves"]) if given is None or given.name in entry["serves"] else None,
         trained_on=_trained_on(run, task.source or name, joint=entry.get("tasks", [])),
-        lineage={
-            **_lineage(run),
-            "training": {k: v for k, v in entry.items() if k not in NAMED_ELSEWHERE},
-        },
+        lineage={**_lineage(run), "training": training},
         base=_base(run),
         task_file=entry.get("task_file"),
-        dev=entry.get("dev") or {},
+        dev={} if kept else entry.get("dev") or {},
         baseline=entry.get("baseline") or {},
     )
 
@@ -186,7 +193,7 @@ def _encoder_job(run: Run, target: Path, config: ExportConfig, given: Task | Non
 def _checkpoint_job(checkpoint: Checkpoint, target: Path, config: ExportConfig) -> Job:
     """A checkpoint on its own; one that lies in a run keeps what the run knows about it."""
     given = None if config.task is None else get_task(config.task)
-    for folder in list(checkpoint.path.resolve().parents)[:2]:
+    for folder in list(checkpoint.path.resolve().parents)[:3]:
         if (folder / "run.json").is_file():
             job = _part_job(Run.open(folder), checkpoint, target, given, config)
             if job is not None:
@@ -210,17 +217,23 @@ def _part_job(
 ) -> Job | None:
     """A target, the encoder or a phase of a run, by its folder; None when it is none of these.
 
+    Weights that a target or a phase kept of its dev evaluations count as the target or phase.
+
     A task that the user names decides what is asked of the model; its lineage stays the run's.
     """
     here = checkpoint.path.resolve()
     for name, path in run.targets.items():
         if path.resolve() == here:
             return _target_job(run, name, target, config, given)
+    kept = here.parent.name if here.parent.parent == (run.path / KEPT).resolve() else None
+    if kept in run.targets:
+        return _target_job(run, kept, target, config, given, checkpoint)
     if run.encoder and run.encoder.resolve() == here:
         return _encoder_job(run, target, config, given)
     every = run.record["lineage"].get("phases", [])
     for place, entry in enumerate(every):
-        if entry.get("inherited") or (run.path / entry.get("path", "")).resolve() != here:
+        is_folder = (run.path / entry.get("path", "")).resolve() == here
+        if entry.get("inherited") or not (is_folder or entry.get("name") == kept):
             continue
         phases = every[: place + 1]
         return _job(
@@ -231,7 +244,7 @@ def _part_job(
             trained_on=_trained_on(run, None, phases),
             lineage={**_lineage(run), "phases": phases},
             base=_base(run),
-            dev=entry.get("dev") or {},
+            dev=entry.get("dev") or {} if is_folder else {},
             baseline=entry.get("baseline") or {},
         )
     return None

@@ -11,30 +11,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 import transformers
 from torch import Tensor
 
 from xlt.core.artifacts.runs import Run
 from xlt.core.errors import ModelError, UsageError
 from xlt.core.files import sha256_file
-from xlt.core.kinds.table import KINDS
 from xlt.core.show.terminal import note
 from xlt.core.tasks.table import Task
 from xlt.data import DataRoot
-from xlt.train.finetune.prepared import prepare
+from xlt.train.finetune.compare import ORACLE, best_on_targets, score_folder
 from xlt.train.finetune.scoring import SELECTION
 from xlt.train.models import load_encoder, quiet, save_folder
 from xlt.train.plan.base import Base
 from xlt.train.plan.config import TrainConfig
-from xlt.train.plan.phases import Part
-from xlt.train.plan.read import read_part
+from xlt.train.plan.read import read_part, target_dev
 from xlt.train.plan.recipe import RECIPE, read_recipe
 
 __all__ = ["average"]
 
 
-def average(paths: Sequence[Path], out: Path, *, data: Path | None, force: bool) -> Run:
+def average(
+    paths: Sequence[Path], out: Path, *, data: Path | None, force: bool, oracle: bool = False
+) -> Run:
     """Average the encoders and the targets that all runs have.
 
     Args:
@@ -43,6 +42,7 @@ def average(paths: Sequence[Path], out: Path, *, data: Path | None, force: bool)
         out: the run to write.
         data: the data root for dev scores; None: that of the first run.
         force: replace what is there.
+        oracle: score on the dev sets of the other languages, too, and name what is best there.
 
     Raises:
         UsageError: nothing to average, or the output holds something.
@@ -77,7 +77,7 @@ def average(paths: Sequence[Path], out: Path, *, data: Path | None, force: bool)
             entry = {
                 **entry,
                 "path": f"targets/{name}",
-                **_scores(config, root, runs, run, name, kept),
+                **_scores(config, root, runs, run, name, kept, oracle=oracle),
             }
             run.save(targets={**run.record["targets"], name: entry})
         run.finish()
@@ -156,36 +156,65 @@ def _scores(
     run: Run,
     name: str,
     kept: Mapping[str, Sequence[Path]],
+    *,
+    oracle: bool,
 ) -> dict[str, Any]:
     """Dev scores of the average, and of what it is made of beside it.
 
     Of one run: `pick`, which English dev chose, and `last`; of several: each one's pick.
+
+    Returns:
+        `dev`, `beside` (name -> scores on English dev), `folders` (name -> model folder), and with
+        `oracle` also `target_dev`: name -> language -> headline, the oracle's among them.
     """
     entry = runs[0].record["targets"][name]
     task = Task.from_json(entry["task"])
     base = Base(name=config.model, source=None, compact=bool(entry["hyper"].get("batch_tokens")))
     part = read_part(config, root, base, task, phase=name, target=True)
-    found = {"average": _score(part, task, run.path / "targets" / name)}
     if name in kept:
-        found["pick"] = _score(part, task, runs[0].targets[name])
-        found["last"] = _score(part, task, kept[name][-1])
+        others = {"pick": runs[0].targets[name], "last": kept[name][-1]}
+        candidates = {str(folder): folder for folder in kept[name]}
     else:
-        found |= {str(one.path): _score(part, task, one.targets[name]) for one in runs}
+        others = {str(one.path): one.targets[name] for one in runs}
+        candidates = others
+    folders = {"average": run.path / "targets" / name, **others}
+    length = entry["hyper"]["max_length"]
+    sets = {"en": part.dev.examples} if part.dev else {}
+    found = {
+        who: _plain(score_folder(folder, task, sets, length).get("en", {}))
+        for who, folder in folders.items()
+    }
+    told: dict[str, Any] = {}
+    if oracle:
+        shots = [lang.partition(":")[0] for lang in config.target_langs]
+        targets = target_dev(root, task, shots)
+        if targets:
+            by_who = {
+                who: score_folder(folder, task, targets, length)
+                for who, folder in {**candidates, **folders}.items()
+            }
+            best = best_on_targets({who: by_who[who] for who in candidates})
+            folders[ORACLE] = candidates[best]
+            found[ORACLE] = _plain(score_folder(folders[ORACLE], task, sets, length).get("en", {}))
+            by_who[ORACLE] = by_who[best]
+            told["target_dev"] = {
+                who: {lang: scores[SELECTION] for lang, scores in by_who[who].items()}
+                for who in folders
+            }
+        else:
+            note(f"{name}: no dev set in another language, so there is no {ORACLE}")
     for who, scores in found.items():
-        told = ", ".join(f"{metric} {value:.1f}" for metric, value in scores.items())
-        note(f"{name}: {who}: {told or 'no dev set'}")
-    return {"dev": found["average"], "beside": {k: v for k, v in found.items() if k != "average"}}
+        said = ", ".join(f"{metric} {value:.1f}" for metric, value in scores.items())
+        note(f"{name}: {who}: {said or 'no dev set'}")
+    return {
+        "dev": found["average"],
+        "beside": {who: scores for who, scores in found.items() if who != "average"},
+        "folders": {who: str(folder.resolve()) for who, folder in folders.items()},
+        **told,
+    }
 
 
-def _score(part: Part, task: Task, folder: Path) -> dict[str, float]:
-    if part.dev is None:
-        return {}
-    prepared = prepare(part, folder, 0)
-    auto = getattr(transformers, str(KINDS[task.kind].auto_model))
-    with quiet():
-        model = auto.from_pretrained(folder).float().eval()
-    with torch.no_grad():
-        scores = prepared.scores(model)
+def _plain(scores: Mapping[str, float]) -> dict[str, float]:
     return {metric: value for metric, value in scores.items() if metric != SELECTION}
 
 

@@ -70,6 +70,7 @@ def dev_scores(
     examples: Sequence[Example],
     rows: Sequence[Row],
     part_tokens: int,
+    lang: str = "en",
 ) -> dict[str, float]:
     """The task's metric on labelled examples, and the mean of its headline scores to select by.
 
@@ -80,9 +81,10 @@ def dev_scores(
         examples: with gold parts.
         rows: of `examples`, in order.
         part_tokens: padded tokens through the model at once.
+        lang: of the examples; some metrics read answers by it.
     """
     run = partial(_outputs, model, encoder, task, part_tokens)
-    scores = score(task, examples, answer(task, examples, rows, run), "en")
+    scores = score(task, examples, answer(task, examples, rows, run), lang)
     selection = headline_mean(task.metric, scores)
     assert selection is not None, "dev examples have gold, so there is a score"
     return {**scores, SELECTION: selection}

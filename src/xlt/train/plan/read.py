@@ -21,7 +21,7 @@ from xlt.train.plan.hyper import resolve
 from xlt.train.plan.phases import Part
 from xlt.train.seeds import derive
 
-__all__ = ["read_part", "read_text"]
+__all__ = ["read_part", "read_text", "target_dev"]
 
 MOST_CHARACTERS = 20_000_000  # of text a language
 MLM_RATIO = 0.2
@@ -113,6 +113,23 @@ def read_text(
     task = TASKS["mlm"]
     hyper = resolve(config, task, compact=base.compact, aligned=base.aligned, phase=phase)
     return Part(task=task, hyper=hyper, trains=tuple(sets), dev=None, selects=False, share=share)
+
+
+def target_dev(
+    root: DataRoot, task: Task, without: Sequence[str]
+) -> dict[str, tuple[Example, ...]]:
+    """The labelled dev sets of the task's other languages; a language trained on is left out.
+
+    They never choose what a run writes: only the oracle of `xlt average` reads them.
+
+    Args:
+        root: the data root.
+        task: with labels resolved.
+        without: codes of languages whose labels were trained on.
+    """
+    langs = [lang for lang in root.langs(task, "dev") if lang not in {"en", *without}]
+    found = {lang: root.read(task, lang, "dev") for lang in langs}
+    return {lang: data.examples for lang, data in found.items() if data.labelled and data.examples}
 
 
 def _translations(
