@@ -19,6 +19,7 @@ from xlt.study.file.read import FULL, find_file, read_study, shipped
 from xlt.study.plan.expand import make_plan
 from xlt.study.plan.records import Plan
 from xlt.study.plan.show import describe_plan
+from xlt.study.report.command import report
 
 __all__ = ["study"]
 
@@ -146,4 +147,5 @@ def _tell_plan(made: Plan, store: Store, as_json: bool) -> None:
 study.add_command(plan)
 study.add_command(run)
 study.add_command(status)
+study.add_command(report)
 study.add_command(list_studies, "list")

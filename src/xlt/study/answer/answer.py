@@ -16,7 +16,7 @@ from xlt.study.answer.groups import INDO_EUROPEAN, OTHERS
 from xlt.study.answer.scores import Scores, read_scores
 from xlt.study.answer.verdict import verdicts
 
-__all__ = ["Answer", "answer", "primary_of"]
+__all__ = ["Answer", "answer", "asked_arms", "primary_of"]
 
 RETRIEVAL = ("bucc2018", "tatoeba")
 EACH = "each"
@@ -87,8 +87,8 @@ def answer(folder: Folder, scores: Scores | None = None) -> Answer:
 def primary_of(folder: Folder, scores: Scores) -> tuple[list[Finding], list[Choice]]:
     """The findings of the pre-registered estimand; empty where nothing is finished."""
     asked = folder.estimand
-    kind, baseline = str(asked.get("kind", "effect")), str(asked.get("baseline", "none"))
-    arms = _arms(folder, asked, baseline)
+    kind = str(asked.get("kind", "effect"))
+    arms, baseline = asked_arms(folder)
     tasks = _tasks(asked, scores)
     languages = _languages(asked.get("languages", "transfer"))
     axes = scores.axes()
@@ -175,11 +175,12 @@ def _of_groups(
                 )  # fmt: skip
 
 
-def _arms(folder: Folder, asked: Mapping[str, Any], baseline: str) -> list[str]:
-    named = _named(asked)
+def asked_arms(folder: Folder) -> tuple[list[str], str]:
+    """The arms that the primary estimand is about, and what is subtracted."""
+    named, baseline = _named(folder.estimand), str(folder.estimand.get("baseline", "none"))
     if named in ([EACH], []):
-        return [arm for arm in folder.arms if arm != baseline]
-    return named
+        return [arm for arm in folder.arms if arm != baseline], baseline
+    return named, baseline
 
 
 def _named(asked: Mapping[str, Any]) -> list[str]:

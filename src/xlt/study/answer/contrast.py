@@ -63,9 +63,7 @@ class Contrast:
         return detectable(float(mean_G.std(ddof=1)) / clusters**0.5)
 
 
-def mean_terms(
-    scores: Scores, arm: str, axes: Axes, places: Sequence[Place], weight: float = 1.0
-) -> list[Term]:
+def mean_terms(arm: str, axes: Axes, places: Sequence[Place], weight: float = 1.0) -> list[Term]:
     """The mean over tasks of the means over languages."""
     tasks = list(dict.fromkeys(task for task, _ in places))
     found = []
@@ -77,12 +75,12 @@ def mean_terms(
 
 
 def effect_terms(
-    scores: Scores, arm: str, baseline: str, axes: Axes, places: Sequence[Place], weight: float = 1
+    arm: str, baseline: str, axes: Axes, places: Sequence[Place], weight: float = 1
 ) -> list[Term]:
     """An arm minus the baseline, over the same languages and tasks."""
     return [
-        *mean_terms(scores, arm, axes, places, weight),
-        *mean_terms(scores, baseline, axes, places, -weight),
+        *mean_terms(arm, axes, places, weight),
+        *mean_terms(baseline, axes, places, -weight),
     ]
 
 

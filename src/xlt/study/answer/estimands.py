@@ -56,7 +56,7 @@ def effect_of(
         if found:
             used.append(arm)
             places += found
-            terms += _mean_effect(scores, [arm], baseline, axes, found)
+            terms += _mean_effect([arm], baseline, axes, found)
     value = contrast(scores, _scaled(terms, 1 / len(used))) if used else None
     if value is None:
         return None
@@ -104,7 +104,7 @@ def difference_of(
     def cell(task: str, unit: str) -> list[Term]:
         own = [place for place in places[task] if unit_of(scores, place[1]) == unit]
         clean = [arm for arm in arms if (arm, task) not in scores.same_data]
-        return _mean_effect(scores, clean, baseline, axes, own) if own else []
+        return _mean_effect(clean, baseline, axes, own) if own else []
 
     effects_TU = np.full((len(used), len(names)), np.nan)
     values: dict[str, list[Any]] = {name: [] for name in between}
@@ -174,7 +174,7 @@ def trend_of(
             found = places_of(scores, [arm, baseline], axes, clean, languages)
             if found and arm != baseline:
                 places += found
-                points.append((number, effect_terms(scores, arm, baseline, axes, found)))
+                points.append((number, effect_terms(arm, baseline, axes, found)))
     else:
         for axes in scores.axes():
             values = [value for name, value in axes if name == over]
@@ -184,7 +184,7 @@ def trend_of(
                 found = places_of(scores, [arm, baseline], axes, clean, languages)
                 places += found
                 terms += _scaled(
-                    effect_terms(scores, arm, baseline, axes, found) if found else [], 1 / len(arms)
+                    effect_terms(arm, baseline, axes, found) if found else [], 1 / len(arms)
                 )
             if values and terms:
                 points.append((math.log10(axis_value(values[0])), terms))
@@ -238,7 +238,6 @@ def _common(
 
 
 def _mean_effect(
-    scores: Scores,
     arms: Sequence[str],
     baseline: str,
     axes: Sequence[Axes],
@@ -250,7 +249,7 @@ def _mean_effect(
         term
         for arm in arms
         for one in axes
-        for term in effect_terms(scores, arm, baseline, one, places, share)
+        for term in effect_terms(arm, baseline, one, places, share)
     ]
 
 

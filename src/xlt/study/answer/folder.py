@@ -67,10 +67,14 @@ class Cell:
         return bool(self.results)
 
     @property
+    def training(self) -> Mapping[str, float]:
+        """Seconds of every training behind the cell, those that it shares included."""
+        return {n: s for n, s in self.seconds.items() if n.split("-")[0] not in SCORING}
+
+    @property
     def train_seconds(self) -> float | None:
-        """Seconds of all trainings behind the cell, shared ones included."""
-        spent = [s for name, s in self.seconds.items() if name.split("-")[0] not in SCORING]
-        return sum(spent) if spent else None
+        """Seconds of all of them."""
+        return sum(self.training.values()) if self.training else None
 
 
 @dataclass(frozen=True, kw_only=True)
