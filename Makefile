@@ -65,6 +65,7 @@ bench: setup ## the figures of benchmarks/README.md: real files, real encoder, t
 	benchmarks/real_data.sh
 	benchmarks/real_encoder.sh
 	benchmarks/real_transfer.sh
+	$(BIN)/python benchmarks/trainer_world.py
 	$(BIN)/python benchmarks/reachable_answers.py --check
 	$(BIN)/python benchmarks/demo_floors.py
 	$(BIN)/python benchmarks/planted.py

@@ -3,7 +3,8 @@
 # sentences and XNLI from its English dev, every language that the data have, several seeds; Tatoeba before and after.
 # Usage: benchmarks/real_transfer.sh [DATA] [OUT]      (default ../shared/data, build/real-transfer)
 # Resumable: what is finished is kept, what was cut off goes on. SEEDS="1 2 3", MODEL=DIR (else it is made, 20 s);
-# OLD_XLT=PATH: an older xlt, whose UD-POS stands beside. One thread; about three hours of processor time.
+# PARTS="udpos nli tatoeba xnli": what to do, in this order. OLD_XLT=PATH: an older xlt, whose UD-POS stands beside.
+# One thread; about two hours of processor time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 DATA=${1:-../shared/data}
@@ -11,6 +12,7 @@ OUT=${2:-build/real-transfer}
 XLT=${XLT:-.venv/bin/xlt}
 PYTHON=${PYTHON:-.venv/bin/python}
 SEEDS=${SEEDS:-1 2 3}
+PARTS=${PARTS:-udpos nli tatoeba xnli}
 MODEL=${MODEL:-build/e5-small-q4}
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE TOKENIZERS_PARALLELISM=false
 TRAINED_ON="web pairs and labelled sets of multilingual-e5's card, NLI and parallel text among them"
@@ -54,14 +56,21 @@ xnli() { # NAME MODEL SEED: a seeded tenth of its English dev set, whole premise
     rm -rf "$OUT/runs/$1/targets" "$OUT/runs/$1/encoder"
 }
 
-for seed in $SEEDS; do udpos "udpos-direct-$seed" "$MODEL" "$seed"; done
-score tatoeba-direct-0 "$MODEL" tatoeba
-for seed in $SEEDS; do
-    train "nli-$seed" "$MODEL" "$seed" --intermediate anli+ --target none --train-split "anli+=$ROOT/nli.jsonl"
-    udpos "udpos-nli-$seed" "$OUT/runs/nli-$seed" "$seed"
-    score "tatoeba-nli-$seed" "$OUT/runs/nli-$seed" tatoeba
-    xnli "xnli-direct-$seed" "$MODEL" "$seed"
-    xnli "xnli-nli-$seed" "$OUT/runs/nli-$seed" "$seed"
+for part in $PARTS; do
+    [ "$part" = tatoeba ] && score tatoeba-direct-0 "$MODEL" tatoeba
+    for seed in $SEEDS; do
+        after=$OUT/runs/nli-$seed
+        [ "$part" = udpos ] && udpos "udpos-direct-$seed" "$MODEL" "$seed" && continue
+        train "nli-$seed" "$MODEL" "$seed" --intermediate anli+ --target none --train-split "anli+=$ROOT/nli.jsonl"
+        case $part in
+            nli) udpos "udpos-nli-$seed" "$after" "$seed" ;;
+            tatoeba) score "tatoeba-nli-$seed" "$after" tatoeba ;;
+            xnli)
+                xnli "xnli-direct-$seed" "$MODEL" "$seed"
+                xnli "xnli-nli-$seed" "$after" "$seed"
+                ;;
+        esac
+    done
 done
 if [ -n "${OLD_XLT:-}" ]; then
     name=udpos-old-1
