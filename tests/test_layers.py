@@ -27,7 +27,7 @@ ROOMS = {
     "xlt": {"*"},
     "core": set(),
     "core.tasks": {"core"},
-    "core.artifacts": {"core", "core.tasks", "core.kinds"},
+    "core.artifacts": {"core", "core.tasks", "core.kinds", "core.show"},
     "core.encode": {"core", "core.tasks"},
     "core.kinds": {"core", "core.tasks", "core.encode", "core.retrieval"},
     "core.metrics": {"core", "core.tasks", "core.kinds"},

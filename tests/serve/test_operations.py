@@ -31,6 +31,8 @@ def locked(run_server, bundles, tmp_path_factory):
         shutil.copytree(bundles[name], repository / name)
     shutil.copytree(bundles["xnli"], repository / "broken")
     (repository / "broken/onnx/model.onnx").write_bytes(b"no graph")
+    shutil.copytree(bundles["xnli"], repository / "checkpoint")
+    (repository / "checkpoint/xlt.json").unlink()
     running = run_server(
         {"xnli": bundles["xnli"], "encoder": bundles["encoder"]},
         keys=Keys([KEY, OTHER]),
@@ -153,6 +155,17 @@ def test_a_damaged_model_does_not_replace_the_one_that_serves(locked):
     assert (status, answer["error"]["code"]) == (422, "bad_model")
     assert locked.app.state.models.table["xnli"] is before
     assert locked.call("POST", "/v1/classify", {"inputs": ["a"]}, bearer(KEY))[0] == 200
+
+
+def test_a_checkpoint_that_comes_over_http_is_not_exported(locked, tmp_path, monkeypatch):
+    monkeypatch.setenv("XLT_CACHE", str(tmp_path / "cache"))
+    for name in ("checkpoint", "hf-model"):
+        body = {"name": name, "bundle": "checkpoint"}
+        status, _, answer = locked.call("POST", "/admin/models", body, bearer(ADMIN))
+        assert (status, answer["error"]["code"]) == (422, "bad_model")
+    assert not (tmp_path / "cache").exists()
+    body = {"name": "e5", "bundle": "hf:somebody/tiny"}
+    assert locked.call("POST", "/admin/models", body, bearer(ADMIN))[0] == 400
 
 
 @pytest.mark.parametrize("name", ["../xnli", "..", ".", "a/b", "", "a\x00b", "/etc", "x" * 200])

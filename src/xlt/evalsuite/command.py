@@ -31,12 +31,16 @@ __all__ = ["evaluate"]
     "xlt eval RUN --tasks xquad --use xquad=tydiqa --data ROOT",
     "xlt eval RUN --min-score xnli.sw=60 --against OLD/results --max-drop 0.5",
     "xlt eval RUN --submission my-submission",
+    "xlt eval hf:ORG/NAME --task xquad --data ROOT",
 )
 @click.argument("models", nargs=-1, type=PATH, metavar="[MODEL]...")
 @click.option(
     "--tasks", default="all", show_default=True, metavar="LIST",
     help="Comma list; all = the targets and user tasks that the bundles answer.",
 )  # fmt: skip
+@click.option(
+    "--task", metavar="T", help="What a checkpoint among the models answers, if it does not say."
+)
 @langs_option
 @click.option("--split", type=click.Choice(["test", "dev"]), default="test", show_default=True)
 @click.option(
@@ -93,7 +97,8 @@ __all__ = ["evaluate"]
 def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -> None:
     """Evaluate bundles on XTREME's tasks in every language.
 
-    MODEL is a bundle, a folder of bundles or a run; default ./xlt-run. Finished cells (one task
+    MODEL is a bundle, a folder of bundles or a run; default ./xlt-run. A checkpoint folder or
+    hf:ORG/NAME is exported once, into a cache, and evaluated. Finished cells (one task
     in one language) are kept in the results folder and reused as long as nothing they depend on
     has changed, so an interrupted call just goes on.
     """

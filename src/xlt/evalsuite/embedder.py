@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xlt.core.artifacts.bundle import Bundle, find_bundles
+from xlt.core.artifacts.bundle import Bundle
+from xlt.core.artifacts.ready import find_models
 from xlt.core.errors import ModelError, UsageError
 from xlt.core.inference.engine import Engine
 from xlt.core.kinds.table import kind_of
@@ -23,7 +24,7 @@ def find_embedder(model: Path | str | None, *, precision: str = "fp32") -> Bundl
         ModelError: no bundle gives sentence vectors, or its files are damaged.
         UsageError: several do.
     """
-    opened = [Bundle.open(p, precision=precision, verify=False) for p in find_bundles(model)]
+    opened = [Bundle.open(p, precision=precision, verify=False) for p in find_models(model)]
     found = [bundle for bundle in opened if kind_of(bundle.task).vectors]
     if not found:
         raise ModelError(

@@ -81,10 +81,14 @@ def _seconds(name: str, default: str, text: str) -> Option:
     "xlt serve                                     the bundles of ./xlt-run",
     "xlt serve nli=out/xnli ner=out/panx --port 0",
     "xlt serve RUN --precision int8 --api-key-file keys.txt --host 0.0.0.0",
+    "xlt serve e5=hf:ORG/NAME                      a checkpoint, exported once",
     "curl localhost:8080/v1/models",
     short_help="Serve bundles over HTTP.",
 )
 @click.argument("models", nargs=-1, metavar="[MODEL|NAME=MODEL]...")
+@click.option(
+    "--task", metavar="T", help="What a checkpoint among the models answers, if it does not say."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -182,6 +186,7 @@ def _seconds(name: str, default: str, text: str) -> Option:
 )
 def serve(
     models: tuple[str, ...],
+    task: str | None,
     precision: tuple[str, ...],
     device: str,
     threads: int | None,
@@ -205,8 +210,9 @@ def serve(
 ) -> int:
     """Serve every kind of bundle over HTTP: OpenAI, TEI and KServe clients work unchanged.
 
-    MODEL is a bundle, a folder of bundles or a run; without any, ./xlt-run. The page at / lets
-    you try the models; /docs lists the routes.
+    MODEL is a bundle, a folder of bundles or a run; without any, ./xlt-run. A checkpoint folder
+    or hf:ORG/NAME is exported once, into a cache. The page at / lets you try the models; /docs
+    lists the routes.
     """
     with needs("serve", "the server"):
         import msgspec  # noqa: F401
@@ -247,7 +253,7 @@ def serve(
                 f"--repository {repository}: no such folder", "name a folder of bundles"
             )
     with mistakes:
-        sources = find_sources(models, _precisions(precision))
+        sources = find_sources(models, _precisions(precision), task=task)
     with mistakes:
         check_device(device)
     mistakes.tell()

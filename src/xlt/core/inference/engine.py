@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xlt.core.artifacts.bundle import INT8, Bundle, find_bundles
+from xlt.core.artifacts.bundle import INT8, Bundle
+from xlt.core.artifacts.ready import find_models
 from xlt.core.encode.encoder import Encoder
 from xlt.core.encode.rows import Row, pad
 from xlt.core.errors import ModelError, UsageError
@@ -66,15 +67,18 @@ class Engine:
         device: str = "auto",
         threads: int | None = None,
         batch_tokens: int | None = None,
+        task: str | None = None,
     ) -> Engine:
         """Load a bundle.
 
         Args:
-            bundle: an opened bundle; or a path of one, or of a folder or run with a single one.
+            bundle: an opened bundle; or a path of one, or of a folder or run with a single one; or
+                a checkpoint folder or `hf:ORG/NAME`, which are exported once, into a cache.
             precision: the variant: fp32, fp16, int8 or int8-vnni; an opened bundle has its own.
             device: auto, cpu, cuda or cuda:N.
             threads: CPU threads; default, the cores this process may use.
             batch_tokens: padded tokens of a batch; default, what suits the device.
+            task: what a checkpoint answers, where it does not say.
 
         Raises:
             ModelError: no bundle, damaged files, a missing variant or device; or this CPU
@@ -85,7 +89,7 @@ class Engine:
         if batch_tokens is not None and batch_tokens < 1:
             raise UsageError(f"a batch of {batch_tokens} tokens holds nothing", "use 512")
         if not isinstance(bundle, Bundle):
-            bundle = Bundle.open(_only_bundle(bundle), precision=precision)
+            bundle = Bundle.open(_only_bundle(bundle, task), precision=precision)
         encoder = replace(
             Encoder.load(bundle.path, max_length=bundle.max_length), prompt=bundle.default_prompt
         )
@@ -295,8 +299,8 @@ class Engine:
         ]
 
 
-def _only_bundle(model: Path | str | None) -> Path:
-    found = find_bundles(model)
+def _only_bundle(model: Path | str | None, task: str | None) -> Path:
+    found = find_models(model, task=task)
     if len(found) > 1:
         raise UsageError(
             f"{model or 'the run'}: holds {len(found)} bundles: {', '.join(p.name for p in found)}",

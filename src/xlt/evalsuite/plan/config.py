@@ -19,7 +19,9 @@ class EvalConfig:
     """The configuration of one evaluation. `make_plan` resolves it once.
 
     Attributes:
-        models: bundles, folders of bundles, or runs; (): ./xlt-run.
+        models: bundles, folders of bundles, runs, checkpoint folders or `hf:ORG/NAME`; ():
+            ./xlt-run.
+        task: what checkpoints among the models answer, where they do not say.
         data: data root; None: the one that the run was trained on.
         tasks: a comma list, or "all" targets and user tasks that the bundles answer.
         langs: a value of `--langs`.
@@ -44,6 +46,7 @@ class EvalConfig:
     """
 
     models: tuple[Path, ...] = ()
+    task: str | None = None
     data: Path | None = None
     tasks: str = "all"
     langs: str = "all"

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xlt.core.artifacts.bundle import DEFAULT_RUN, Bundle, find_bundles
+from xlt.core.artifacts.bundle import DEFAULT_RUN, Bundle
+from xlt.core.artifacts.ready import absolute, find_models
 from xlt.core.artifacts.runs import recorded_root
 from xlt.core.errors import DataError, Mistakes, ModelError, UsageError
 from xlt.core.inference.device import parse_device
@@ -142,7 +143,7 @@ def make_plan(config: EvalConfig) -> Plan:
     with mistakes:
         config.check()
     with mistakes:
-        bundles = _bundles(config.models, config.precision)
+        bundles = _bundles(config.models, config.precision, config.task)
     with mistakes:
         root = DataRoot(
             _data_root(config.models, config.data),
@@ -242,16 +243,16 @@ def _absolute(config: EvalConfig) -> EvalConfig:
     """Paths that mean the same in the working folder of any worker."""
     return replace(
         config,
-        models=tuple(path.absolute() for path in config.models or (DEFAULT_RUN,)),
+        models=tuple(map(absolute, config.models or (DEFAULT_RUN,))),
         data=config.data and config.data.absolute(),
         task_files=tuple(path.absolute() for path in config.task_files),
     )
 
 
-def _bundles(models: Sequence[Path], precision: str) -> list[Bundle]:
+def _bundles(models: Sequence[Path], precision: str, task: str | None) -> list[Bundle]:
     """The manifests of all bundles; bytes are checked only of those that answer a task."""
     named: Sequence[Path | None] = models or [None]
-    paths = [path for model in named for path in find_bundles(model)]
+    paths = [path for model in named for path in find_models(model, task=task)]
     unique = {path.resolve(): path for path in paths}
     return [Bundle.open(path, precision=precision, verify=False) for path in unique.values()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
+from xlt.core.artifacts.bundle import Bundle
 from xlt.core.errors import ModelError, XltError
 from xlt.core.inference.engine import Engine
 from xlt.core.kinds.table import kind_of
@@ -57,9 +58,8 @@ class Models:
 
     def _open(self, source: Source) -> Served:
         loading = self.loading
-        engine = Engine.open(
-            source.path,
-            precision=source.precision,
+        engine = Engine.open(  # of a bundle: what comes over HTTP is never exported
+            Bundle.open(source.path, precision=source.precision),
             device=loading.device,
             threads=loading.threads,
         )

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xlt.core.artifacts.bundle import Bundle, find_bundles
+from xlt.core.artifacts.bundle import Bundle
+from xlt.core.artifacts.ready import find_models
 from xlt.core.errors import UsageError, did_you_mean
 
 __all__ = ["NAME", "Loading", "Source", "find_sources", "split_argument"]
@@ -39,12 +40,16 @@ class Loading:
     warm_up: bool = True
 
 
-def find_sources(arguments: Sequence[str], precision: dict[str, str]) -> list[Source]:
+def find_sources(
+    arguments: Sequence[str], precision: dict[str, str], *, task: str | None = None
+) -> list[Source]:
     """The models that `[NAME=]MODEL` arguments name; none means `./xlt-run`.
 
     Args:
-        arguments: bundles, folders of bundles or runs, each with a name or without.
+        arguments: bundles, folders of bundles, runs, checkpoint folders or `hf:ORG/NAME`, each
+            with a name or without.
         precision: model name -> variant; the key "" is everybody else's.
+        task: what checkpoints answer, where they do not say.
 
     Raises:
         UsageError: two models of one name, a name that cannot stand in a URL, or a name for
@@ -55,7 +60,7 @@ def find_sources(arguments: Sequence[str], precision: dict[str, str]) -> list[So
     mistakes: list[str] = []
     for argument in arguments or [""]:
         given, path = split_argument(argument)
-        bundles = find_bundles(path)
+        bundles = find_models(path, task=task)
         if given and len(bundles) > 1:
             mistakes.append(f"{argument}: a name for {len(bundles)} bundles")
         for bundle in bundles:
