@@ -20,7 +20,7 @@ from xlt.core.errors import CheckFailed, DataError, ModelError, UsageError, XltE
 from xlt.core.files import sha256_file, sha256_json
 from xlt.core.show.terminal import note
 
-__all__ = ["HUB", "absolute", "cache_folder", "find_models", "ready"]
+__all__ = ["HUB", "absolute", "cache_folder", "find_models", "only_model", "ready"]
 
 HUB = "hf:"
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -48,6 +48,21 @@ def find_models(model: Path | str | None, *, task: str | None = None) -> list[Pa
         XltError: what `xlt export` says of the checkpoint, with its exit code.
     """
     return find_bundles(model if model is None else ready(model, task=task))
+
+
+def only_model(model: Path | str | None, *, task: str | None = None) -> Path:
+    """The one bundle folder of a MODEL argument; arguments and errors as `find_models`.
+
+    Raises:
+        UsageError: it stands for several.
+    """
+    found = find_models(model, task=task)
+    if len(found) > 1:
+        raise UsageError(
+            f"{model or 'the run'}: holds {len(found)} bundles: {', '.join(p.name for p in found)}",
+            f"open one of them, for example {found[0]}",
+        )
+    return found[0]
 
 
 def ready(model: Path | str, *, task: str | None = None) -> Path:

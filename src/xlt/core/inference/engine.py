@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from xlt.core.artifacts.bundle import INT8, Bundle
-from xlt.core.artifacts.ready import find_models
+from xlt.core.artifacts.ready import only_model
 from xlt.core.encode.encoder import Encoder
 from xlt.core.encode.rows import Row, pad
 from xlt.core.errors import ModelError, UsageError
@@ -89,7 +89,7 @@ class Engine:
         if batch_tokens is not None and batch_tokens < 1:
             raise UsageError(f"a batch of {batch_tokens} tokens holds nothing", "use 512")
         if not isinstance(bundle, Bundle):
-            bundle = Bundle.open(_only_bundle(bundle, task), precision=precision)
+            bundle = Bundle.open(only_model(bundle, task=task), precision=precision)
         encoder = replace(
             Encoder.load(bundle.path, max_length=bundle.max_length), prompt=bundle.default_prompt
         )
@@ -297,16 +297,6 @@ class Engine:
                 rows_per_item=n_choices,
             )
         ]
-
-
-def _only_bundle(model: Path | str | None, task: str | None) -> Path:
-    found = find_models(model, task=task)
-    if len(found) > 1:
-        raise UsageError(
-            f"{model or 'the run'}: holds {len(found)} bundles: {', '.join(p.name for p in found)}",
-            f"open one of them, for example {found[0]}",
-        )
-    return found[0]
 
 
 def _needed_outputs(bundle: Bundle, session: Session) -> tuple[str, ...]:
