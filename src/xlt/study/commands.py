@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import click
 from xlt.cli.options import PATH, command, data_option, json_option
 from xlt.core.show.program import as_typed
 from xlt.study.engine.local import Slots, run_local
-from xlt.study.engine.run import check_folder, register, run_study
+from xlt.study.engine.run import check_folder, cost_of, register, run_study
 from xlt.study.engine.status import describe, status_of
 from xlt.study.engine.store import Store
 from xlt.study.file.read import FULL, find_file, read_study, shipped
@@ -63,8 +62,7 @@ def plan(
 ) -> None:
     """Work out cells and stages, and what they cost; writes OUT/plan.json, runs nothing."""
     made, kept = _plan(file, out, store, data, scale)
-    register(made, out, kept)
-    _tell_plan(made, kept, as_json)
+    _tell_plan(made, register(made, out, kept), as_json)
 
 
 @command(
@@ -98,7 +96,7 @@ def run(
     made, kept = _plan(file, out, store, data, scale)
     if dry_run:
         check_folder(made, out)
-        _tell_plan(made, kept, as_json)
+        _tell_plan(made, cost_of(made, kept), as_json)
         return
     listed = [name.strip() for name in (devices or "").split(",") if name.strip()]
     small = made.study["base"].get("model") == COMPACT
@@ -139,9 +137,12 @@ def _plan(
     return make_plan(wanted, data, place), Store(place)
 
 
-def _tell_plan(made: Plan, store: Store, as_json: bool) -> None:
-    text: Callable[[], str] = lambda: describe_plan(made)  # noqa: E731
-    click.echo(json.dumps(made.to_json(), indent=1, ensure_ascii=False) if as_json else text())
+def _tell_plan(made: Plan, cost: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        whole = {**made.to_json(), "estimates": cost}
+        click.echo(json.dumps(whole, indent=1, ensure_ascii=False))
+    else:
+        click.echo(describe_plan(made, cost))
 
 
 study.add_command(plan)

@@ -11,9 +11,10 @@ from xlt.core.errors import PartlyDone, UsageError
 from xlt.core.files import read_json
 from xlt.study.engine.progress import CELLS, Progress
 from xlt.study.engine.store import Store
+from xlt.study.plan.estimate import Known, estimate
 from xlt.study.plan.records import PLAN, Plan
 
-__all__ = ["Engine", "check_folder", "differences", "register", "run_study"]
+__all__ = ["Engine", "check_folder", "cost_of", "differences", "register", "run_study"]
 
 LOCK = "study.lock"
 MOST_LISTED = 12
@@ -48,8 +49,17 @@ def run_study(plan: Plan, out: Path, store: Store, engine: Engine) -> Progress:
     return progress
 
 
-def register(plan: Plan, out: Path, store: Store) -> None:
+def cost_of(plan: Plan, store: Store) -> dict[str, Any]:
+    """What is left to do, in seconds and bytes."""
+    done = frozenset(stage.id for stage in plan.stages.values() if store.done(stage))
+    return estimate(plan, Known.of(store.path, done))
+
+
+def register(plan: Plan, out: Path, store: Store) -> dict[str, Any]:
     """Write plan.json, with the estimand and what was finished when it was first written.
+
+    Returns:
+        The estimated cost of what is left.
 
     Raises:
         UsageError: as `check_folder`.
@@ -60,7 +70,9 @@ def register(plan: Plan, out: Path, store: Store) -> None:
         scored = [stage for stage in plan.stages.values() if stage.verb == "eval"]
         done = sum(store.done(stage) is not None for stage in scored)
         seen = {"estimand_hash": plan.estimand_hash, "evaluations": len(scored), "done": done}
-    plan.write(out, registered=seen)
+    cost = cost_of(plan, store)
+    plan.write(out, registered=seen, estimates=cost)
+    return cost
 
 
 def check_folder(plan: Plan, out: Path) -> None:

@@ -59,11 +59,16 @@ def _arm(found: Checker, name: str, node: Node) -> Arm:
     joint = found.texts(given.get("joint"))
     control = found.text(given.get("control"))
     for need in ("control", *ARM):
-        if need in given and given[need].value not in (None, False) and not phases:
+        needless = need == "mix" and joint
+        if need in given and given[need].value not in (None, False) and not (phases or needless):
             found.wrong(given[need], f"arm {name}: {need} needs an intermediate task")
     if control is not None and control not in CONTROLS:
         near = did_you_mean(control, CONTROLS)
         found.wrong(given["control"], f"arm {name}: control {control!r} is not known{near}")
+    if not phases and not joint:
+        for need in phase:
+            if need not in ARM and need in allowed:
+                found.wrong(phase[need], f"arm {name}: {need} has to stand below 'target'")
     flags = found.flags(Node(value=phase, line=node.line), read_flag)
     return Arm(
         name=name,

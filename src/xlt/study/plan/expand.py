@@ -19,8 +19,10 @@ from xlt.core.tasks.table import TARGETS, TASKS
 from xlt.study.file.flags import ONCE
 from xlt.study.file.records import ENCODER, Arm, Study
 from xlt.study.plan.records import Cell, Plan
+from xlt.study.plan.samedata import SameData
 from xlt.study.plan.sources import Digests, Source, WorldSource
 from xlt.study.plan.trainings import Trainings
+from xlt.study.plan.words import spelled_out
 
 __all__ = ["make_plan"]
 
@@ -42,7 +44,7 @@ def make_plan(study: Study, data: Path | None, store: Path | None) -> Plan:
     source: Source | WorldSource
     digests = Digests(store)
     if study.world is not None:
-        source = WorldSource()
+        source = WorldSource(study.world[0])
     elif data is None:
         raise UsageError(
             f"{study.name}: no data root given",
@@ -50,7 +52,8 @@ def make_plan(study: Study, data: Path | None, store: Path | None) -> Plan:
         )
     else:
         source = Source(data, digests, _task_files(study))
-    planner = _Planner(study, source, digests)
+    same = SameData(source, digests)
+    planner = _Planner(study, same, Trainings(study, source, digests))
     cells = planner.cells()
     digests.keep()
     return Plan(
@@ -72,9 +75,8 @@ def _task_files(study: Study) -> list[Path]:
 class _Planner:
     """Holds what all cells share."""
 
-    def __init__(self, study: Study, source: Source | WorldSource, digests: Digests) -> None:
-        self.study = study
-        self.trainings = Trainings(study, source, digests)
+    def __init__(self, study: Study, same: SameData, trainings: Trainings) -> None:
+        self.study, self.same, self.trainings = study, same, trainings
         self.left_out: list[str] = []
 
     def cells(self) -> list[Cell]:
@@ -102,6 +104,14 @@ class _Planner:
                 unit = (first - 1) * (1 if untuned else seeds.target) + second
                 found.append(self._cell(arm, axes, target, unit, first))
         return found
+
+    def _same_data(self, arm: Arm, tasks: tuple[str, ...]) -> tuple[str, ...]:
+        """The scored tasks whose own training data the arm sees before the target, or beside it."""
+        before = () if arm.control == "longer" else arm.tasks
+        files = {**self.study.base, **arm.phase}.get("train_split", ())
+        replaced = [entry.partition("=")[0] for entry in files]
+        trained = [name for group in before for name in spelled_out(group)]
+        return tuple(task for task in tasks if self.same.seen(trained, task, replaced))
 
     def _no_encoder(self, arm: Arm, axes: Mapping[str, Any]) -> str:
         """Why an arm at this point of the axes has no encoder of its own; empty where it has."""
@@ -137,6 +147,7 @@ class _Planner:
             target_seed=None if untuned else unit,
             data_seed=data_seed,
             stages={"train": train, "export": exported.id, "eval": scored.id},
+            same_data=self._same_data(arm, tasks),
             all_stages=self.trainings.graph.all_needs(scored),
         )
 

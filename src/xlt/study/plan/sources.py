@@ -7,24 +7,37 @@ root of gigabytes is read once.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from xlt.core.errors import DataError, UsageError
 from xlt.core.files import read_json, sha256_file, sha256_json, write_json
+from xlt.core.tasks.examples import Example
 from xlt.core.tasks.languages import parse_langs
 from xlt.core.tasks.table import TASKS, Task
 from xlt.data.root import DataRoot
 
-__all__ = ["Digests", "Source", "WorldSource", "model_identity"]
+__all__ = ["WORLD_EXAMPLES", "WORLD_SIZES", "Digests", "Source", "WorldSource", "model_identity"]
 
 DIGESTS = "digests.json"
+WORLD_SIZES = ("tiny", "small", "medium")
+# English training examples of the embedded benchmark by size; a test holds them against it.
+WORLD_EXAMPLES = {
+    "mnli": (150, 9000, 30000), "anli+": (390, 17400, 76000), "qqp": (80, 4000, 15000),
+    "pawsx": (80, 16000, 24000), "udpos": (80, 3000, 6000), "panx": (80, 3000, 8000),
+    "squad": (100, 10000, 30000), "tydiqa": (80, 4000, 10000), "squad2": (60, 4000, 15000),
+    "hellaswag": (60, 3000, 10000), "ccg": (60, 2000, 6000), "cosmosqa": (60, 3000, 10000),
+    "csqa": (60, 3000, 6000),
+}  # fmt: skip
+PLANTED_EXAMPLES = (40, 16000, 24000)
 WEIGHTS = ("*.safetensors", "*.bin", "config.json", "tokenizer*.json", "spiece.model", "vocab.*")
 
 
 class Digests:
-    """SHA-256 of files, remembered by path, size and time of change.
+    """What was found out about files, remembered beside a store's stages.
+
+    Digests are known by path, size and time of change; notes by a key of the caller's.
 
     Args:
         store: where they are remembered; None: only while this object lives.
@@ -32,10 +45,12 @@ class Digests:
 
     def __init__(self, store: Path | None) -> None:
         self._path = store / DIGESTS if store is not None else None
-        self._known: dict[str, list[Any]] = {}
+        self._known: dict[str, Any] = {}
+        self._notes: dict[str, float] = {}
         if self._path is not None and self._path.is_file():
-            with contextlib.suppress(DataError):
-                self._known = read_json(self._path)
+            with contextlib.suppress(DataError, KeyError, TypeError):
+                seen = read_json(self._path)
+                self._known, self._notes = dict(seen["files"]), dict(seen["notes"])
         self._new = False
 
     def of(self, path: Path) -> str:
@@ -49,10 +64,17 @@ class Digests:
             self._new = True
         return str(found[2])
 
+    def note(self, key: str, find: Callable[[], float]) -> float:
+        """A number that takes long to find and depends on nothing but the key."""
+        if key not in self._notes:
+            self._notes[key] = find()
+            self._new = True
+        return self._notes[key]
+
     def keep(self) -> None:
         """Write what is new."""
         if self._path is not None and self._new:
-            write_json(self._path, self._known)
+            write_json(self._path, {"files": self._known, "notes": self._notes})
             self._new = False
 
 
@@ -79,6 +101,17 @@ class Source:
         """Hash of the English train and dev files of tasks, and of their translations."""
         names, langs = sorted(set(tasks)), sorted(set(translated))
         return self._hash(("train", *names, "", *langs), lambda: self._training(names, langs))
+
+    def examples(self, name: str) -> tuple[Example, ...]:
+        """The English training examples of a task; none where the root has no such file."""
+        if self.root.find(self.root.tasks[name], "en", "train") is None:
+            return ()
+        return self.root.read(self.root.tasks[name], "en", "train").examples
+
+    def count(self, name: str) -> int:
+        """Number of a task's English training examples."""
+        key = f"examples:{name}:{self.training([name])}"
+        return int(self._digests.note(key, lambda: len(self.examples(name))))
 
     def texts(self) -> str:
         """Hash of what tokenizers and masked LM read."""
@@ -160,6 +193,9 @@ class WorldSource:
 
     path = None
 
+    def __init__(self, size: str) -> None:
+        self._size = WORLD_SIZES.index(size)
+
     def task(self, name: str) -> Task:
         """The record of a task; one of a planted task file is of kind pair."""
         return TASKS.get(name) or Task(name=name, kind="pair", labels=("0", "1"), source=name)
@@ -167,6 +203,14 @@ class WorldSource:
     def training(self, tasks: Iterable[str], translated: Iterable[str] = ()) -> str:
         """Nothing: see the class."""
         return ""
+
+    def examples(self, name: str) -> tuple[Example, ...]:
+        """Nothing: see the class."""
+        return ()
+
+    def count(self, name: str) -> int:
+        """As the benchmark's sizes have it."""
+        return WORLD_EXAMPLES.get(name, PLANTED_EXAMPLES)[self._size]
 
     def texts(self) -> str:
         """Nothing: see the class."""

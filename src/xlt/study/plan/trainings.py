@@ -28,6 +28,7 @@ class Start:
     stage: Stage | None
     model: tuple[Any, str] | None
     label: str
+    base: str
     seeds: str = ""
 
 
@@ -57,7 +58,7 @@ class Trainings:
         if model != COMPACT:
             identity = model_identity(model, self.digests)
             typed = str(Path(model).expanduser().resolve()) if Path(model).is_dir() else model
-            return Start(stage=None, model=(identity, typed), label=Path(model).name)
+            return Start(stage=None, model=(identity, typed), label=Path(model).name, base=model)
         words = [
             *words_of({name: flags[name] for name in PRETRAINING if name in flags}),
             "--target", "none",
@@ -71,9 +72,13 @@ class Trainings:
             needs=self.world,
             data=self.source.texts(),
             model=({"hub": COMPACT}, COMPACT),
-            facts={"phase": "pretrain", "steps": number(flags, "pretrain_steps", "steps")},
+            facts={
+                "model": COMPACT,
+                "phase": "pretrain",
+                "steps": number(flags, "pretrain_steps", "steps"),
+            },
         )
-        return Start(stage=stage, model=None, label=COMPACT)
+        return Start(stage=stage, model=None, label=COMPACT, base=COMPACT)
 
     def intermediate(self, arm: Arm, axes: Mapping[str, Any], seed: int, data_seed: int) -> Start:
         """The phases of an arm, one training after the other."""
@@ -108,6 +113,7 @@ class Trainings:
         names = self._together(target)
         flags = {
             **common(self.study.base),
+            **({**mixing(self.study.base), **arm.phase} if arm.joint else {}),
             **{name: value for name, value in axes.items() if name not in ONCE},
             **arm.target,
         }
@@ -155,7 +161,12 @@ class Trainings:
                 self.source.texts() if "with_mlm" in flags or "mlm" in tasks else "",
             ],
             model=start.model,
-            facts=facts,
+            facts={
+                "model": start.base,
+                "examples": {name: self.source.count(name) for name in tasks if name != "mlm"},
+                "kinds": {name: self.source.task(name).kind for name in tasks},
+                **facts,
+            },
         )
         return replace(start, stage=stage, model=None)
 
@@ -175,7 +186,7 @@ class Trainings:
             words=words,
             needs=[start.stage] if start.stage else [],
             model=start.model,
-            facts={"target": target},
+            facts={"model": start.base, "target": target},
         )
 
     def evaluation(self, exported: Stage, tasks: Sequence[str]) -> Stage:
@@ -190,7 +201,7 @@ class Trainings:
             words=words,
             needs=[exported, *self.world],
             data=self.source.tests(tasks, evaluation.langs, evaluation.split),
-            facts={"tasks": list(tasks)},
+            facts={"model": exported.facts["model"], "tasks": list(tasks)},
         )
 
     def _together(self, target: str) -> tuple[str, ...]:
