@@ -3,7 +3,7 @@
 # sentences and XNLI from its English dev, every language that the data have, several seeds; Tatoeba before and after.
 # Usage: benchmarks/real_transfer.sh [DATA] [OUT]      (default ../shared/data, build/real-transfer)
 # Resumable: what is finished is kept, what was cut off goes on. SEEDS="1 2 3", MODEL=DIR (else it is made, 20 s);
-# PARTS="udpos nli tatoeba xnli": what to do, in this order. OLD_XLT=PATH: an older xlt, whose UD-POS stands beside.
+# PARTS="udpos nli tatoeba xnli": what to do, in this order; also "old", UD-POS of the older xlt of OLD_XLT=PATH.
 # One thread; about two hours of processor time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -56,7 +56,15 @@ xnli() { # NAME MODEL SEED: a seeded tenth of its English dev set, whole premise
     rm -rf "$OUT/runs/$1/targets" "$OUT/runs/$1/encoder"
 }
 
+old() { # NAME SEED: the same sentences, batches and rates in an older xlt
+    once "train-$1" "$OLD_XLT" train --model "$MODEL" --data "$ROOT" --seed "$2" --target udpos --train-examples 1500 \
+        --lr 3e-4 --epochs 2 --batch-size 32 --threads 1 --out "$OUT/runs/$1" --resume
+    once "export-$1" "$OLD_XLT" export "$OUT/runs/$1" --task udpos --out "$OUT/bundles/$1" --force
+    once "eval-$1" "$OLD_XLT" eval "$OUT/bundles/$1/udpos" --tasks udpos --langs all --data "$ROOT" --out "$OUT/results/$1"
+}
+
 for part in $PARTS; do
+    [ "$part" = old ] && old udpos-old-1 1 && continue
     [ "$part" = tatoeba ] && score tatoeba-direct-0 "$MODEL" tatoeba
     for seed in $SEEDS; do
         after=$OUT/runs/nli-$seed
@@ -72,12 +80,4 @@ for part in $PARTS; do
         esac
     done
 done
-if [ -n "${OLD_XLT:-}" ]; then
-    name=udpos-old-1
-    once "train-$name" "$OLD_XLT" train --model "$MODEL" --data "$ROOT" --seed 1 --target udpos --train-examples 1500 \
-        --lr 3e-4 --epochs 2 --batch-size 32 --threads 1 --out "$OUT/runs/$name" --resume
-    once "export-$name" "$OLD_XLT" export "$OUT/runs/$name" --task udpos --out "$OUT/bundles/$name" --force
-    once "eval-$name" "$OLD_XLT" eval "$OUT/bundles/$name/udpos" --tasks udpos --langs all --data "$ROOT" \
-        --out "$OUT/results/$name"
-fi
 "$PYTHON" benchmarks/real_transfer.py table "$OUT"
