@@ -1,4 +1,4 @@
-"""A made-up data root and tiny random encoders of three families."""
+"""A made-up data root and tiny random encoders of five families."""
 
 import json
 import os
@@ -7,7 +7,14 @@ import random
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import AutoModel, BertConfig, DistilBertConfig, XLMRobertaConfig
+from transformers import (
+    AutoModel,
+    BertConfig,
+    DebertaV2Config,
+    DistilBertConfig,
+    ModernBertConfig,
+    XLMRobertaConfig,
+)
 
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
@@ -135,7 +142,10 @@ SPECIAL = {
     "xlm-roberta": ("<s>", "<pad>", "</s>", "<unk>"),
     "bert": ("[PAD]", "[UNK]", "[CLS]", "[SEP]"),
     "distilbert": ("[PAD]", "[UNK]", "[CLS]", "[SEP]"),
+    "deberta-v2": ("[PAD]", "[UNK]", "[CLS]", "[SEP]"),
+    "modernbert": ("[PAD]", "[UNK]", "[CLS]", "[SEP]"),
 }
+FAMILIES = tuple(SPECIAL)
 
 
 def word_tokenizer(family):
@@ -161,6 +171,33 @@ def word_tokenizer(family):
     return tokenizer, names
 
 
+def tiny(family, size):
+    """A configuration of 2 layers and width 16."""
+    if family == "distilbert":
+        return DistilBertConfig(
+            vocab_size=size, dim=16, n_layers=2, n_heads=2, hidden_dim=32,
+            max_position_embeddings=80,
+        )  # fmt: skip
+    usual = {
+        "vocab_size": size, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 32, "max_position_embeddings": 80, "pad_token_id": 0,
+    }  # fmt: skip
+    if family == "deberta-v2":  # as mDeBERTa-v3: relative positions, no absolute ones
+        return DebertaV2Config(
+            **usual, type_vocab_size=0, relative_attention=True, position_buckets=16,
+            pos_att_type=["p2c", "c2p"], position_biased_input=False, share_att_key=True,
+            norm_rel_ebd="layer_norm", pooler_hidden_size=16,
+        )  # fmt: skip
+    if family == "modernbert":  # a global layer, then a local one
+        return ModernBertConfig(
+            **usual, global_attn_every_n_layers=2, local_attention=8, bos_token_id=2,
+            eos_token_id=3, cls_token_id=2, sep_token_id=3, reference_compile=False,
+        )  # fmt: skip
+    if family == "bert":
+        return BertConfig(**usual, type_vocab_size=2)
+    return XLMRobertaConfig(**{**usual, "pad_token_id": 1}, type_vocab_size=1)
+
+
 @pytest.fixture(scope="session")
 def models_of(tmp_path_factory):
     """family -> folder of a random encoder: 2 layers, width 16."""
@@ -174,19 +211,7 @@ def models_of(tmp_path_factory):
         tokenizer.save(str(folder / "tokenizer.json"))
         (folder / "tokenizer_config.json").write_text(json.dumps(names))
         size = tokenizer.get_vocab_size()
-        if family == "distilbert":
-            config = DistilBertConfig(
-                vocab_size=size, dim=16, n_layers=2, n_heads=2, hidden_dim=32,
-                max_position_embeddings=80,
-            )  # fmt: skip
-        else:
-            cls = XLMRobertaConfig if family == "xlm-roberta" else BertConfig
-            config = cls(
-                vocab_size=size, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
-                intermediate_size=32, max_position_embeddings=80,
-                pad_token_id=1 if family == "xlm-roberta" else 0,
-                type_vocab_size=2 if family == "bert" else 1,
-            )  # fmt: skip
+        config = tiny(family, size)
         torch.manual_seed(7)
         AutoModel.from_config(config).save_pretrained(folder)
         made[family] = folder

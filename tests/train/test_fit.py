@@ -38,13 +38,12 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("family", ["xlm-roberta", "bert", "distilbert"])
 def test_every_kind_trains_and_transformers_opens_what_is_written(
-    config, family, root, models_of, tmp_path
+    config, root, models_of, tmp_path
 ):
     run = fit(
         config(
-            root, models_of(family), tmp_path, intermediate=("mnli", "hellaswag"),
+            root, models_of("xlm-roberta"), tmp_path, intermediate=("mnli", "hellaswag"),
             target=tuple(KINDS), precision="fp32",
         )
     )  # fmt: skip

@@ -16,7 +16,7 @@ from xlt.train.models import fresh_head
 CUTS = ((60, 1), (400, 48), (16384, 10**6))
 
 
-@pytest.mark.parametrize("family", ["xlm-roberta", "bert"])
+@pytest.mark.parametrize("family", ["xlm-roberta", "bert", "deberta-v2", "modernbert"])
 @pytest.mark.parametrize("name", ["xnli", "hellaswag", "udpos", "squad"])
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-9), (torch.float32, 1e-4)])
 def test_the_gradient_of_a_step_is_that_of_its_whole_batch(
