@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from xlt.study.answer.answer import answer
 from xlt.study.answer.filters import hypothesis_only, item_subsets, question_type
 from xlt.study.answer.folder import open_folder
 from xlt.study.answer.scores import read_scores
@@ -34,9 +35,11 @@ def test_a_hypothesis_that_gives_its_label_away_is_found():
     assert told == ["contradiction", "entailment"]
 
 
-@pytest.fixture
-def root(tmp_path):
-    """English gives the label away in every second item; Swahili has the same items."""
+ITEMS = 200
+
+
+def write_root(tmp_path, items):
+    """English hypotheses give the label away in the first half of the items."""
     (tmp_path / "mnli").mkdir()
     (tmp_path / "xnli").mkdir()
     labels = ["entailment", "contradiction"]
@@ -49,15 +52,16 @@ def root(tmp_path):
     (tmp_path / "mnli" / "multinli_1.0_train.jsonl").write_text(train)
     for lang, mark in (("en", ""), ("sw", " (sw)")):
         lines = []
-        for n in range(20):
+        for n in range(items):
             label = labels[n % 2]
-            told = words[label] if n < 10 else words[labels[1 - n % 2]]
+            told = words[label] if n < items // 2 else words[labels[1 - n % 2]]
             lines.append(f"a premise{mark} {n}\t{told if lang == 'en' else 'x'} q\t{label}\n")
         (tmp_path / "xnli" / f"test-{lang}.tsv").write_text("".join(lines))
     return tmp_path
 
 
-def test_items_that_the_hypothesis_misleads_are_the_same_in_every_language(root, made_up):
+def test_items_that_the_hypothesis_misleads_are_the_same_in_every_language(tmp_path, made_up):
+    root = write_root(tmp_path, 20)
     subsets = item_subsets(root, [("xnli", "en"), ("xnli", "sw")])
     hard = subsets["inference: hypothesis alone misleads"]
     assert hard["xnli", "sw"].tolist() == [False] * 10 + [True] * 10
@@ -85,3 +89,29 @@ def test_the_long_table_has_a_row_a_score_and_the_axes_as_columns(made_up):
     assert (one["family"], one["train_examples"], one["same_data"]) == ("Niger-Congo", "10%", 1)
     assert one["train_seconds"] == 180.0
     assert table.csv().count("\n") == len(rows) + 1
+
+
+@pytest.mark.parametrize(("size", "word"), [(0.9, "More:"), (-0.9, "Less:"), (0.0, "The data c")])
+def test_an_effect_on_items_that_need_inference_is_told_apart(tmp_path, made_up, size, word):
+    root = write_root(tmp_path, ITEMS)
+
+    def effect(arm, task, lang, axes):
+        return size * (arm == "mnli") * (np.arange(ITEMS) >= ITEMS // 2)
+
+    found = answer(open_folder(made_up(
+        effect=effect, items=ITEMS, langs=("en", "sw"), data=str(root),
+        estimand={"kind": "item_difference"},
+    )))  # fmt: skip
+    (primary,) = found.primary
+    assert found.sentence.startswith(word)
+    assert primary.clusters == ITEMS
+    by_group = {f.group: f.estimate for f in found.findings if f.tasks == ("xnli",)}
+    apart = by_group["inference: hypothesis alone misleads"]
+    apart -= by_group["surface: hypothesis alone suffices"]
+    assert primary.estimate == pytest.approx(apart)
+
+
+def test_without_the_data_root_items_cannot_be_told_apart(made_up):
+    found = answer(open_folder(made_up(estimand={"kind": "item_difference"})))
+    assert found.primary == []
+    assert found.sentence.startswith("The data cannot tell")

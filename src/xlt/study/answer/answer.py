@@ -13,13 +13,14 @@ from xlt.study.answer.estimands import difference_of, effect_of, trend_of
 from xlt.study.answer.finding import Finding, correct
 from xlt.study.answer.folder import Axes, Folder
 from xlt.study.answer.groups import INDO_EUROPEAN, OTHERS
+from xlt.study.answer.items import item_difference, item_findings, item_scores
 from xlt.study.answer.scores import Scores, read_scores
 from xlt.study.answer.verdict import verdicts
 
 __all__ = ["Answer", "answer", "asked_arms", "primary_of"]
 
 RETRIEVAL = ("bucc2018", "tatoeba")
-EACH = "each"
+EACH, ITEMS = "each", "item_difference"
 
 
 @dataclass(kw_only=True)
@@ -71,21 +72,33 @@ def answer(folder: Folder, scores: Scores | None = None) -> Answer:
         DataError: results or items are damaged.
     """
     scores = read_scores(folder) if scores is None else scores
-    primary, choices = primary_of(folder, scores)
+    by_item = folder.estimand.get("kind") == ITEMS
+    parts = item_scores(folder, scores) if by_item else {}
+    primary, choices = primary_of(folder, scores, parts)
+    others = _exploratory(folder, scores)
+    others += item_findings(folder, parts, asked_arms(folder)[1], scores.axes())
     problems = _problems(folder)
     return Answer(
         folder=folder,
         scores=scores,
         primary=primary,
         sentence=verdicts(primary),
-        findings=correct(_exploratory(folder, scores)),
+        findings=correct(others),
         choices=choices,
         problems=problems,
     )
 
 
-def primary_of(folder: Folder, scores: Scores) -> tuple[list[Finding], list[Choice]]:
-    """The findings of the pre-registered estimand; empty where nothing is finished."""
+def primary_of(
+    folder: Folder, scores: Scores, parts: dict[str, Scores]
+) -> tuple[list[Finding], list[Choice]]:
+    """The findings of the pre-registered estimand; empty where nothing is finished.
+
+    Args:
+        folder: of the study.
+        scores: over all items.
+        parts: over subsets of items, for an `item_difference`.
+    """
     asked = folder.estimand
     kind = str(asked.get("kind", "effect"))
     arms, baseline = asked_arms(folder)
@@ -106,6 +119,8 @@ def primary_of(folder: Folder, scores: Scores) -> tuple[list[Finding], list[Choi
             numbers = {arm: _length(folder, arm) for arm in own}
             over = str(asked.get("over") or "tasks")
             found.append(trend_of(scores, numbers, baseline, over, tasks, languages))
+        elif kind == ITEMS:
+            found.append(item_difference(parts, own, baseline, axes, tasks, languages))
         elif kind == "best_of":
             finding, choices = best_of(scores, own, baseline, axes[0], tasks, languages)
             found.append(finding)

@@ -19,7 +19,16 @@ from xlt.core.stats.seeds import SeedEffect, effect_of_values
 from xlt.study.answer.folder import ENCODER, Axes, Cell
 from xlt.study.answer.scores import Linear, Place, Scores
 
-__all__ = ["Contrast", "Term", "contrast", "effect_terms", "join", "mean_terms", "untrained"]
+__all__ = [
+    "Contrast",
+    "Term",
+    "contrast",
+    "effect_terms",
+    "join",
+    "mean_terms",
+    "minus",
+    "untrained",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +170,22 @@ def join(
     clusters = influence_KG.shape[1]
     values_KG = by_seed_K[:, None] + (clusters - 1) * influence_KG
     return Contrast(by_seed=by_seed_K, values=values_KG, units=len(units))
+
+
+def minus(first: Contrast, second: Contrast) -> Contrast:
+    """The difference of two numbers of the same seeds over different items.
+
+    Raises:
+        ValueError: they have not the same number of seeds.
+    """
+    by_seed_K = first.by_seed - second.by_seed
+    parts = []
+    for sign, one in ((1, first), (-1, second)):
+        clusters = one.values.shape[1]
+        parts.append(sign * (one.values - one.by_seed[:, None]) / max(1, clusters - 1))
+    influence_KG = np.concatenate(parts, axis=1)
+    values_KG = by_seed_K[:, None] + (influence_KG.shape[1] - 1) * influence_KG
+    return Contrast(by_seed=by_seed_K, values=values_KG, units=min(first.units, second.units))
 
 
 def untrained(cell: Cell) -> bool:

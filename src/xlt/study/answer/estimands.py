@@ -16,7 +16,7 @@ from xlt.study.answer.folder import Axes
 from xlt.study.answer.groups import group_of, places_of, unit_of
 from xlt.study.answer.scores import Place, Scores
 
-__all__ = ["axis_value", "difference_of", "effect_of", "trend_of"]
+__all__ = ["axis_value", "difference_of", "effect_of", "effect_sum", "trend_of"]
 
 STEPS = {"train_examples": "tenfold examples", "tasks": "task in sequence"}
 
@@ -44,6 +44,28 @@ def effect_of(
         seen: languages seen in training instead of the others.
         group: what the languages are called.
     """
+    summed = effect_sum(scores, arms, baseline, axes, tasks, languages, seen=seen)
+    if summed is None:
+        return None
+    value, used, places, same = summed
+    return finding_of(
+        value, kind="effect", arm=" + ".join(used), baseline=baseline, axes=_shown(axes),
+        tasks=_tasks(places), langs=_langs(places), same_data=same,
+        group=group or ("seen" if seen else languages),
+    )  # fmt: skip
+
+
+def effect_sum(
+    scores: Scores,
+    arms: Sequence[str],
+    baseline: str,
+    axes: Sequence[Axes],
+    tasks: Sequence[str],
+    languages: str = "transfer",
+    *,
+    seen: bool = False,
+) -> tuple[Contrast, list[str], list[Place], bool] | None:
+    """An effect before its interval: the sum, arms and places that it is of, and "same data"."""
     terms: list[Term] = []
     used: list[str] = []
     places: list[Place] = []
@@ -58,13 +80,7 @@ def effect_of(
             places += found
             terms += _mean_effect([arm], baseline, axes, found)
     value = contrast(scores, _scaled(terms, 1 / len(used))) if used else None
-    if value is None:
-        return None
-    return finding_of(
-        value, kind="effect", arm=" + ".join(used), baseline=baseline, axes=_shown(axes),
-        tasks=_tasks(places), langs=_langs(places), same_data=same,
-        group=group or ("seen" if seen else languages),
-    )  # fmt: skip
+    return None if value is None else (value, used, places, same)
 
 
 def difference_of(

@@ -76,6 +76,7 @@ class Scores:
         dev: training and task -> English dev score of the checkpoint.
         cells: training and task -> the cell.
         data: the data root that the results name.
+        split: that was evaluated.
     """
 
     linear: dict[Key, dict[Place, Linear]]
@@ -86,6 +87,7 @@ class Scores:
     dev: dict[tuple[Key, str], float]
     cells: dict[tuple[Key, str], Cell]
     data: Path | None = None
+    split: str = "test"
 
     @property
     def tasks(self) -> list[str]:
@@ -138,6 +140,7 @@ def read_scores(folder: Folder, subset: Subset | None = None) -> Scores:
         record = _results(place)
         scores.languages.update(record.get("languages", {}))
         scores.data = scores.data or Path(record["data"])
+        scores.split = str(record["split"])
         for entry in record["cells"]:
             if entry["score"] is None:
                 continue

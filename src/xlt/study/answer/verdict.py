@@ -98,6 +98,12 @@ def _subject(finding: Finding) -> str:
             f"The effect of {finding.arm} against {finding.baseline} on {tasks} differs, "
             f"{one} minus {other} languages, by"
         )
+    if finding.kind == "item_difference":
+        one, other = finding.group.split(" - ")
+        return (
+            f"The effect of {finding.arm} against {finding.baseline} on {tasks} differs, {one} "
+            f"minus {other}, by"
+        )
     if finding.kind == "trend":
         return (
             f"The effect of {finding.arm} against {finding.baseline} on {tasks} {where} changes "
@@ -110,7 +116,7 @@ def _subject(finding: Finding) -> str:
 
 def _direction(finding: Finding) -> str:
     up = finding.estimate > 0
-    if finding.kind == "effect_difference":
+    if finding.kind in {"effect_difference", "item_difference"}:
         return "More" if up else "Less"
     if finding.kind == "trend":
         return "It grows" if up else "It shrinks"

@@ -16,7 +16,7 @@ from xlt.study.file.tree import Node
 
 __all__ = ["Axes", "read_arms", "read_axes", "read_estimand", "read_evaluation", "read_world"]
 
-KINDS = ("effect", "effect_difference", "trend", "best_of")
+KINDS = ("effect", "effect_difference", "trend", "best_of", "item_difference")
 ESTIMAND = ("kind", "arm", "baseline", "tasks", "languages", "between", "over")
 NO_AXES = {"seed", "set", "task_file", "train_split", "trained_on", "keep"}
 TASKS_BEFORE = "tasks"  # a trend over the number of tasks before the target

@@ -20,7 +20,8 @@ class Estimand:
 
     Attributes:
         kind: effect (arm minus baseline), effect_difference (of effects, between two groups of
-            languages), trend (slope of the effect over an axis) or best_of (best arm per target
+            languages), item_difference (of effects, between items that need inference and the
+            others), trend (slope of the effect over an axis) or best_of (best arm per target
             by English dev, against the best of as many baseline seeds by the same rule).
         arms: names of the arms; several: their mean; ("each",): one estimate an arm.
         baseline: name of the arm that is subtracted.

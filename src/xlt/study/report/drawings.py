@@ -15,6 +15,7 @@ from xlt.study.answer.estimands import axis_value, effect_of
 from xlt.study.answer.finding import Finding
 from xlt.study.answer.folder import Axes
 from xlt.study.answer.groups import places_of, unit_of
+from xlt.study.answer.items import NEEDS
 from xlt.study.answer.verdict import p_value
 from xlt.study.report.sheets import arm_name, matrix, of_arm
 
@@ -44,6 +45,9 @@ def first_figure(found: Answer) -> Captioned | None:
 
 def _by_task(found: Answer, one: Finding) -> list[Bar]:
     """A mean's targets, one by one, when there are several."""
+    if one.kind == "item_difference":
+        parts = [f for f in found.findings if f.arm == one.arm and f.group in sum(NEEDS, ())]
+        return [_bar(f"{f.tasks[0]}: {f.group.split(':')[0]}", f) for f in parts]
     if len(one.tasks) < 2:
         return []
     languages = str(found.folder.estimand.get("languages") or "transfer")

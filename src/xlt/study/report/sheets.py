@@ -94,7 +94,7 @@ def _row(finding: Finding) -> list[Value]:
         finding.estimate, finding.low, finding.high,
         None if finding.adjusted is None else p_value(finding.adjusted),
         finding.detectable if finite else None, finding.seeds, finding.clusters,
-        SAME_DATA if finding.same_data else finding.standing,
+        SAME_DATA if finding.same_data else "one seed" if finding.seeds < 2 else "exploratory",
     ]  # fmt: skip
 
 
@@ -210,20 +210,20 @@ def choice_sheet(found: Answer) -> Sheet | None:
 def published_sheet(found: Answer) -> Sheet:
     """Verified published figures; labelled, for other models and data than ours."""
     rows: list[list[Value]] = [
-        ["published", f"change by {one.arm}", "mean of targets", one.points, one.source]
+        ["published", f"change by {one.arm}", "mean of targets", f"{one.points:+.1f}", one.source]
         for one in published_changes()
         if one.version == "final"
     ]
     wanted = {"XLM-R", "X-STILTs"}
     rows += [
-        ["published", one.model, f"{one.task} {one.metric}", one.mean, one.source]
+        ["published", one.model, f"{one.task} {one.metric}", f"{one.mean:.1f}", one.source]
         for task in found.scores.tasks
         for one in published(task)
         if one.model in wanted and one.mean is not None
     ]
     ours: list[list[Value]] = [
-        ["this study", f"change by {arm_name(f.arm, f.axes)}", ", ".join(f.tasks), f.estimate,
-         "mean over the languages other than English"]
+        ["this study", f"change by {arm_name(f.arm, f.axes)}", ", ".join(f.tasks),
+         f"{f.estimate:+.1f}", "mean over the languages other than English"]
         for f in of_arm(found, single=False)
     ]  # fmt: skip
     return Sheet(
