@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from xlt.core.artifacts.lock import locked
 from xlt.core.files import write_atomic, write_json
-from xlt.core.metrics.table import headline_mean
 from xlt.core.show import terminal as show
+from xlt.core.show.overall import Part, overall
 from xlt.evalsuite.compute.cells import CellStore, State
 from xlt.evalsuite.compute.failures import Failures
 from xlt.evalsuite.compute.identity import identify
@@ -97,18 +97,20 @@ def _run_cells(plan: Plan) -> Results:
             failures.forget(cell)
             done[cell.name] = state.record
     if jobs:
+        _tell_redone(jobs, states)
         (out / "results.json").unlink(missing_ok=True)
-        for job, work in _workers(plan).run(jobs):
-            found = failures.attempt(job.cell, partial(_save, store, job, work))
-            if found is None:
-                continue
-            stored, computed = found
-            failures.forget(job.cell)
-            done[job.cell.name] = stored
-            tokens = computed.outcome.tokens
-            measured.add(job.cell, stored["n"], computed.seconds, computed.setup, tokens)
-            why = states[job.cell.name].text
-            _report(f"{len(done)}/{len(calls)}", job.cell, why, stored, computed)
+        parts = [_part(job) for job in jobs]
+        with overall("eval", parts, measured.costs(), "cells") as line:
+            for job, work in _workers(plan).run(jobs):
+                found = failures.attempt(job.cell, partial(_save, store, job, work))
+                line.finish(job.cell.name, found and found[1].seconds)
+                if found is None:
+                    continue
+                stored, computed = found
+                failures.forget(job.cell)
+                done[job.cell.name] = stored
+                tokens, size = computed.outcome.tokens, job.inputs.size
+                measured.add(job.cell, stored["n"], computed.seconds, computed.setup, tokens, size)
     failures.put_in_order([cell for cell, _ in calls])
     failures.raise_if_nothing_done(done)
     record = build_record(plan, done, failures.found)
@@ -163,16 +165,20 @@ def _by_bundle(plan: Plan) -> list[Planned]:
     return sorted(plan.cells, key=lambda cell: order.index(cell.bundle.path))
 
 
-def _report(
-    number: str, cell: Planned, state: str, stored: Mapping[str, Any], computed: Done
-) -> None:
-    """One line about a finished cell."""
-    why = f" ({state})" if state != "new" else ""
-    score = headline_mean(cell.task.metric, stored["metrics"])
-    show.note(
-        f"[{number}] {cell.name}{why}: {'no score' if score is None else f'{score:.1f}'}, "
-        f"{stored['n']} items, {computed.seconds:.1f} s"
-    )
+def _part(job: Job) -> Part:
+    """A cell for the line of the run: tasks cost alike for the bytes of their files."""
+    return Part(name=job.cell.name, group=job.cell.task.name, size=job.inputs.size)
+
+
+def _tell_redone(jobs: Sequence[Job], states: Mapping[str, State]) -> None:
+    """One line a task and reason, of cells that are there and computed again."""
+    again: dict[tuple[str, str], list[str]] = {}
+    for job in jobs:
+        text = states[job.cell.name].text
+        if text != "new":
+            again.setdefault((job.cell.task.name, text), []).append(job.cell.lang)
+    for (task, text), langs in again.items():
+        show.note(f"{task}: {text}: {' '.join(langs)}")
 
 
 def _report_kept(plan: Plan, status: Mapping[str, str], others: int) -> None:

@@ -12,13 +12,17 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 import click
 
 from xlt.core.show.program import as_typed
 
-__all__ = ["Lanes", "Tick", "lanes", "note", "progress", "say", "table", "width"]
+__all__ = [
+    "Lanes", "Line", "Tick", "clock", "fitted", "inside", "lanes", "live_line", "note", "progress",
+    "say", "table", "width",
+]  # fmt: skip
 
 QUIET = False
 LINE_SECONDS = 10.0
@@ -93,17 +97,66 @@ def progress(
             whenever the line is drawn anew, and cut where the line is full.
         done: units that an earlier call did; they count as done, not for the speed.
     """
-    state = _Progress(what, total, unit, detail, done)
+    if _outer:
+        with _outer[-1](what, total) as tick:
+            yield tick
+        return
+    with live_line(_Progress(what, total, unit, detail, done)) as tick:
+        yield tick
+
+
+class Line(Protocol):
+    """Something that goes on, as one line tells it."""
+
+    def add(self, n: int) -> None:
+        """So many units more are done."""
+
+    def line(self, columns: int, seconds: float) -> str:
+        """How far it is after so many seconds, in at most so many columns."""
+
+
+@contextmanager
+def live_line(state: Line) -> Iterator[Tick]:
+    """Show a line as long as the block runs; the function that is yielded moves it on."""
     if QUIET:
-        yield lambda n: None
+        yield state.add
     elif _is_terminal():
-        with _bar(state) as advance:
-            yield advance
+        with _live_lines() as live:
+            yield _ticker(state, BAR_SECONDS, lambda line: live.show("", line))
     elif os.environ.get(LIVE):
-        yield state.ticker(LIVE_SECONDS, lambda line: click.echo(line, nl=False, err=True), "\r")
+        yield _ticker(state, LIVE_SECONDS, lambda line: click.echo(line, nl=False, err=True), "\r")
         click.echo("\r", nl=False, err=True)
     else:
-        yield state.ticker(LINE_SECONDS, say)
+        yield _ticker(state, LINE_SECONDS, say)
+
+
+@contextmanager
+def inside(part: Callable[[str, int], AbstractContextManager[Tick]]) -> Iterator[None]:
+    """While the block runs, every `progress` is a part of something larger that shows the line.
+
+    Args:
+        part: (what, total) -> where that part's ticks go.
+    """
+    _outer.append(part)
+    try:
+        yield
+    finally:
+        _outer.pop()
+
+
+def _ticker(state: Line, seconds: float, write: Callable[[str], None], end: str = "") -> Tick:
+    """A tick that writes a line at most once in so many seconds."""
+    started = last = time.monotonic()
+
+    def tick(n: int) -> None:
+        nonlocal last
+        state.add(n)
+        now = time.monotonic()
+        if now - last >= seconds:
+            last = now
+            write(state.line(width(), now - started) + end)
+
+    return tick
 
 
 class _Progress:
@@ -114,33 +167,21 @@ class _Progress:
     ) -> None:
         self.what, self.total, self.unit, self.detail = what, total, unit, detail
         self.done = self.before = done
-        self.started = time.monotonic()
 
     def line(self, columns: int, seconds: float) -> str:
         """As much as fits: what is done in how long, what is left, then the details."""
         rate = (self.done - self.before) / seconds if seconds > 0 else 0.0
         parts = [f"{self.what}: {self.done}/{self.total} {self.unit}"]
         if rate > 0:
-            parts += [f"{rate:.1f}/s", f"{_clock((self.total - self.done) / rate)} left"]
+            parts += [f"{rate:.1f}/s", f"{clock((self.total - self.done) / rate)} left"]
         parts += self.detail().split(", ") if self.detail else []
-        return _fitted(parts, columns)
+        return fitted(parts, columns)
 
-    def ticker(self, seconds: float, write: Callable[[str], None], end: str = "") -> Tick:
-        """A tick that writes a line at most once in so many seconds."""
-        last = self.started
-
-        def tick(n: int) -> None:
-            nonlocal last
-            self.done += n
-            now = time.monotonic()
-            if now - last >= seconds:
-                last = now
-                write(self.line(width(), now - self.started) + end)
-
-        return tick
+    def add(self, n: int) -> None:
+        self.done += n
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """A span of time as people read it: 45 s, 12:05 or 3:12:05."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -149,7 +190,7 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
 
 
-def _fitted(parts: Sequence[str], columns: int) -> str:
+def fitted(parts: Sequence[str], columns: int) -> str:
     """The first parts with commas between, as many as fit; the first is cut where it must be."""
     line = parts[0]
     for part in parts[1:]:
@@ -157,17 +198,6 @@ def _fitted(parts: Sequence[str], columns: int) -> str:
             break
         line += f", {part}"
     return line if len(line) <= columns else line[: max(0, columns - 1)] + "…"
-
-
-@contextmanager
-def _bar(state: _Progress) -> Iterator[Tick]:
-    """Progress as the one live line of the terminal."""
-
-    def draw(line: str) -> None:
-        live.show("", line)
-
-    with _live_lines() as live:
-        yield state.ticker(BAR_SECONDS, draw)
 
 
 class Lines:
@@ -199,7 +229,7 @@ class Lines:
             self._draw("")
 
     def _draw(self, kept: str) -> None:
-        lines = [_fitted([text], width() - 1) for text in self._texts.values() if text]
+        lines = [fitted([text], width() - 1) for text in self._texts.values() if text]
         up = f"\x1b[{len(lines)}A" if lines else ""
         drawn = "".join(f"{line}\n" for line in lines)
         click.echo(f"\r{ERASE_BELOW}{kept}{drawn}{up}\r", nl=False, err=True, color=True)
@@ -232,6 +262,7 @@ class Lanes:
 
 
 _open_lines: list[Lines] = []
+_outer: list[Callable[[str, int], AbstractContextManager[Tick]]] = []
 
 
 @contextmanager

@@ -29,6 +29,7 @@ class Measured:
         seconds: float,
         setup: Mapping[str, Any],
         tokens: Mapping[str, Any],
+        size: int,
     ) -> None:
         """Record one finished cell.
 
@@ -38,10 +39,12 @@ class Measured:
             seconds: reading, encoding, running, decoding and scoring together.
             setup: device, threads, batch budget.
             tokens: how the tokenizer takes the language (`tokens.token_facts`).
+            size: bytes of its files.
         """
         self._cells[f"{cell.task.name}/{cell.split}-{cell.lang}"] = {
             "seconds": seconds,
             "items_per_second": n / seconds if seconds else None,
+            "bytes": size,
             "host": platform.node(),
             "machine": platform.machine(),
             "xlt": __version__,
@@ -49,6 +52,19 @@ class Measured:
             "tokens": dict(tokens),
         }
         write_json(self._path, {"schema": 1, "cells": self._cells})
+
+    def costs(self) -> dict[str, float]:
+        """Task -> seconds a byte of its files, of all cells that were measured here before."""
+        sums: dict[str, tuple[float, int]] = {}
+        for name, cell in self._cells.items():
+            if not isinstance(cell, dict):
+                continue
+            seconds, size = cell.get("seconds"), cell.get("bytes")
+            if isinstance(seconds, int | float) and isinstance(size, int) and seconds > 0:
+                task = name.partition("/")[0]
+                spent, total = sums.get(task, (0.0, 0))
+                sums[task] = spent + seconds, total + size
+        return {task: spent / total for task, (spent, total) in sums.items() if total}
 
 
 def _former(path: Path) -> dict[str, Any]:

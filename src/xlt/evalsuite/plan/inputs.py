@@ -34,6 +34,13 @@ class Inputs:
         sets = [_content(files) for files in (self.files, self.tuning) if files is not None]
         return sha256_json([sets, self.mapping])
 
+    @property
+    def size(self) -> int:
+        """Bytes of the files that are there: a measure of the work, before it is done."""
+        sets = [files for files in (self.files, self.tuning) if files is not None]
+        paths = [path for files in sets for path in files.paths if path.is_file()]
+        return sum(path.stat().st_size for path in paths)
+
 
 def find_inputs(root: DataRoot, cell: Planned) -> Inputs:
     """Find what a cell needs.
