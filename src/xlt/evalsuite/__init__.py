@@ -86,10 +86,11 @@ def _configured(
             "known: " + " ".join(EvalConfig.__dataclass_fields__),
         )
     given = dict(flags)
-    for name in ("out", "submission", "against"):
+    for name in ("out", "submission"):
         if given.get(name) is not None:
             given[name] = Path(given[name])
-    for name, value in (("models", models), ("task_files", given.pop("task_files", ()))):
+    lists = {name: given.pop(name, None) or () for name in ("task_files", "against")}
+    for name, value in {"models": models, **lists}.items():
         given[name] = tuple(map(Path, [value] if isinstance(value, str | Path) else value))
     floors = given.pop("min_score", ())
     return EvalConfig(

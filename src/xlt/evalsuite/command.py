@@ -72,7 +72,10 @@ __all__ = ["evaluate"]
     "--min-score", multiple=True, metavar="TASK[.LANG]=X",
     help="Exit 5 when a score is below X (percent); repeatable.",
 )  # fmt: skip
-@click.option("--against", type=PATH, metavar="RES", help="Other results to compare with.")
+@click.option(
+    "--against", multiple=True, type=PATH, metavar="RES",
+    help="Other results to compare with; several, or a folder of runs, are seeds of one setting.",
+)  # fmt: skip
 @click.option(
     "--max-drop", type=click.FloatRange(0), metavar="N",
     help="With --against: exit 5 when a language falls by more than N points.",
@@ -119,7 +122,7 @@ def evaluate(use: tuple[str, ...], as_json: bool, dry_run: bool, **flags: Any) -
         click.echo(json.dumps(states, indent=1) if as_json else render_plan(plan, states))
         return
     results = run_plan(plan)
-    if against is not None:
+    if against:
         _compare(results, against, as_json)
     elif as_json:
         click.echo((plan.out / "results.json").read_text(encoding="utf-8"), nl=False)
@@ -138,13 +141,13 @@ def _compare(results: Any, against: Any, as_json: bool) -> None:
     """Print the screen with what changed; as JSON, the results with the comparison."""
     from xlt.core.files import write_atomic
     from xlt.evalsuite.report.against import render_comparison, short_comparison
-    from xlt.evalsuite.report.compare import compare
+    from xlt.evalsuite.report.compare import compare_runs
     from xlt.evalsuite.report.paired import comparison_record, paired_tests
     from xlt.evalsuite.report.screen import COMPARISON, screen
     from xlt.evalsuite.report.tables import language_tables
 
     try:
-        compared = compare(results, against)
+        compared = compare_runs(results, against)
         tested = paired_tests(results, against, compared)
     except XltError:  # the results stand, whatever they were to be compared with
         record = json.dumps(results.record, indent=1, ensure_ascii=False)

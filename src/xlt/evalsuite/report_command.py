@@ -19,7 +19,7 @@ __all__ = ["report"]
 @click.argument("results", nargs=-1, required=True, type=PATH, metavar="RES...")
 @click.option(
     "--baseline", multiple=True, type=PATH, metavar="RES",
-    help="Results to compare with; repeatable, one for each RES, in the same order.",
+    help="Results to compare with; repeatable: one, or one for each RES in the same order.",
 )  # fmt: skip
 @data_option
 @click.option(
@@ -45,8 +45,8 @@ def report(
 ) -> None:
     """Show what `xlt eval` found: a page that needs no network, or tables for other tools.
 
-    RES is a results folder; several are runs or seeds of one setting. Differences are tested
-    where the items can be read again: from --data, or from the data root that the results name.
+    RES is a results folder; several, or a folder of runs, are seeds of one setting. Differences
+    are tested where the items can be read again: from --data, or the root that the results name.
     Nothing is ever written into a folder that is read.
     """
     from xlt.core.files import write_atomic

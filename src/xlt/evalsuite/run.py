@@ -18,7 +18,7 @@ from xlt.evalsuite.cross import find_pairs, pair_job, pairs_record, preview_pair
 from xlt.evalsuite.plan.inputs import find_inputs
 from xlt.evalsuite.plan.plan import Plan, Planned
 from xlt.evalsuite.report.record import build_record
-from xlt.evalsuite.report.results import Results
+from xlt.evalsuite.report.results import Results, find_results
 from xlt.evalsuite.report.screen import COMPARISON, TABLES
 from xlt.evalsuite.report.submission import check_target, write_submission
 from xlt.evalsuite.report.tables import whole_text
@@ -30,12 +30,12 @@ __all__ = ["check_before", "preview", "run_plan"]
 LOCK = "results.lock"
 
 
-def check_before(plan: Plan) -> tuple[Plan, Results | None]:
+def check_before(plan: Plan) -> tuple[Plan, list[Results]]:
     """Check the submission folder and read the baseline, before any work is done.
 
     Returns:
         The plan, whose missing languages are now those that the baseline has, too; and the
-        baseline: the results to compare with.
+        baseline: the results to compare with, if any.
 
     Raises:
         UsageError: the submission folder holds something else; no task for `--cross`.
@@ -47,12 +47,14 @@ def check_before(plan: Plan) -> tuple[Plan, Results | None]:
     if plan.cross:
         find_pairs(plan)
     _workers(plan)
-    if plan.against is None:
-        return plan, None
-    against = Results.open(plan.against, comparable=True)
-    return plan.with_baseline(
-        [(t, lang) for t in against.tasks for lang in against.scores(t)]
-    ), against
+    paths = [
+        path
+        for path in find_results(plan.against)
+        if path in plan.against or path.resolve() != plan.out.resolve()
+    ]
+    against = [Results.open(path, comparable=True) for path in paths]
+    scored = [(task, lang) for one in against for task in one.tasks for lang in one.scores(task)]
+    return (plan.with_baseline(list(dict.fromkeys(scored))) if against else plan), against
 
 
 def run_plan(plan: Plan) -> Results:

@@ -35,7 +35,7 @@ class EvalConfig:
         out: results folder; None: RUN/results, or ./xlt-results without a run.
         submission: where the official submission folder is written; None: nowhere.
         min_score: lowest allowed scores, `TASK=X` or `TASK.LANG=X`, in percent.
-        against: a results folder to compare with.
+        against: results to compare with; several, or a folder of runs, are seeds of one setting.
         max_drop: with `against`, the points by which a language may fall.
         allow_missing: gates hold although languages that they look at have no score.
         device: auto, cpu, cuda[:i].
@@ -60,7 +60,7 @@ class EvalConfig:
     out: Path | None = None
     submission: Path | None = None
     min_score: tuple[str, ...] = ()
-    against: Path | None = None
+    against: tuple[Path, ...] = ()
     max_drop: float | None = None
     allow_missing: bool = False
     device: str = "auto"
@@ -88,7 +88,7 @@ class EvalConfig:
         if self.address is not None and self.engine != "ray":
             mistakes.append("--address names a Ray cluster")
             hints.append("add --engine ray")
-        if self.max_drop is not None and self.against is None:
+        if self.max_drop is not None and not self.against:
             mistakes.append("--max-drop needs --against RES")
             hints.append("name the results to compare with")
         if mistakes:

@@ -84,7 +84,7 @@ class Plan:
     force: bool
     submission: Path | None
     floors: tuple[Floor, ...]
-    against: Path | None
+    against: tuple[Path, ...]
     max_drop: float | None
     allow_missing: bool
     asked: str

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from xlt.core.errors import CheckFailed
 from xlt.evalsuite.plan.gates import Floor
 from xlt.evalsuite.plan.plan import Plan
-from xlt.evalsuite.report.compare import Compared, compare
+from xlt.evalsuite.report.compare import Compared, compare_runs
 from xlt.evalsuite.report.results import Results
 
 __all__ = ["check_gates", "failed_drops", "failed_floors"]
 
 
-def check_gates(plan: Plan, results: Results, against: Results | None) -> None:
+def check_gates(plan: Plan, results: Results, against: Sequence[Results]) -> None:
     """Hold the results against the gates of the plan.
 
     Raises:
@@ -22,12 +22,12 @@ def check_gates(plan: Plan, results: Results, against: Results | None) -> None:
     """
     absent = {} if plan.allow_missing else absent_langs(plan, results)
     broken = failed_floors(results, plan.floors, absent)
-    if against is not None and plan.max_drop is not None:
+    if against and plan.max_drop is not None:
         gone = {
-            task: [lang for lang in langs if lang in against.scores(task)]
+            task: [lang for lang in langs if any(lang in one.scores(task) for one in against)]
             for task, langs in absent.items()
         }
-        broken += failed_drops(compare(results, against), plan.max_drop, gone)
+        broken += failed_drops(compare_runs(results, against), plan.max_drop, gone)
     if broken:
         hint = f"all scores: {results.path / 'results.json'}"
         if any("missing" in line for line in broken):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from xlt.core.metrics.table import headline_mean, scores_of
 from xlt.evalsuite.compute.items import read_items
 from xlt.evalsuite.report.results import Results
 
-__all__ = ["Compared", "compare"]
+__all__ = ["Compared", "about", "compare", "compare_runs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,9 @@ class Compared:
         n: items here.
         n_before: items of the other results.
         n_common: items that are in both, by their hashes.
-        now, before: scores on the common items, in percent; None when there are none.
+        now, before: scores on the common items, in percent; None when there are none. Of several
+            runs it is their mean, and sizes are those of the run that shares the least.
+        runs: the score of each of several runs of the other setting.
     """
 
     task: str
@@ -34,6 +36,7 @@ class Compared:
     n_common: int
     now: float | None
     before: float | None
+    runs: tuple[float, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -71,6 +74,51 @@ def compare(results: Results, against: Results) -> list[Compared]:
             "compare evaluations of the same tasks, languages and data",
         )
     return found
+
+
+def compare_runs(results: Results, runs: Sequence[Results]) -> list[Compared]:
+    """Every task and language that these results and all the others have scored.
+
+    Args:
+        results: those of one checkpoint.
+        runs: one, or several seeds of one setting.
+
+    Raises:
+        DataError: no item is in both, or the items of a cell cannot be read.
+    """
+    if len(runs) == 1:
+        return compare(results, runs[0])
+    tables = [{(one.task, one.lang): one for one in compare(results, run)} for run in runs]
+    return [
+        _joined([table[key] for table in tables])
+        for key in tables[0]
+        if all(key in table for table in tables)
+    ]
+
+
+def about(now: int, before: int) -> str:
+    """What a difference between so many checkpoints and so many others can speak of."""
+    if now == before == 1:
+        return "these two checkpoints"
+    if now == before:
+        return f"two settings, {now} seeds each, paired in the order given"
+    if now == 1:
+        return f"this checkpoint against a setting of {before} seeds"
+    if before == 1:
+        return f"a setting of {now} seeds against one checkpoint"
+    return f"these {now + before} checkpoints"
+
+
+def _joined(parts: Sequence[Compared]) -> Compared:
+    """One language against several runs."""
+    least = min(parts, key=lambda one: (one.n_common, one.equal))
+    pairs = [
+        (one.now, one.before) for one in parts if one.now is not None and one.before is not None
+    ]
+    if len(pairs) < len(parts):
+        return replace(least, now=None, before=None, n_common=0)
+    now, before = (sum(side) / len(pairs) for side in zip(*pairs, strict=True))
+    return replace(least, now=now, before=before, runs=tuple(pair[1] for pair in pairs))
 
 
 def _scored(results: Results) -> list[Mapping[str, Any]]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 from typing import Any
 
 import numpy as np
 
+from xlt.core.errors import UsageError
 from xlt.core.stats.clusters import align, cluster_sums
 from xlt.core.stats.paired import Comparison, Pair, compare_all, compare_mean
+from xlt.core.stats.settings import compare_seeds
 from xlt.evalsuite.compute.items import read_items
 from xlt.evalsuite.compute.rows import headline_score
-from xlt.evalsuite.report.compare import Compared
+from xlt.evalsuite.report.compare import Compared, about
 from xlt.evalsuite.report.results import Results
 
 __all__ = ["TaskTests", "comparison_record", "paired_tests"]
@@ -30,55 +33,78 @@ class TaskTests:
 
 
 def paired_tests(
-    results: Results, against: Results, compared: Sequence[Compared]
+    results: Results, runs: Sequence[Results], compared: Sequence[Compared]
 ) -> dict[str, TaskTests]:
     """Test every task on the common items; what has no rows on both sides is left out.
+
+    Args:
+        results: those of one checkpoint.
+        runs: of one other checkpoint, or of several seeds of one setting, which are then drawn
+            as the items are.
+        compared: what `compare_runs` found.
 
     Raises:
         DataError: the items of a cell cannot be read.
     """
-    cells, others = (
-        {(cell["task"], cell["lang"]): cell for cell in side.cells} for side in (results, against)
+    cells, *others = (
+        {(cell["task"], cell["lang"]): cell for cell in side.cells} for side in (results, *runs)
     )
-    pairs: dict[str, dict[str, Pair]] = {}
+    sides: dict[str, dict[str, list[Pair]]] = {}
     metrics: dict[str, str] = {}
     for one in compared:
         key = one.task, one.lang
-        pair = _pair(results, cells[key], against, others[key]) if one.n_common else None
-        if pair is not None:
-            pairs.setdefault(one.task, {})[one.lang] = pair
+        if not one.n_common:
+            continue
+        pairs = [
+            _pair(results, cells[key], run, other[key])
+            for run, other in zip(runs, others, strict=True)
+        ]
+        whole = [pair for pair in pairs if pair is not None]
+        if len(whole) == len(pairs):
+            sides.setdefault(one.task, {})[one.lang] = whole
             metrics[one.task] = cells[key]["parts"]["record"]["metric"]
-    found = {}
-    for task, by_lang in pairs.items():
-        rng = np.random.default_rng(zlib.crc32(task.encode()))
-        score = headline_score(metrics[task])
-        found[task] = TaskTests(
-            languages=compare_all(by_lang, score, rng), mean=compare_mean(by_lang, score, rng)
-        )
-    return found
+    found = {task: _tested(task, by_lang, metrics[task]) for task, by_lang in sides.items()}
+    return {task: tests for task, tests in found.items() if tests is not None}
 
 
 def comparison_record(
-    compared: Sequence[Compared], tested: Mapping[str, TaskTests], against: Results
+    compared: Sequence[Compared], tested: Mapping[str, TaskTests], runs: Sequence[Results]
 ) -> dict[str, Any]:
     """The comparison as `--json` gives it."""
     rows = []
     for one in compared:
         tests = tested.get(one.task)
         test = tests.languages.get(one.lang) if tests else None
+        several = {"runs": list(one.runs), "spread": stdev(one.runs)} if one.runs else {}
         rows.append(
             {
                 "task": one.task, "lang": one.lang, "n": one.n, "n_before": one.n_before,
-                "n_common": one.n_common, "now": one.now, "before": one.before,
+                "n_common": one.n_common, "now": one.now, "before": one.before, **several,
                 "test": None if test is None else test.to_json(),
             }
         )  # fmt: skip
+    paths = [str(run.path) for run in runs]
     return {
-        "against": str(against.path),
-        "about": "these two checkpoints",
+        "against": paths[0] if len(paths) == 1 else paths,
+        "about": about(1, len(runs)),
         "cells": rows,
         "means": {task: tests.mean.to_json() for task, tests in tested.items()},
     }
+
+
+def _tested(task: str, sides: Mapping[str, Sequence[Pair]], metric: str) -> TaskTests | None:
+    """The tests of a task; None where seeds and items are too few to have a spread."""
+    rng, score = np.random.default_rng(zlib.crc32(task.encode())), headline_score(metric)
+    if len(next(iter(sides.values()))) == 1:
+        single = {lang: pairs[0] for lang, pairs in sides.items()}
+        return TaskTests(
+            languages=compare_all(single, score, rng), mean=compare_mean(single, score, rng)
+        )
+    try:
+        languages, mean = compare_seeds(sides, score, rng)
+    except UsageError:
+        return None
+    return TaskTests(languages=languages, mean=mean)
 
 
 def _pair(results: Results, cell: Cell, against: Results, other: Cell) -> Pair | None:

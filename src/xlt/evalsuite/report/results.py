@@ -12,7 +12,9 @@ from xlt.core.files import read_json
 from xlt.core.metrics.averages import task_mean
 from xlt.evalsuite.compute.failures import Failure
 
-__all__ = ["SCHEMA", "Results", "task_scores"]
+__all__ = ["SCHEMA", "Results", "find_results", "task_scores"]
+
+FILE = "results.json"
 
 SCHEMA = 2
 READABLE = {1, SCHEMA}  # 1 tells neither the parts of a cell's key nor the hashes of its items
@@ -45,7 +47,7 @@ class Results:
         Raises:
             DataError: there is no results.json, or it is not one of ours.
         """
-        file = path / "results.json"
+        file = path / FILE
         if not file.is_file():
             raise DataError(f"{path}: no results.json there", "give a folder that `xlt eval` wrote")
         record = read_json(file)
@@ -90,6 +92,21 @@ class Results:
     def is_partial(self, task: str) -> bool:
         """Whether the mean of a task is over fewer than its official languages."""
         return task_mean(self.record["tasks"].get(task, {}))[1]
+
+
+def find_results(paths: Iterable[Path]) -> list[Path]:
+    """Results folders; a folder of runs stands for the results of each, in the order of names.
+
+    A path that holds neither is kept, for whoever opens it to say so.
+    """
+    found: list[Path] = []
+    for path in paths:
+        folders = sorted(one for one in path.iterdir() if one.is_dir()) if path.is_dir() else []
+        places = [place for one in folders for place in (one, one / "results")]
+        several = [place for place in places if (place / FILE).is_file()]
+        whole = (path / FILE).is_file() or not several
+        found += [path] if whole else several
+    return list(dict.fromkeys(found))
 
 
 def _shown(score: float | None, partial: bool) -> str:

@@ -140,3 +140,27 @@ def test_the_report_has_these_means_and_says_what_is_not_declared(made, folders,
     assert rows["panx"]["declared"] == "not declared" and rows["panx"]["without language"] is None
     for form in ("html", "json", "markdown", "latex"):
         assert "What training had seen" in built.text(form)
+
+
+def test_one_run_meets_every_seed_of_the_baseline(folders):
+    before = (folders.direct1, folders.direct2, folders.direct3)
+    built = build_report(ReportConfig(results=(folders.mnli1,), baseline=before, data=folders.root))
+    assert built.scope == "this checkpoint against a setting of 3 seeds"
+    found = {d.lang: d for d in built.changes if d.task == "xnli"}
+    assert all(d.p is not None and d.low <= d.change <= d.high for d in found.values())
+    turned = build_report(
+        ReportConfig(results=before, baseline=(folders.mnli1,), data=folders.root)
+    )
+    back = {d.lang: d for d in turned.changes if d.task == "xnli"}
+    assert back["sw"].change == pytest.approx(-found["sw"].change)
+    assert back["sw"].p == pytest.approx(found["sw"].p)
+
+
+def test_a_folder_of_runs_stands_for_their_results(folders):
+    runs = folders.mnli1.parents[1]
+    built = build_report(ReportConfig(results=(runs,)))
+    assert [source.path for source in built.sources] == [
+        folders.mnli1, folders.mnli2, folders.mnli3
+    ]  # fmt: skip
+    rows = next(sheet for sheet in built.sheets() if sheet.name == "runs")
+    assert rows.header[-2:] == ["mean", "spread"]

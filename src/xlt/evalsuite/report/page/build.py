@@ -30,6 +30,7 @@ from xlt.evalsuite.report.page.scores import (
     side_by_side,
 )
 from xlt.evalsuite.report.page.sources import Source, open_sources, task_order
+from xlt.evalsuite.report.results import find_results
 
 __all__ = ["FORMATS", "Report", "ReportConfig", "build_report", "check_out"]
 
@@ -43,8 +44,9 @@ class ReportConfig:
     """What to report.
 
     Attributes:
-        results: folders that `xlt eval` wrote; several are runs or seeds of one setting.
-        baseline: folders to compare with, as many for tests over seeds.
+        results: folders that `xlt eval` wrote, or folders of runs; several are runs or seeds of
+            one setting.
+        baseline: folders to compare with, one or as many for tests over seeds.
         data: data root; None: the one that the results name.
         examples: right and as many wrong items of each cell that is shown.
     """
@@ -57,7 +59,8 @@ class ReportConfig:
     def __post_init__(self) -> None:
         if not self.results:
             raise UsageError("no results folder given", "xlt report RES --out report.html")
-        same = {path.resolve() for path in self.results} & {p.resolve() for p in self.baseline}
+        now, before = (find_results(paths) for paths in (self.results, self.baseline))
+        same = {path.resolve() for path in now} & {path.resolve() for path in before}
         if same:
             raise UsageError(f"{min(same)} is both result and baseline", "name two folders")
 
@@ -156,8 +159,9 @@ def build_report(config: ReportConfig) -> Report:
     Raises:
         DataError: a folder holds no results of ours, or the data root that was named is none.
     """
-    baseline = open_sources(config.baseline, config.results) if config.baseline else []
-    sources = open_sources(config.results, config.baseline)
+    now, before = find_results(config.results), find_results(config.baseline)
+    baseline = open_sources(before, now) if before else []
+    sources = open_sources(now, before)
     report = Report(sources=sources, baseline=baseline)
     root = _root(config, report)
     report.intervals = _intervals(sources, root, report)

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from xlt.core.errors import XltError
-from xlt.core.stats.clusters import Sums, align
-from xlt.core.stats.correction import holm
+from xlt.core.stats.clusters import align
 from xlt.core.stats.paired import Comparison, Pair, compare_all, compare_mean
 from xlt.core.stats.power import ALPHA
-from xlt.core.stats.seeds import seed_effect
+from xlt.core.stats.settings import compare_seeds
 from xlt.core.tasks.table import Task
 from xlt.data import DataRoot
 from xlt.evalsuite.compute.rows import headline_score
+from xlt.evalsuite.report.compare import about
 from xlt.evalsuite.report.page.items import read_items
 from xlt.evalsuite.report.page.sources import Source
 
@@ -57,11 +57,7 @@ class Delta:
 
 def scope(now: Sequence[Source], before: Sequence[Source]) -> str:
     """What a difference is about: these checkpoints, or the settings that seeds stand for."""
-    if len(now) == len(before) == 1:
-        return "these two checkpoints"
-    if len(now) == len(before):
-        return f"two settings, {len(now)} seeds each, paired in the order given"
-    return f"these {len(now) + len(before)} checkpoints"
+    return about(len(now), len(before))
 
 
 def deltas(
@@ -95,7 +91,7 @@ def deltas(
         )
     if root is None:
         return plain
-    if len(now) != len(before):
+    if 1 < len(now) != len(before) > 1:
         problems.append(f"{task}: no tests, {len(now)} runs against {len(before)} make no pairs")
         return plain
     try:
@@ -121,9 +117,11 @@ def _plain(task: str, lang: str, now: Sequence[Source], before: Sequence[Source]
 def _pairs(
     task: Task, lang: str, now: Sequence[Source], before: Sequence[Source], root: DataRoot
 ) -> list[Pair]:
-    """Counts of both sides over the same clusters, one pair a seed."""
+    """Counts of both sides over the same clusters, one pair a seed; a single one meets all."""
     pairs = []
-    for after, earlier in zip(now, before, strict=True):
+    most = max(len(now), len(before))
+    sides = [[*side] * (most if len(side) == 1 else 1) for side in (now, before)]
+    for after, earlier in zip(*sides, strict=True):
         parts = []
         for source in (after, earlier):
             cell = source.cells[task.name, lang]
@@ -148,41 +146,8 @@ def _tests(task: Task, sides: Mapping[str, Sequence[Pair]]) -> dict[str, Bounds]
         found = {lang: _bounds(one) for lang, one in compare_all(first, score, rng).items()}
         return found | {MEAN: _bounds(compare_mean(first, score, rng))}
 
-    def change(sums: Sums) -> np.ndarray:
-        half = sums.shape[-1] // 2
-        return score(sums[..., :half]) - score(sums[..., half:])
-
-    def mean_change(sums: Sums) -> np.ndarray:
-        return np.asarray(change(sums.reshape(*sums.shape[:-1], len(sides), -1)).mean(axis=-1))
-
-    tables = {lang: _by_seed(pairs) for lang, pairs in sides.items()}
-    effects = {lang: seed_effect(table, change, rng) for lang, (_, table) in tables.items()}
-    corrected = holm([effect.p for effect in effects.values()])
-    bounds = {
-        lang: (effect.interval.low, effect.interval.high, p, effect.detectable)
-        for (lang, effect), p in zip(effects.items(), corrected, strict=True)
-    }
-    # languages side by side over the union of their clusters: (seeds, clusters, columns)
-    seeds = len(next(iter(sides.values())))
-    joined = np.stack(
-        [
-            np.concatenate(
-                list(align([(names, table[seed]) for names, table in tables.values()])[1]), axis=1
-            )
-            for seed in range(seeds)
-        ]
-    )
-    mean = seed_effect(joined, mean_change, rng)
-    bounds[MEAN] = (mean.interval.low, mean.interval.high, mean.p, mean.detectable)
-    return bounds
-
-
-def _by_seed(pairs: Sequence[Pair]) -> tuple[list[object], Sums]:
-    """Names and table_KGS of one language: a's columns, then b's."""
-    names, sums_KGS = align(
-        [(pair.names, np.concatenate([pair.a, pair.b], axis=1)) for pair in pairs]
-    )
-    return list(names), sums_KGS
+    by_lang, mean = compare_seeds(sides, score, rng)
+    return {lang: _bounds(one) for lang, one in by_lang.items()} | {MEAN: _bounds(mean)}
 
 
 def _bounds(one: Comparison) -> Bounds:
