@@ -92,11 +92,12 @@ def _configured(
     lists = {name: given.pop(name, None) or () for name in ("task_files", "against")}
     for name, value in {"models": models, **lists}.items():
         given[name] = tuple(map(Path, [value] if isinstance(value, str | Path) else value))
-    floors = given.pop("min_score", ())
+    for name in ("min_score", "prompt"):
+        texts = given.get(name, ())
+        given[name] = (texts,) if isinstance(texts, str) else tuple(texts)
     return EvalConfig(
         **{**given, "use": given.get("use") or {}},
         data=None if data is None else Path(data),
         tasks=tasks if isinstance(tasks, str) else ",".join(tasks),
         langs=langs,
-        min_score=(floors,) if isinstance(floors, str) else tuple(floors),
     )

@@ -52,6 +52,11 @@ __all__ = ["evaluate"]
     help="Let the bundle NAME answer TASK; repeatable.",
 )  # fmt: skip
 @click.option(
+    "--prompt", multiple=True, metavar="[TASK=]NAME",
+    help="Retrieval: which of the bundle's prompts stands before every text, or none; "
+    "repeatable [default: the task's, the bundle's default, or query].",
+)  # fmt: skip
+@click.option(
     "--task-file", "task_files", multiple=True, type=PATH, metavar="YAML",
     help="A task of your own; repeatable. Those in ROOT/tasks/ are known anyway.",
 )  # fmt: skip

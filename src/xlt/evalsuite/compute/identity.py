@@ -26,6 +26,9 @@ def identify(plan: Plan, cell: Planned, inputs: Inputs) -> Identity:
         settings |= matching.settings
         if matching.two_way and plan.both_directions:
             settings["both_directions"] = True
+    prompt = cell.assignment.prompt
+    if prompt is not None and cell.bundle.manifest.get("prompts"):
+        settings["prompt"] = prompt.text
     majority = majority_label(cell.assignment)
     if majority is not None:
         settings["majority"] = majority

@@ -9,17 +9,24 @@ from pathlib import Path
 from xlt.core.artifacts.bundle import Bundle
 from xlt.core.errors import UsageError, did_you_mean
 from xlt.core.tasks.table import TARGETS, TASKS, Task, get_task, parse_tasks
+from xlt.evalsuite.plan.prompts import Prompt
 
 __all__ = ["Assignment", "assign", "parse_use"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """One task and the bundle that answers it; `overridden` when only --use says that it may."""
+    """One task and the bundle that answers it.
+
+    Attributes:
+        overridden: only --use says that the bundle may.
+        prompt: what stands before its texts; None where no vectors are compared.
+    """
 
     task: Task
     bundle: Bundle
     overridden: bool = False
+    prompt: Prompt | None = None
 
 
 def parse_use(texts: Sequence[str]) -> dict[str, str]:

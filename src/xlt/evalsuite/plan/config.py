@@ -28,6 +28,8 @@ class EvalConfig:
         split: test or dev.
         precision: fp32, fp16, int8 or int8-vnni; every bundle must have it.
         use: task -> name or folder of the bundle that answers it.
+        prompt: of retrieval tasks, `NAME` or `TASK=NAME`, among the bundle's prompts or "none"; ():
+            by the rule of `plan.prompts`.
         task_files: YAML files of further tasks.
         batch_tokens: padded tokens in a batch; None: what suits the device. Never changes a score.
         both_directions: Tatoeba also with the foreign sentences as queries.
@@ -53,6 +55,7 @@ class EvalConfig:
     split: str = "test"
     precision: str = "fp32"
     use: Mapping[str, str] = field(default_factory=dict)
+    prompt: tuple[str, ...] = ()
     task_files: tuple[Path, ...] = ()
     batch_tokens: int | None = None
     both_directions: bool = False

@@ -9,7 +9,7 @@ from pathlib import Path
 from xlt.core.artifacts.bundle import DEFAULT_RUN, Bundle
 from xlt.core.artifacts.ready import absolute, find_models
 from xlt.core.artifacts.runs import recorded_root
-from xlt.core.errors import DataError, Mistakes, ModelError, UsageError
+from xlt.core.errors import DataError, Mistakes, ModelError, UsageError, did_you_mean
 from xlt.core.inference.device import parse_device
 from xlt.core.inference.session import check_device
 from xlt.core.kinds.table import kind_of
@@ -20,6 +20,7 @@ from xlt.data.usertask import UserTask
 from xlt.evalsuite.plan.choose import Assignment, assign
 from xlt.evalsuite.plan.config import EvalConfig
 from xlt.evalsuite.plan.gates import Floor, parse_floors
+from xlt.evalsuite.plan.prompts import choose_prompt, parse_prompts, prompted
 
 __all__ = ["Plan", "Planned", "make_plan"]
 
@@ -160,6 +161,8 @@ def make_plan(config: EvalConfig) -> Plan:
     with mistakes:
         if parse_device(config.device)[0] == "cuda" and config.engine == "local":
             check_device(config.device)
+    with mistakes:
+        assignments = _with_prompts(assignments, config.prompt)
     mistakes.tell()
     assert root is not None
     assignments = _verified(assignments)
@@ -285,7 +288,30 @@ def _verified(assignments: Sequence[Assignment]) -> list[Assignment]:
             assignment.bundle.path: assignment for assignment in assignments
         }.items()
     }
-    return [replace(assignment, bundle=whole[assignment.bundle.path]) for assignment in assignments]
+    found: dict[tuple[Path, str | None], Bundle] = {}
+    verified = []
+    for one in assignments:
+        name = one.prompt.name if one.prompt else None
+        bundle = prompted(whole[one.bundle.path], one.prompt)
+        bundle = found.setdefault((one.bundle.path, name), bundle)  # one engine for equal ones
+        verified.append(replace(one, bundle=bundle))
+    return verified
+
+
+def _with_prompts(assignments: Sequence[Assignment], texts: Sequence[str]) -> list[Assignment]:
+    """The assignments with the prompt of each task.
+
+    Raises:
+        UsageError: a malformed flag, a task that is not evaluated, or no such prompt.
+    """
+    asked = parse_prompts(texts)
+    there = {one.task.name for one in assignments}
+    for name in sorted(asked.keys() - there - {""} if assignments else ()):
+        raise UsageError(
+            f"--prompt names {name}, which is not evaluated here{did_you_mean(name, there)}",
+            "name a task of --tasks that compares sentences",
+        )
+    return [replace(one, prompt=choose_prompt(one.bundle, one.task, asked)) for one in assignments]
 
 
 def _data_root(models: Sequence[Path], data: Path | None) -> Path:

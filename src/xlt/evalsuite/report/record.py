@@ -50,6 +50,11 @@ def build_record(
         "precision": plan.precision,
         "data": str(plan.root.path.resolve()),
         "bundles": {name: bundle_record(bundle) for name, bundle in bundles.items()},
+        "prompts": {
+            cell.task.name: {"bundle": names[cell.bundle.path], **prompt.to_json()}
+            for cell in plan.cells
+            if (prompt := cell.assignment.prompt) is not None
+        },
         "cells": cells,
         **summary,
         "seen": seen_means(cells, summary["tasks"]),

@@ -80,7 +80,7 @@ def _task(results: Results, task: str) -> str:
     if invented:
         lines.append(fold("constructed languages, not XTREME", invented))
     lines += _language_blocks(cells)
-    lines += _retrieval(record["bundles"][cells[0]["bundle"]], cells)
+    lines += _retrieval(record, cells)
     scores = results.scores(task)
     if scores:
         lines.append(_mean_line(averaged(record, task, scores), results.is_partial(task)))
@@ -167,13 +167,23 @@ def _baselines(bundle: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) ->
     return [fold("baselines on English dev", parts, gap="  ")] if parts else []
 
 
-def _retrieval(bundle: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The layer, the pooling, and the thresholds chosen on dev."""
+def _retrieval(record: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The layer, the pooling, the prompt, how is matched, and the thresholds chosen on dev."""
+    bundle = record["bundles"][cells[0]["bundle"]]
     if not bundle.get("pooling"):
         return []
     layer = bundle.get("layer")
     block = f"layer {layer}, " if layer is not None else ""
     lines = [f"vectors: {block}pooling {bundle['pooling']}"]
+    prompt = record.get("prompts", {}).get(cells[0]["task"])
+    if prompt and prompt["text"]:
+        lines.append(f"before every text: {prompt['text']!r} (prompt {prompt['name']})")
+    settings = cells[0].get("parts", {}).get("settings", {})
+    if "margin" in settings:
+        means = f"means over {settings['neighbours']} neighbours"
+        lines.append(f"matched by: {settings['margin']} margin, {means}")
+    else:
+        lines.append("matched by: nearest foreign sentence of each English one, cosine")
     cuts = {c["lang"]: c["metrics"]["threshold"] for c in cells if "threshold" in c["metrics"]}
     if cuts:
         parts = [f"{lang} {value:.3f}" for lang, value in cuts.items()]

@@ -146,7 +146,7 @@ class _Worker:
     run: str
     plan: Plan
     engines: _Engines
-    bundles: dict[Path, Bundle] = field(default_factory=dict)
+    bundles: dict[tuple[Path, str], Bundle] = field(default_factory=dict)
 
     def bundle(self, asked: Bundle) -> Bundle:
         """The bundle at the same path here.
@@ -154,15 +154,17 @@ class _Worker:
         Raises:
             ModelError: it is not there, damaged, or another one.
         """
-        if asked.path not in self.bundles:
+        place = asked.path, asked.default_prompt
+        if place not in self.bundles:
             own = Bundle.open(asked.path, precision=asked.precision)
             if own.key != asked.key:
                 raise ModelError(
                     f"{asked.path} is another bundle on {platform.node()} than for the caller",
                     "models and data must lie on a folder that all machines share",
                 )
-            self.bundles[asked.path] = own
-        return self.bundles[asked.path]
+            # the caller has chosen the prompt of the task
+            self.bundles[place] = replace(own, manifest=asked.manifest)
+        return self.bundles[place]
 
 
 _kept: list[_Worker] = []
