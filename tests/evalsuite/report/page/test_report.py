@@ -142,7 +142,8 @@ def test_seeds_of_both_sides_are_paired_and_drawn(folders):
 
 
 def test_two_runs_against_three_have_no_tests_and_say_so(folders):
-    built = report(folders.mnli1, folders.mnli2, baseline=(folders.direct1,), data=folders.root)
+    before = (folders.direct1, folders.direct2, folders.direct3)
+    built = report(folders.mnli1, folders.mnli2, baseline=before, data=folders.root)
     assert all(d.p is None for d in built.changes)
     assert any("make no pairs" in line for line in built.left_out)
 
