@@ -29,7 +29,8 @@ def read(root, name, lang, split="test"):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_task_is_found_by_name_and_is_no_part_of_xtreme(name):
     (task,) = (user.task for user in load_task_files([Path(name)]).values())
-    assert task.name == name == task.suite and task.suite != XTREME
+    assert task.name == name and task.suite != XTREME
+    assert task.suite == ("xtreme-r" if name.startswith("xtreme-r-") else name)
     assert name not in TASKS and task.role == "user"
     assert set(task.languages) <= set(LANGUAGES)
 
@@ -139,3 +140,56 @@ def test_two_files_are_for_retrieval_and_are_two(tmp_path):
 def test_a_record_of_two_files_survives_its_json():
     (user,) = load_task_files([Path("ntrex")]).values()
     assert UserTask.from_json(json.loads(json.dumps(user.to_json()))) == user
+
+
+# What XTREME-R adds to a task of XTREME (its evaluation script's lists).
+ADDED = {
+    "udpos": {"lt", "pl", "uk", "wo", "ro"},
+    "panx": {"qu", "pl", "uk", "az", "lt", "pa", "gu", "ro"},
+    "tatoeba": {"az", "lt", "pl", "uk", "ro"},
+    "xquad": {"ro"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(ADDED))
+def test_xtreme_r_has_the_languages_of_xtreme_and_its_own(name):
+    (user,) = load_task_files([Path(f"xtreme-r-{name}")]).values()
+    task, old = user.task, TASKS[name]
+    assert set(task.languages) == set(old.languages) | ADDED[name]
+    assert len(task.languages) == len(old.languages) + len(ADDED[name])
+    assert set(task.labels) == set(old.labels)
+    for field in ("kind", "metric", "protocol", "max_length", "extension"):
+        assert getattr(task, field) == getattr(old, field), field
+
+
+CONLLU = "1\tpies\tpies\tNOUN\t_\t_\t2\tnsubj\t_\t_\n2\tśpi\tspać\tVERB\t_\t_\t0\troot\t_\t_\n"
+QUESTION = {"id": "1", "question": "Cine?", "answers": [{"text": "Ana", "answer_start": 0}]}
+SQUAD = {"data": [{"title": "t", "paragraphs": [{"context": "Ana doarme.", "qas": [QUESTION]}]}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "lang", "files", "n"),
+    [
+        ("udpos", "pl", {"udpos/pl_one-ud-test.conllu": CONLLU,
+                         "udpos/pl_two-ud-test.conllu": CONLLU}, 2),
+        ("udpos", "lt", {"udpos/test-lt.tsv": "šuo\tNOUN\nmiega\tVERB\n"}, 1),
+        ("udpos", "wo", {"udpos/ud-treebanks-v2.7/UD_Wolof-X/wo_x-ud-test.conllu": CONLLU}, 1),
+        ("panx", "qu", {"panx/test-qu.tsv": "Ana\tB-PER\ntiyan\tO\n"}, 1),
+        ("panx", "gu", {"panx/gu/test": "gu:Ana\tB-PER\ngu:ghar\tO\n"}, 1),
+        ("tatoeba", "az", {"tatoeba/tatoeba.aze-eng.aze": "pişik\nit\n",
+                           "tatoeba/tatoeba.aze-eng.eng": "cat\ndog\n"}, 2),
+        ("tatoeba", "uk", {"tatoeba/uk-en.uk": "кіт\nпес\n", "tatoeba/uk-en.en": "cat\ndog\n"}, 2),
+        ("xquad", "ro", {"xquad/xquad.ro.json": json.dumps(SQUAD)}, 1),
+    ],
+)  # fmt: skip
+def test_extra_languages_of_xtreme_r(tmp_path, name, lang, files, n):
+    for place, text in files.items():
+        write(tmp_path / place, [text.rstrip("\n")])
+    data = read(tmp_path, f"xtreme-r-{name}", lang)
+    assert len(data) == n and data.labelled
+    root = DataRoot(tmp_path, task_files=[Path(f"xtreme-r-{name}")])
+    assert root.langs(root.tasks[f"xtreme-r-{name}"], "test") == [lang]
+
+
+def test_xquad_in_romanian_of_the_real_files(shared_data):
+    assert len(read(shared_data, "xtreme-r-xquad", "ro")) == 1190
