@@ -57,6 +57,7 @@ ROOMS = {
     "export.graph": {*GROUND, "export.checkpoint"},
     "export.graph.int8": {"core", "core.inference"},
     "export.gate": {*GROUND, "data", "export.checkpoint"},
+    "export.vectors": {*GROUND, "data", "export", "export.checkpoint"},
     "export.files": {*GROUND, "data", "export", "export.checkpoint", "export.gate"},
     "evalsuite": {*GROUND, "data", "cli", "evalsuite.*"},
     "evalsuite.plan": {*GROUND, "data"},

@@ -31,6 +31,7 @@ from xlt.export.gate.probe import gate_text
 from xlt.export.graph.convert import Graph, convert
 from xlt.export.graph.sentence import SentenceEncoder, cut_blocks
 from xlt.export.plan import Job
+from xlt.export.vectors.fitting import fit_job
 
 __all__ = ["Where", "build", "failed_folder", "gate_device"]
 
@@ -71,9 +72,12 @@ def build(
         model, head = load_model(job.checkpoint), load_head(job.checkpoint, job.steps)
         write_model_files(job, folder, architecture=type(model).__name__)
         encoder = Encoder.load(folder, max_length=job.max_length or job.task.max_length)
+        inputs = ["input_ids", "attention_mask"] + ["token_type_ids"] * encoder.uses_types
+        if root is not None and (job.sweep or job.post):
+            job, head = fit_job(job, head, model=model, encoder=encoder, inputs=inputs, root=root)
+            write_model_files(job, folder, architecture=type(model).__name__)
         if job.layer is not None:
             write_sentence_files(job, folder, max_length=encoder.max_length, head=head)
-        inputs = ["input_ids", "attention_mask"] + ["token_type_ids"] * encoder.uses_types
         tick(1)
 
         probes, text, dev_sha256 = gate_text(job.task, job.answers, encoder.max_length, root)

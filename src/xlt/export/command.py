@@ -64,6 +64,14 @@ __all__ = ["export"]
     "as 'query: ' [default: the model's].",
 )  # fmt: skip
 @click.option(
+    "--post", type=click.Choice(["center"]),
+    help="Encoders: take the mean vector of the data root's train and dev text away.",
+)  # fmt: skip
+@click.option(
+    "--sweep-layers", is_flag=True,
+    help="Encoders: choose the block on BUCC dev and parallel text of the data root; labelled so.",
+)  # fmt: skip
+@click.option(
     "--trained-on", metavar="TEXT",
     help="What a foreign model was trained on [default: the data sets of its card].",
 )  # fmt: skip

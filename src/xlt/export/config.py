@@ -15,6 +15,7 @@ __all__ = ["PRECISIONS", "ExportConfig", "ExportFlags"]
 
 PRECISIONS = ("fp32",)
 POOLINGS = ("mean", "cls", "last")
+POSTS = ("center",)
 
 
 class ExportFlags(TypedDict, total=False):
@@ -35,6 +36,8 @@ class ExportFlags(TypedDict, total=False):
     prompt: str | None
     trained_on: str | None
     allow_pickle: bool
+    post: str | None
+    sweep_layers: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,8 @@ class ExportConfig:
         prompt: encoders: what eval and serve put before every text: the name of one of the
             model's prompts, or a text such as `query: `. Default: the model's own default.
         trained_on: what a foreign model was trained on, in words; default, what its card says.
+        post: encoders: `center` takes the mean vector of the data root's train and dev text away.
+        sweep_layers: encoders: choose the block on dev and parallel text of the data root.
         allow_pickle: load weights that are only there as a pickle, which can run code.
     """
 
@@ -80,6 +85,8 @@ class ExportConfig:
     prompt: str | None = None
     trained_on: str | None = None
     allow_pickle: bool = False
+    post: str | None = None
+    sweep_layers: bool = False
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -89,8 +96,9 @@ class ExportConfig:
     @property
     def encoder_only(self) -> list[str]:
         """The given flags that act on encoders and on nothing else."""
-        names = ("layer", "pooling", "dimensions", "prompt")
-        return [f"--{name}" for name in names if getattr(self, name) not in (None, (), [])]
+        names = ("layer", "pooling", "dimensions", "prompt", "post", "sweep_layers")
+        given = [name for name in names if getattr(self, name) not in (None, (), [], False)]
+        return [f"--{name.replace('_', '-')}" for name in given]
 
     def check(self) -> None:
         """Report every mistake that can be seen without looking at the model.
@@ -108,6 +116,10 @@ class ExportConfig:
             mistakes.append(f"--layer {layer}: a block number or `last`")
         if self.pooling is not None and self.pooling not in POOLINGS:
             mistakes.append(f"--pooling {self.pooling}: one of {', '.join(POOLINGS)}")
+        if self.post not in (None, *POSTS):
+            mistakes.append(f"--post {self.post}: {', '.join(POSTS)}")
+        if self.sweep_layers and self.layer is not None:
+            mistakes.append(f"--layer {self.layer} and --sweep-layers: one of them chooses")
         mistakes += self._wrong_widths()
         try:
             parse_device(self.device)

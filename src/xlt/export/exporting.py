@@ -19,6 +19,7 @@ from xlt.export.config import ExportConfig, ExportFlags
 from xlt.export.files.examples import carried_examples
 from xlt.export.gate.probe import dev_items, probes_sha256
 from xlt.export.plan import Job, find_model, plan
+from xlt.export.vectors.asked import with_fit_key
 from xlt.export.wrap import wrap, wrapper_versions
 
 __all__ = ["Exported", "export"]
@@ -105,7 +106,10 @@ def _look(config: ExportConfig) -> tuple[Run | Checkpoint, list[Job], DataRoot |
     mistakes.tell()
     assert found is not None
     carried = [
-        replace(job, examples=carried_examples(root, job.task, job.answers, config.examples))
+        replace(
+            with_fit_key(job, root),
+            examples=carried_examples(root, job.task, job.answers, config.examples),
+        )
         for job in jobs
     ]
     return found, carried, root
@@ -190,6 +194,7 @@ def _key(job: Job, precision: str, versions: Mapping[str, str]) -> str:
             **({"prompts": dict(job.prompts)} if job.prompts else {}),
             **({"default_prompt": job.default_prompt} if job.default_prompt else {}),
             **({"card": dict(job.card)} if job.card else {}),
+            **({"fitted": [job.sweep, job.post, job.fit_key]} if job.sweep or job.post else {}),
             **({"task_file": dict(job.task_file)} if job.task_file else {}),
             **({"examples": dict(job.examples)} if job.examples else {}),
         }

@@ -38,6 +38,9 @@ class Job:
         task: the resolved record, labels in the order of the logits.
         layer: number of the last block kept (embed), None otherwise.
         pooling: mean, cls, last or weightedmean (embed), None otherwise.
+        sweep: whether the block is still to be chosen on the data root.
+        post: `center` to take a fitted mean away, or None.
+        fit_key: hash over the text that the block is chosen or the mean fitted on.
         steps: what follows the pooling (embed); None stands for scaling to length 1.
         dimensions: widths below the model's that vectors may be cut to (embed), or none.
         prompts: name -> what a sentence model wants before a text, or none.
@@ -59,6 +62,9 @@ class Job:
     answers: tuple[str, ...]
     layer: int | None = None
     pooling: str | None = None
+    sweep: bool = False
+    post: str | None = None
+    fit_key: str | None = None
     steps: tuple[DenseSettings | None, ...] = ()
     dimensions: tuple[int, ...] = ()
     prompts: Mapping[str, str] = field(default_factory=dict)
@@ -262,6 +268,7 @@ def _job(
     resolved = resolve_task(checkpoint, task, name=target.name)
     if kind_of(resolved).vectors:
         facts["layer"] = block_of(config.layer, checkpoint)
+        facts["sweep"], facts["post"] = config.sweep_layers, config.post
         facts["dimensions"] = widths_of(config.widths, checkpoint)
         sentence = checkpoint.sentence
         facts["pooling"] = config.pooling or (sentence.pooling if sentence else "mean")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from xlt.core.artifacts.bundle import Bundle
@@ -25,7 +26,13 @@ def training_flags(assignment: Assignment, lang: str) -> list[str]:
     A task counts as seen when its own data or those of the task that trains it were used; a
     language also when it was seen in another task or as plain text.
     """
-    trained = assignment.bundle.manifest.get("trained_on") or {}
+    manifest = assignment.bundle.manifest
+    seen = _seen(assignment, manifest.get("trained_on") or {}, lang)
+    swept = (manifest.get("lineage") or {}).get("layer_sweep")
+    return [*seen, f"layer {swept['label']}"] if swept else seen
+
+
+def _seen(assignment: Assignment, trained: Mapping[str, Any], lang: str) -> list[str]:
     if not trained.get("declared"):
         return [UNDECLARED]
     names = {assignment.task.name, assignment.task.source}

@@ -88,10 +88,33 @@ def _what(job: Job, max_length: int) -> str:
             f"- Vectors: hidden state {job.layer} of {job.checkpoint.depth}, {job.pooling} "
             "pooling, L2 norm 1; later blocks are not in the graph"
         )
+    lines += _fitted(job)
     if job.dimensions:
         widths = ", ".join(map(str, job.dimensions))
         lines.append(f"- Vectors may be cut to {widths} numbers and scaled to length 1 again")
     return "\n".join(lines)
+
+
+def _fitted(job: Job) -> list[str]:
+    """How the block was chosen and what the vectors are corrected by, where anything was."""
+    lines = []
+    if chosen := job.lineage.get("layer_sweep"):
+        scores = ", ".join(f"{k}: {value:.1f}" for k, value in chosen["mean"].items())
+        read = ", ".join(f"{name} ({count})" for name, count in chosen["pairs"].items())
+        lines.append(
+            f"- Block {chosen['chosen']} was {chosen['label']}, so scores in these languages are "
+            f"not zero-shot. Pairs: {read}. {chosen['measure'].capitalize()}, by block: {scores}"
+        )
+    if post := job.lineage.get("post"):
+        on = post["fitted_on"]
+        lines.append(
+            f"- Centred: the mean vector of {on['texts']} {' and '.join(on['sources'])} texts in "
+            f"{len(on['languages'])} languages ({', '.join(on['languages'])}) is taken away; no "
+            "test text was read"
+        )
+    if job.default_prompt:
+        lines.append(f"- Before every text stands {job.prompts[job.default_prompt]!r}")
+    return lines
 
 
 def _trained_on(job: Job) -> str:
