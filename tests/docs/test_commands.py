@@ -35,6 +35,7 @@ READ_ONLY = (
     "pip",
     "docker",
     "kubectl",
+    "xlt study report",  # of a study that took hours
 )
 
 

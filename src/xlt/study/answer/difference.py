@@ -13,6 +13,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,11 +94,18 @@ def exchange(effects_TU: NDArray[np.float64], first_U: NDArray[np.bool_]) -> Exc
         chosen = (rng.random((9999, units)).argsort(axis=1) < size).astype(float)
         p = (1 + int((np.abs(apart(chosen)) >= abs(seen) - SAME).sum())) / (1 + len(chosen))
         return Exchanges(estimate=seen, p=p, floor=1 / (1 + len(chosen)), ways=ways)
-    chosen = np.zeros((ways, units))
-    for row, places in enumerate(itertools.combinations(range(units), size)):
-        chosen[row, list(places)] = 1
+    chosen = _assignments(units, size)
     p = float((np.abs(apart(chosen)) >= abs(seen) - SAME).mean())
     return Exchanges(estimate=seen, p=p, floor=floor, ways=ways)
+
+
+@lru_cache(maxsize=4)
+def _assignments(units: int, size: int) -> NDArray[np.float64]:
+    """All ways to choose the first group: a row each, 1 where a unit is in it."""
+    places = np.array(list(itertools.combinations(range(units), size)), dtype=np.int64)
+    chosen = np.zeros((len(places), units))
+    np.put_along_axis(chosen, places.reshape(len(places), size), 1.0, axis=1)
+    return chosen
 
 
 def difference(
