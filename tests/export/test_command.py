@@ -44,7 +44,7 @@ def test_dry_run_names_the_bundles(run_folder):
     ("flags", "code", "said"),
     [
         (["--layer", "9"], 2, "has blocks 1..3"),
-        (["--precision", "int8"], 2, "--precision int8"),
+        (["--precision", "int9"], 2, "--precision int9"),
         (["--dimensions", "64"], 2, "gives vectors of 32"),
         (["--dimensions", "8;16"], 2, "--dimensions '8;16'"),
         (["--device", "gpu"], 2, "unknown device"),

@@ -89,11 +89,11 @@ def test_block_can_be_chosen_within_the_depth(checkpoints, tmp_path):
 def test_all_flag_mistakes_come_at_once():
     with pytest.raises(UsageError, match="8 mistakes") as caught:
         ExportConfig(
-            precision="fp32,int8", layer="half", pooling="max", dimensions="8,0,wide,8",
+            precision="fp32,int9", layer="half", pooling="max", dimensions="8,0,wide,8",
             device="gpu", threads=0,
         ).check()  # fmt: skip
     for said in (
-        "int8",
+        "int9",
         "half",
         "max",
         "dimensions '0'",

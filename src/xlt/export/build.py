@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,19 @@ from xlt.data import DataRoot
 from xlt.export.checkpoint.weights import load_head, load_model
 from xlt.export.files.card import model_card
 from xlt.export.files.folder import write_model_files, write_sentence_files
-from xlt.export.files.manifest import MODEL_FILE, failed_folder, keep_failed, manifest_of
+from xlt.export.files.manifest import (
+    MODEL_FILE,
+    check_variants,
+    failed_folder,
+    keep_failed,
+    manifest_of,
+)
 from xlt.export.gate.parity import Run, compare, make_batches, reference
 from xlt.export.gate.probe import gate_text
 from xlt.export.graph.convert import Graph, convert
 from xlt.export.graph.sentence import SentenceEncoder, cut_blocks
 from xlt.export.plan import Job
+from xlt.export.variants.write import Source, write_variants
 from xlt.export.vectors.fitting import fit_job
 
 __all__ = ["Where", "build", "failed_folder", "gate_device"]
@@ -47,7 +54,12 @@ class Where:
 
 
 def build(
-    job: Job, *, root: DataRoot | None, where: Where, facts: Mapping[str, Any]
+    job: Job,
+    *,
+    root: DataRoot | None,
+    where: Where,
+    facts: Mapping[str, Any],
+    precisions: Sequence[str] = ("fp32",),
 ) -> dict[str, Any]:
     """Write one bundle.
 
@@ -56,9 +68,10 @@ def build(
         root: its dev text joins the gate; None for our own texts alone.
         where: device and threads of the gate.
         facts: what the manifest records of the export (its key, versions).
+        precisions: the variants to write.
 
     Returns:
-        The parity record.
+        Variant -> its parity record; fp32 is always checked.
 
     Raises:
         ModelError: the checkpoint cannot be loaded or converted.
@@ -118,18 +131,33 @@ def build(
         record = {"text": text, "dev_sha256": dev_sha256, **found.to_json()}
         if not found.passed:
             keep_failed(job, folder, found, record)
+        source = Source(
+            folder=folder,
+            file=MODEL_FILE,
+            names=graph.files,
+            task=job.task,
+            encoder=encoder,
+            batches=batches,
+            expected=expected,
+            pooling=job.pooling,
+            head=head,
+        )
+        variants = write_variants(source, precisions, root)
+        parity = {"fp32": record, **variants.parity}
+        check_variants(job, folder, variants)
         write_atomic(folder / "README.md", model_card(job, record, max_length=encoder.max_length))
         fields = manifest_of(
             job,
             names=graph.files,
-            parity=record,
+            parity=parity,
+            variants=variants.entries,
             max_length=encoder.max_length,
             export={**facts, **asdict(graph)},
         )
         write_manifest(folder, fields)
         tick(1)
     shutil.rmtree(failed_folder(job.target), ignore_errors=True)
-    return {"fp32": record}
+    return parity
 
 
 def gate_device(device: str) -> str:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from xlt.core.artifacts.bundle import PRECISIONS
 from xlt.core.errors import UsageError
 from xlt.core.inference.device import parse_device
 
 __all__ = ["PRECISIONS", "ExportConfig", "ExportFlags"]
 
-PRECISIONS = ("fp32",)
 POOLINGS = ("mean", "cls", "last")
 POSTS = ("center",)
 
@@ -48,7 +48,8 @@ class ExportConfig:
         model: run, folder or hub id; None for `./xlt-run`.
         out: output folder; a checkpoint needs one.
         task: what a checkpoint answers, where it does not say; of a run, the one to export.
-        precision: comma list of variants; `fp32`.
+        precision: comma list of variants: fp32, fp16 (for GPUs), int8 (exact on every CPU),
+            int8-vnni (closer to fp32, for CPUs with VNNI).
         layer: encoders: the K of hidden_states[K], 1..depth, or `last`. Default: 14 of 24 blocks,
             8 of 12 (XTREME), else the last; sentence-embedding models: the last.
         pooling: encoders: mean (default), cls or last; sentence-embedding models: their own.
@@ -89,6 +90,11 @@ class ExportConfig:
     sweep_layers: bool = False
 
     @property
+    def precisions(self) -> tuple[str, ...]:
+        """The names of `precision`, each once."""
+        return tuple(dict.fromkeys(part.strip() for part in self.precision.split(",")))
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """The numbers of `dimensions`, ascending."""
         return tuple(sorted(int(text) for text in self._listed()))
@@ -107,8 +113,8 @@ class ExportConfig:
             UsageError: names all of them.
         """
         mistakes = [
-            f"--precision {name}: this version writes {', '.join(PRECISIONS)}"
-            for name in (part.strip() for part in self.precision.split(","))
+            f"--precision {name}: one of {', '.join(PRECISIONS)}"
+            for name in self.precisions
             if name not in PRECISIONS
         ]
         layer = None if self.layer is None else str(self.layer)

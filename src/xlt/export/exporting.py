@@ -27,6 +27,7 @@ __all__ = ["Exported", "export"]
 Make = Callable[[Job, Mapping[str, Any]], dict[str, Any]]
 # Raise it when the same inputs would give another bundle: kept bundles are then written again.
 RECIPE = 3
+VARIANTS = 1  # the same for other precisions than fp32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,14 +165,23 @@ def _maker(
         versions = wrapper_versions()
 
         def make(job: Job, facts: Mapping[str, Any]) -> dict[str, Any]:
-            return wrap(job, root=root, device=config.device, threads=config.threads, facts=facts)
+            return wrap(
+                job,
+                root=root,
+                device=config.device,
+                threads=config.threads,
+                facts=facts,
+                precisions=config.precisions,
+            )
 
         return make, versions
     with needs("export", "conversion to ONNX"):
         from xlt.export.build import Where, build, gate_device
         from xlt.export.graph.convert import exporter_versions
     where = Where(device=gate_device(config.device), threads=config.threads)
-    return lambda job, facts: build(job, root=root, where=where, facts=facts), exporter_versions()
+    return lambda job, facts: build(
+        job, root=root, where=where, facts=facts, precisions=config.precisions
+    ), exporter_versions()
 
 
 def _key(job: Job, precision: str, versions: Mapping[str, str]) -> str:
@@ -187,6 +197,7 @@ def _key(job: Job, precision: str, versions: Mapping[str, str]) -> str:
             "pooling": job.pooling,
             "max_length": job.max_length,
             "precision": precision,
+            **({"variants": VARIANTS} if precision != "fp32" else {}),
             "facts": [dict(f) for f in (job.trained_on, job.lineage, job.dev, job.baseline)],
             "versions": dict(versions),
             # only where there are some: bundles from before the flag stay what they are
@@ -206,7 +217,7 @@ def _is_same(target: Path, key: str) -> bool:
     if not (target / MANIFEST).is_file():
         return False
     try:
-        manifest = Bundle.open(target, verify=True).manifest
+        manifest = Bundle.open(target, precision=None, verify=True).manifest
     except ModelError:
         return False  # damaged: it is written again, or refused
     return bool(manifest.get("export", {}).get("key") == key)

@@ -7,7 +7,7 @@ gate's texts alone and in padded batches, and the outputs that the task needs.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,17 @@ from xlt.core.kinds.table import kind_of
 from xlt.data import DataRoot
 from xlt.export.files.card import model_card
 from xlt.export.files.folder import write_model_files, write_sentence_files
-from xlt.export.files.manifest import MODEL_FILE, failed_folder, keep_failed, manifest_of
+from xlt.export.files.manifest import (
+    MODEL_FILE,
+    check_variants,
+    failed_folder,
+    keep_failed,
+    manifest_of,
+)
 from xlt.export.gate.parity import Batch, compare, make_batches, pooled
 from xlt.export.gate.probe import gate_text
 from xlt.export.plan import Job
+from xlt.export.variants.write import Source, write_variants
 
 __all__ = ["wrap", "wrapper_versions"]
 
@@ -57,6 +64,7 @@ def wrap(
     device: str,
     threads: int | None,
     facts: Mapping[str, Any],
+    precisions: Sequence[str] = ("fp32",),
 ) -> dict[str, Any]:
     """Write one bundle around a graph that is there.
 
@@ -66,9 +74,10 @@ def wrap(
         device: where the gate computes; auto is the CPU.
         threads: CPU threads.
         facts: what the manifest records of the export (its key, versions).
+        precisions: the variants to write.
 
     Returns:
-        The parity record.
+        Variant -> its parity record; the graph as it came is always checked.
 
     Raises:
         UsageError: a graph that is finished cannot be cut.
@@ -95,10 +104,11 @@ def wrap(
         probes, text, dev_sha256 = gate_text(job.task, job.answers, encoder.max_length, root)
         batches = make_batches(encoder, job.task.kind, probes)
         run = _Runner(session, job, head)
+        alone = [_alone(run, batch) for batch in batches]
         found = compare(
             run,
             batches,
-            [_alone(run, batch) for batch in batches],
+            alone,
             kind=job.task.kind,
             pooling=job.pooling,
             head=head,
@@ -111,6 +121,20 @@ def wrap(
         }
         if not found.passed:
             keep_failed(job, folder, found, record)
+        whole = Source(
+            folder=folder,
+            file=MODEL_FILE,
+            names=names,
+            task=job.task,
+            encoder=encoder,
+            batches=batches,
+            expected=alone,
+            pooling=job.pooling,
+            head=head,
+        )
+        variants = write_variants(whole, precisions, root)
+        parity = {"fp32": record, **variants.parity}
+        check_variants(job, folder, variants)
         write_atomic(folder / "README.md", model_card(job, record, max_length=encoder.max_length))
         export = {
             **facts,
@@ -121,11 +145,16 @@ def wrap(
             "files": names,
         }
         fields = manifest_of(
-            job, names=names, parity=record, max_length=encoder.max_length, export=export
+            job,
+            names=names,
+            parity=parity,
+            variants=variants.entries,
+            max_length=encoder.max_length,
+            export=export,
         )
         write_manifest(folder, fields)
     shutil.rmtree(failed_folder(job.target), ignore_errors=True)
-    return {"fp32": record}
+    return parity
 
 
 def _head(job: Job) -> Head:

@@ -64,8 +64,7 @@ class Bundle:
         precision: the chosen variant: one of `PRECISIONS`.
         onnx_path: the variant's graph.
         key: SHA-256 of all that may decide its outputs: the variant's graph, every other file but
-            documents and measured speeds, and the manifest but for what only tells where the
-            model comes from.
+            documents, and the manifest but for what only tells where the model comes from.
         manifest: all of `xlt.json`.
     """
 
@@ -80,12 +79,14 @@ class Bundle:
     manifest: dict[str, Any]
 
     @classmethod
-    def open(cls, path: Path | str, *, precision: str = "fp32", verify: bool = True) -> Bundle:
+    def open(
+        cls, path: Path | str, *, precision: str | None = "fp32", verify: bool = True
+    ) -> Bundle:
         """Read a bundle's manifest and check its files.
 
         Args:
             path: the bundle's folder.
-            precision: the variant to use.
+            precision: the variant to use; None for the first there is.
             verify: compare the SHA-256 of every file; otherwise only that it is there.
 
         Raises:
@@ -96,6 +97,8 @@ class Bundle:
         task = _task(folder, manifest)
         for name, expected in manifest["files"].items():
             _check_file(folder, name, expected, verify=verify)
+        if precision is None:
+            precision = next(iter(manifest["variants"]), "fp32")
         variant = _variant(folder, manifest, precision)
         max_length = int(manifest["max_length"])
         return cls(
@@ -158,6 +161,8 @@ def find_bundles(model: Path | str | None) -> list[Path]:
 def write_manifest(folder: Path, fields: dict[str, Any]) -> None:
     """Hash every file of a finished bundle folder and write `xlt.json`, last.
 
+    Measured speeds are no part of the bundle: they are not the same twice.
+
     Args:
         folder: holds all files of the bundle, in place.
         fields: the manifest without `schema` and `files`.
@@ -168,7 +173,7 @@ def write_manifest(folder: Path, fields: dict[str, Any]) -> None:
     files = {
         path.relative_to(folder).as_posix(): sha256_file(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path != folder / MANIFEST
+        if path.is_file() and path not in (folder / MANIFEST, folder / MEASURED)
     }
     manifest = {"schema": SCHEMA, **fields, "files": files}
     faults = _faults(manifest)
@@ -270,7 +275,7 @@ def _identity(manifest: dict[str, Any], task: Task, precision: str) -> dict[str,
         "files": {
             name: digest
             for name, digest in manifest["files"].items()
-            if name not in others and name != MEASURED and not name.endswith(DOCUMENTS)
+            if name not in others and not name.endswith(DOCUMENTS)
         },
         **{name: value for name, value in manifest.items() if name not in INERT_FIELDS},
         "task": task.identity(),

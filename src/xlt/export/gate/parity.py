@@ -26,7 +26,7 @@ from xlt.export.gate.probe import Probe
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["LIMITS", "Batch", "Parity", "compare", "make_batches", "pooled", "reference"]
+__all__ = ["LIMITS", "Batch", "Parity", "compare", "make_batches", "margins", "pooled", "reference"]
 
 Array = NDArray[Any]
 Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
@@ -202,7 +202,7 @@ def compare(
                     cosine = float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
                     cosines[name] = -_worse(-cosines.get(name, 1.0), -cosine)
                     continue
-                decided = _margins(a) > LIMITS["clear_margin"]
+                decided = margins(a) > LIMITS["clear_margin"]
                 predictions += len(decided)
                 clear += int(decided.sum())
                 changed += int((a.argmax(-1) != b.argmax(-1))[decided].sum())
@@ -230,7 +230,7 @@ def _rows(scores: Array) -> Array:
     return np.atleast_2d(scores.astype(np.float64))
 
 
-def _margins(scores_NC: Array) -> Array:
+def margins(scores_NC: Array) -> Array:
     """How far the best score is ahead of the second (N,); one candidate is always clear."""
     if scores_NC.shape[1] < 2:
         return np.full(len(scores_NC), np.inf)

@@ -64,7 +64,7 @@ def find_sources(
         if given and len(bundles) > 1:
             mistakes.append(f"{argument}: a name for {len(bundles)} bundles")
         for bundle in bundles:
-            name = given or Bundle.open(bundle, verify=False).name
+            name = given or Bundle.open(bundle, precision=None, verify=False).name
             if not NAME.fullmatch(name):
                 mistakes.append(f"{name!r} is not a name: letters, digits, '.', '_' and '-' only")
             variant = precision.get(name, precision.get("", "fp32"))
