@@ -93,7 +93,7 @@ def run(
     as_json: bool,
 ) -> None:
     """Run a study, or what is missing of it; run again after any interruption."""
-    made, kept = _plan(file, out, store, data, scale)
+    made, kept = _plan(file, out, store, data, scale, writes=not dry_run)
     if dry_run:
         check_folder(made, out)
         _tell_plan(made, cost_of(made, kept), as_json)
@@ -130,11 +130,12 @@ def list_studies(as_json: bool) -> None:
 
 
 def _plan(
-    file: str, out: Path, store: Path | None, data: Path | None, scale: str
+    file: str, out: Path, store: Path | None, data: Path | None, scale: str, *, writes: bool = True
 ) -> tuple[Plan, Store]:
     place = store or out / "store"
     wanted = read_study(find_file(file), scale)
-    return make_plan(wanted, data, place), Store(place)
+    known = place if writes or place.is_dir() else None
+    return make_plan(wanted, data, known, writes=writes), Store(place)
 
 
 def _tell_plan(made: Plan, cost: dict[str, Any], as_json: bool) -> None:

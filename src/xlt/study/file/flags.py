@@ -17,7 +17,8 @@ CONTROLS = ("mlm", "shuffled", "fake", "longer")
 AMOUNT = re.compile(r"[1-9]\d*|(100|[1-9]?\d(\.\d+)?)%")
 # name -> what its value is
 FLAGS = {
-    "model": "str", "pretrain": "names", "pretrain_steps": "int", "vocab_size": "int",
+    "config": "str", "model": "str", "pretrain": "names", "pretrain_steps": "int",
+    "vocab_size": "int",
     "trained_on": "str", "seed": "int",
     "mix": "str", "with_mlm": "bool", "mlm_ratio": "float", "translated": "names",
     "target_langs": "names", "train_examples": "amount", "dev_examples": "int",

@@ -18,7 +18,8 @@ __all__ = ["Axes", "read_arms", "read_axes", "read_estimand", "read_evaluation",
 
 KINDS = ("effect", "effect_difference", "trend", "best_of", "item_difference")
 ESTIMAND = ("kind", "arm", "baseline", "tasks", "languages", "between", "over")
-NO_AXES = {"seed", "set", "task_file", "train_split", "trained_on", "keep"}
+NOT_FLAGS = {"targets", "heads", "seeds"}
+NO_AXES = {"config", "seed", "set", "task_file", "train_split", "trained_on", "keep"}
 TASKS_BEFORE = "tasks"  # a trend over the number of tasks before the target
 LISTS = ("intermediate", "joint", "control", "target")
 SIZES = ("tiny", "small", "medium")
@@ -31,7 +32,9 @@ class Axes:
     """The axes of a file: further flags with their values, targets, seeds."""
 
     values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     targets: tuple[str, ...] = ()
+    heads: Mapping[str, str] = field(default_factory=dict)
     seeds: Seeds = field(default_factory=Seeds)
 
 
@@ -85,21 +88,44 @@ def read_axes(found: Checker, node: Node | None, *, open_ended: bool) -> Axes:
     if node is None:
         return Axes()
     found.mapping(node, "axes")
-    known = {"targets", "seeds", *FLAGS} - ARM - NO_AXES
+    known = {*NOT_FLAGS, *FLAGS} - ARM - NO_AXES
+    heads = _heads(found, node.fields.get("heads"))
+    values: dict[str, tuple[Any, ...]] = {}
+    settings: dict[str, dict[str, Any]] = {}
     for name, value in node.fields.items():
-        if spelled(name) not in known:
+        if name in NOT_FLAGS:
+            continue
+        if spelled(name) not in known and _is_named(value):
+            settings[name] = {key: _setting(found, name, key, v) for key, v in value.fields.items()}
+            values[name] = tuple(settings[name])
+        elif spelled(name) not in known:
             found.wrong(value, f"axis {name!r} is not known{did_you_mean(name, known)}")
-    values = {}
-    for name, value in node.fields.items():
-        if spelled(name) in FLAGS and spelled(name) in known:
+        else:
             values[spelled(name)] = _points(found, name, value)
     if "targets" not in node.fields:
         found.wrong(node, "axes: no 'targets'")
     return Axes(
         values=values,
-        targets=_targets(found, node.fields.get("targets"), open_ended=open_ended),
+        settings=settings,
+        targets=_targets(found, node.fields.get("targets"), heads, open_ended=open_ended),
+        heads=heads,
         seeds=_seeds(found, node.fields.get("seeds")),
     )
+
+
+def _is_named(node: Node) -> bool:
+    """Whether an axis is a mapping of names to flags."""
+    return bool(node.fields) and all(
+        isinstance(item.value, dict) or item.value is None for item in node.fields.values()
+    )
+
+
+def _setting(found: Checker, axis: str, name: str, node: Node) -> dict[str, Any]:
+    """One named point of an axis that is no flag: flags of the target trainings."""
+    found.mapping(node, f"axis {axis}: {name}")
+    known = [flag for flag in FLAGS if flag not in ONCE | ARM | NO_AXES]
+    found.known_flags(node, f"axis {axis}: {name}: flag", known)
+    return found.flags(node, read_flag)
 
 
 def _points(found: Checker, name: str, node: Node) -> tuple[Any, ...]:
@@ -120,7 +146,21 @@ def _points(found: Checker, name: str, node: Node) -> tuple[Any, ...]:
     return tuple(points)
 
 
-def _targets(found: Checker, node: Node | None, *, open_ended: bool) -> tuple[str, ...]:
+def _heads(found: Checker, node: Node | None) -> dict[str, str]:
+    """Targets that the head of another task answers."""
+    if node is None:
+        return {}
+    found.mapping(node, "heads")
+    for value in node.fields.values():
+        if value.value not in TASKS:
+            near = did_you_mean(str(value.value), TASKS)
+            found.wrong(value, f"heads: task {value.value!r} is not known{near}")
+    return {name: str(value.value) for name, value in node.fields.items()}
+
+
+def _targets(
+    found: Checker, node: Node | None, heads: Mapping[str, str], *, open_ended: bool
+) -> tuple[str, ...]:
     names: list[str] = []
     every = [name for name in TARGETS if name not in RETRIEVAL] + [ENCODER]
     for item in node.items if node is not None else ():
@@ -129,7 +169,7 @@ def _targets(found: Checker, node: Node | None, *, open_ended: bool) -> tuple[st
             names += every
         elif name in RETRIEVAL:
             found.wrong(item, f"target {name!r} is not trained: write {ENCODER!r}")
-        elif name in every or (open_ended and name not in TASKS):
+        elif name in {*every, *heads} or (open_ended and name not in TASKS):
             names.append(name)
         else:
             found.wrong(item, f"target {name!r} is not known{did_you_mean(name, every)}")
@@ -142,8 +182,8 @@ def _seeds(found: Checker, node: Node | None) -> Seeds:
     found.mapping(node, "seeds")
     names = tuple(one.name for one in fields(Seeds))
     found.known_fields(node, names, "seeds:")
-    given = {name: found.number(node.fields.get(name), 1) for name in names}
-    return Seeds(**given)
+    given = {name: found.number(node.fields.get(name), 1) for name in names if name != "single"}
+    return Seeds(**given, single=found.texts(node.fields.get("single")))
 
 
 def read_estimand(

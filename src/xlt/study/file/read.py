@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from xlt.core.errors import DataError, UsageError, did_you_mean
 from xlt.core.files import read_text
 from xlt.study.file.checks import Checker
-from xlt.study.file.flags import read_flag
+from xlt.study.file.flags import ARM, FLAGS, ONCE, read_flag
 from xlt.study.file.parts import read_arms, read_axes, read_estimand, read_evaluation, read_world
 from xlt.study.file.records import Study
 from xlt.study.file.tree import Node, merged, parse
@@ -21,7 +20,7 @@ FULL = "full"
 SCHEMA = 1
 HINT = "docs/studies.md describes the file"
 FIELDS = ("study", "name", "question", "about", "estimand", "base", "arms", "axes", "evaluation")
-OVERRIDES = ("world", "seeds", "targets", "arms", "base", "axes", "evaluation", "estimand")
+OVERRIDES = ("world", "seeds", "targets", "arms", "keep", "base", "axes", "evaluation", "estimand")
 
 
 def shipped() -> dict[str, Path]:
@@ -86,22 +85,24 @@ def read_study(path: Path, scale: str = FULL) -> Study:
 def _overlaid(found: Checker, tree: Node, over: Node) -> Node:
     """The file with a scale's entries in place of its own."""
     fields = dict(tree.fields)
+    chosen = None
     for name, node in over.fields.items():
         if name in {"seeds", "targets"}:
             axes = fields.get("axes", Node(value={}, line=node.line))
             fields["axes"] = merged(axes, Node(value={name: node}, line=node.line))
-        elif name == "arms" and not node.fields:
-            fields["arms"] = _chosen(found, tree, node)
+        elif name == "keep" or (name == "arms" and not node.fields):
+            chosen = node
         elif name in fields:
             fields[name] = merged(fields[name], node)
         else:
             fields[name] = node
+    if chosen is not None and "arms" in fields:
+        fields["arms"] = _chosen(found, fields["arms"], chosen)
     return Node(value=fields, line=tree.line)
 
 
-def _chosen(found: Checker, tree: Node, names: Node) -> Node:
+def _chosen(found: Checker, arms: Node, names: Node) -> Node:
     """Some of the file's arms, by name."""
-    arms = tree.fields.get("arms", names)
     for item in names.items:
         if item.value not in arms.fields:
             found.wrong(item, f"no arm {item.value!r}{did_you_mean(str(item.value), arms.fields)}")
@@ -118,10 +119,11 @@ def _study(found: Checker, tree: Node, scale: str, stem: str) -> Study | None:
     schema = fields.get("study")
     if schema is not None and schema.value != SCHEMA:
         found.wrong(schema, f"study: {schema.value!r}, this version reads {SCHEMA}")
-    base = _base(found, fields.get("base"))
+    base, tuned = _base(found, fields.get("base"))
     arms = read_arms(found, fields.get("arms"))
     names = [arm.name for arm in arms]
-    open_ended = _adds_tasks([base, *(arm.phase for arm in arms), *(arm.target for arm in arms)])
+    flags = [base, tuned, *(some for arm in arms for some in (arm.phase, arm.target))]
+    open_ended = any("task_file" in some for some in flags)  # whose tasks are not known here
     axes = read_axes(found, fields.get("axes"), open_ended=open_ended)
     found.tasks_of_arms(fields.get("arms"), open_ended=open_ended)
     estimand = read_estimand(found, fields.get("estimand"), names, axes.targets, list(axes.values))
@@ -135,25 +137,27 @@ def _study(found: Checker, tree: Node, scale: str, stem: str) -> Study | None:
         question=found.text(fields.get("question")) or "",
         estimand=estimand,
         base=base,
+        tuned=tuned,
         arms=arms,
         axes=axes.values,
+        settings=axes.settings,
         targets=axes.targets,
+        heads=axes.heads,
         seeds=axes.seeds,
         evaluation=evaluation,
         world=world,
     )
 
 
-def _base(found: Checker, node: Node | None) -> dict[str, Any]:
+def _base(found: Checker, node: Node | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Flags of all trainings, and those of target trainings alone."""
     if node is None:
-        return {}
+        return {}, {}
     found.mapping(node, "base")
-    found.known_flags(node, "base flag")
+    found.known_flags(node, "base flag", (*FLAGS, "target"))
     if "model" not in node.fields:
         found.wrong(node, "base: no 'model'")
-    return found.flags(node, read_flag)
-
-
-def _adds_tasks(flags: Iterable[Any]) -> bool:
-    """Whether task files may add names that are not known here."""
-    return any("task_file" in some for some in flags)
+    inner = node.fields.get("target", Node(value={}, line=node.line))
+    found.mapping(inner, "base: target")
+    found.known_flags(inner, "base: target flag", [n for n in FLAGS if n not in ONCE | ARM])
+    return found.flags(node, read_flag), found.flags(inner, read_flag)

@@ -85,11 +85,17 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seeds:
-    """How often everything is repeated: numbers of intermediate, target and data seeds."""
+    """How often everything is repeated.
+
+    Attributes:
+        intermediate, target, data: numbers of seeds.
+        single: targets that are too dear for that: their first repetition alone is run.
+    """
 
     intermediate: int = 1
     target: int = 1
     data: int = 1
+    single: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +129,12 @@ class Study:
         question: in words.
         estimand: the primary one.
         base: flags of all trainings.
+        tuned: further flags of all target trainings.
         arms: in the file's order.
-        axes: further axes: flag -> values (None: not given).
+        axes: further axes: flag -> values (None: not given), or a name -> names of settings.
+        settings: of an axis that is no flag: name -> flags of the target trainings.
         targets: tasks, or `encoder`.
+        heads: targets without training data of their own -> the task whose head answers them.
         seeds: numbers of seeds.
         evaluation: what is scored.
         world: size and seed of the embedded benchmark to build; None: a data root is needed.
@@ -141,7 +150,24 @@ class Study:
     targets: tuple[str, ...]
     seeds: Seeds
     evaluation: Evaluation
+    tuned: Flags = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Flags]] = field(default_factory=dict)
+    heads: Mapping[str, str] = field(default_factory=dict)
     world: tuple[str, int] | None = None
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The arms that the estimand is about, `each` written out."""
+        if self.estimand.arms != ("each",):
+            return self.estimand.arms
+        return tuple(arm.name for arm in self.arms if arm.name != self.estimand.baseline)
+
+    def flags_at(self, axes: Mapping[str, Any]) -> dict[str, Any]:
+        """The flags that a point of the axes stands for."""
+        found: dict[str, Any] = {}
+        for name, value in axes.items():
+            found |= self.settings[name][value] if name in self.settings else {name: value}
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Everything that decides the cells, as JSON values."""

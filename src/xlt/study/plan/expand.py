@@ -29,13 +29,14 @@ __all__ = ["make_plan"]
 NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9+.=%-]+")
 
 
-def make_plan(study: Study, data: Path | None, store: Path | None) -> Plan:
+def make_plan(study: Study, data: Path | None, store: Path | None, *, writes: bool = True) -> Plan:
     """Work out what a study has to do; nothing is run.
 
     Args:
         study: of `read_study`.
         data: the data root; not needed where the study builds its world.
         store: where digests of data files are remembered; may be absent.
+        writes: whether new ones are written there.
 
     Raises:
         UsageError: no data root, or names that it does not have.
@@ -51,11 +52,12 @@ def make_plan(study: Study, data: Path | None, store: Path | None) -> Plan:
             "add --data ROOT (or set XLT_DATA), or --scale demo to build a world",
         )
     else:
-        source = Source(data, digests, _task_files(study))
+        source = Source(data, digests, _task_files(study), study.heads)
     same = SameData(source, digests)
     planner = _Planner(study, same, Trainings(study, source, digests))
     cells = planner.cells()
-    digests.keep()
+    if writes:
+        digests.keep()
     return Plan(
         study=study.to_json(),
         estimand_hash=study.estimand.hash,
@@ -95,15 +97,20 @@ class _Planner:
         """A cell for every pair of seeds."""
         seeds = self.study.seeds
         untuned = target == ENCODER
-        if untuned and (why := self._no_encoder(arm, axes)):
+        if untuned and (why := self._no_encoder(arm, self.study.flags_at(axes))):
             self.left_out.append(f"{arm.name} x {target}: {why}")
             return []
-        found = []
-        for first in range(1, seeds.intermediate + 1):
-            for second in range(1, (1 if untuned else seeds.target) + 1):
-                unit = (first - 1) * (1 if untuned else seeds.target) + second
-                found.append(self._cell(arm, axes, target, unit, first))
-        return found
+        per = 1 if untuned else seeds.target
+        units = seeds.intermediate * per
+        if target in seeds.single:
+            units = 1
+        if self.study.estimand.kind == "best_of" and arm.name == self.study.estimand.baseline:
+            # the control chooses among as many seeds as there are arms to choose from
+            units *= 1 if untuned else len(self.study.candidates)
+        return [
+            self._cell(arm, axes, target, unit, (unit - 1) // per + 1)
+            for unit in range(1, units + 1)
+        ]
 
     def _same_data(self, arm: Arm, tasks: tuple[str, ...]) -> tuple[str, ...]:
         """The scored tasks whose own training data the arm sees before the target, or beside it."""
@@ -113,12 +120,12 @@ class _Planner:
         trained = [name for group in before for name in spelled_out(group)]
         return tuple(task for task in tasks if self.same.seen(trained, task, replaced))
 
-    def _no_encoder(self, arm: Arm, axes: Mapping[str, Any]) -> str:
-        """Why an arm at this point of the axes has no encoder of its own; empty where it has."""
+    def _no_encoder(self, arm: Arm, flags: Mapping[str, Any]) -> str:
+        """Why an arm under these flags has no encoder of its own; empty where it has."""
         differs = "differs in the target training alone"
         if arm.joint or arm.control == "longer" or (arm.target and not arm.phases):
             return f"the arm {differs}"
-        if any(v is not None for n, v in axes.items() if n not in ONCE | {"precision"}):
+        if any(v is not None for n, v in flags.items() if n not in ONCE | {"precision"}):
             return f"a point of the axes {differs}"
         return "" if self._scored(ENCODER) else "evaluation: tasks names no retrieval task"
 
@@ -127,9 +134,10 @@ class _Planner:
     ) -> Cell:
         data_seed = (unit - 1) % self.study.seeds.data + 1
         untuned = target == ENCODER
-        start = self.trainings.intermediate(arm, axes, intermediate_seed, data_seed)
+        flags = self.study.flags_at(axes)
+        start = self.trainings.intermediate(arm, flags, intermediate_seed, data_seed)
         if not untuned:
-            start = self.trainings.target(arm, axes, target, start, unit, data_seed)
+            start = self.trainings.target(arm, flags, target, start, unit, data_seed)
         tasks = self._scored(target)
         exported = self.trainings.export(start, target)
         scored = self.trainings.evaluation(exported, tasks)

@@ -33,6 +33,8 @@ class Graph:
         data: Any = None,
         model: Any = None,
         facts: Mapping[str, Any] | None = None,
+        inside: str = "",
+        under: str = "",
     ) -> Stage:
         """A stage, new or made before.
 
@@ -44,6 +46,8 @@ class Graph:
             data: hash of the files it reads from outside the store.
             model: identity of a base model from outside the store, and what to type for it.
             facts: what its cost is estimated from; no part of the key.
+            inside: where in the model's result the model lies.
+            under: where in the output folder the result goes.
         """
         models = [stage for stage in needs if stage.verb != "world"]
         identity = {
@@ -58,13 +62,13 @@ class Graph:
         name = NOT_IN_A_NAME.sub("-", label).strip("-")[:LONGEST_LABEL].strip("-")
         found = f"{verb}-{name}-{key[:8]}"
         if found not in self.stages:
-            place = f"{STORE}/{models[0].output}" if models else model[1] if model else ""
+            place = f"{STORE}/{models[0].output}{inside}" if models else model[1] if model else ""
             self.stages[found] = Stage(
                 id=found,
                 key=key,
                 verb=verb,
                 label=label,
-                argv=_command(verb, place, f"{STORE}/{found}/{OUTPUT[verb]}", words),
+                argv=_command(verb, place, f"{STORE}/{found}/{OUTPUT[verb]}{under}", words),
                 needs=tuple(stage.id for stage in needs),
                 facts=dict(facts or {}),
             )

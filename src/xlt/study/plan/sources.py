@@ -85,11 +85,19 @@ class Source:
         path: the folder.
         digests: of its files.
         task_files: task files that the study names.
+        shipped: tasks whose files come with the package.
     """
 
-    def __init__(self, path: Path, digests: Digests, task_files: Iterable[Path] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        digests: Digests,
+        task_files: Iterable[Path] = (),
+        shipped: Iterable[str] = (),
+    ) -> None:
         self.path = path
-        self.root = DataRoot(path, task_files=[self._file(file) for file in task_files])
+        files = [*(self._file(file) for file in task_files), *map(Path, shipped)]
+        self.root = DataRoot(path, task_files=files)
         self._digests = digests
         self._found: dict[tuple[Any, ...], str] = {}
 
@@ -108,10 +116,18 @@ class Source:
             return ()
         return self.root.read(self.root.tasks[name], "en", "train").examples
 
-    def count(self, name: str) -> int:
-        """Number of a task's English training examples."""
-        key = f"examples:{name}:{self.training([name])}"
-        return int(self._digests.note(key, lambda: len(self.examples(name))))
+    def count(self, name: str, file: str | None = None) -> int:
+        """Number of a task's English training examples, or of those in a file in their place."""
+        if file is None:
+            key = f"examples:{name}:{self.training([name])}"
+            return int(self._digests.note(key, lambda: len(self.examples(name))))
+        place, task = self._file(Path(file)), self.root.tasks[name]
+        key = f"examples:{name}:{self._digests.of(place)}"
+
+        def read() -> int:
+            return len(self.root.read(task, "en", "train", file=place).examples)
+
+        return int(self._digests.note(key, read))
 
     def texts(self) -> str:
         """Hash of what tokenizers and masked LM read."""
@@ -208,7 +224,7 @@ class WorldSource:
         """Nothing: see the class."""
         return ()
 
-    def count(self, name: str) -> int:
+    def count(self, name: str, file: str | None = None) -> int:
         """As the benchmark's sizes have it."""
         return WORLD_EXAMPLES.get(name, PLANTED_EXAMPLES)[self._size]
 

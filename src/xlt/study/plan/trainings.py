@@ -51,9 +51,9 @@ class Trainings:
             facts = {"size": size}
             self.world = (self.graph.add("world", size, words=words, facts=facts),)
 
-    def _start(self, axes: Mapping[str, Any]) -> Start:
+    def _start(self, point: Mapping[str, Any]) -> Start:
         """What all trainings begin from: the base model, or a compact encoder made for them."""
-        flags = {**self.study.base, **{n: v for n, v in axes.items() if n in ONCE}}
+        flags = {**self.study.base, **{n: v for n, v in point.items() if n in ONCE}}
         model = str(flags["model"])
         if model != COMPACT:
             identity = model_identity(model, self.digests)
@@ -80,10 +80,10 @@ class Trainings:
         )
         return Start(stage=stage, model=None, label=COMPACT, base=COMPACT)
 
-    def intermediate(self, arm: Arm, axes: Mapping[str, Any], seed: int, data_seed: int) -> Start:
+    def intermediate(self, arm: Arm, point: Mapping[str, Any], seed: int, data_seed: int) -> Start:
         """The phases of an arm, one training after the other."""
-        start = self._start(axes)
-        base = {**self.study.base, **{n: v for n, v in axes.items() if n == "precision"}}
+        start = self._start(point)
+        base = {**self.study.base, **{n: v for n, v in point.items() if n == "precision"}}
         for phase in arm.phases:
             tasks = spelled_out(phase)
             flags = {**common(base), **mixing(base), **arm.phase}
@@ -103,22 +103,26 @@ class Trainings:
     def target(
         self,
         arm: Arm,
-        axes: Mapping[str, Any],
+        point: Mapping[str, Any],
         target: str,
         start: Start,
         seed: int,
         data_seed: int,
     ) -> Start:
         """The training of a target; targets with the same training data are one training."""
-        names = self._together(target)
+        head = self.study.heads.get(target)
+        names = self._together(target) if head is None else (head,)
         flags = {
             **common(self.study.base),
+            **self.study.tuned,
             **({**mixing(self.study.base), **arm.phase} if arm.joint else {}),
-            **{name: value for name, value in axes.items() if name not in ONCE},
+            **{name: value for name, value in point.items() if name not in ONCE},
             **arm.target,
         }
         tasks = [self.source.task(name).source or name for name in names]
         words = ["--target", ",".join(names)]
+        if head is not None:
+            words = ["--intermediate", head, "--target", "none"]
         if arm.joint:
             words += ["--joint", arm.joint]
             tasks += spelled_out(arm.joint)
@@ -135,7 +139,7 @@ class Trainings:
         longer = f"-{arm.control}" if arm.control == "longer" else ""
         label = f"{start.label}-{names[0]}{joint}{longer}"
         named = replace(start, label=label, seeds=f"{start.seeds}t{seed}")
-        return self._train(named, words, tasks, given, facts)
+        return self._train(named, words, [*dict.fromkeys((*tasks, *names))], given, facts)
 
     def _train(
         self,
@@ -163,8 +167,8 @@ class Trainings:
             model=start.model,
             facts={
                 "model": start.base,
-                "examples": {name: self.source.count(name) for name in tasks if name != "mlm"},
-                "kinds": {name: self.source.task(name).kind for name in tasks},
+                "examples": {n: self._count(n, flags) for n in facts["tasks"] if n != "mlm"},
+                "kinds": {name: self.source.task(name).kind for name in facts["tasks"]},
                 **facts,
             },
         )
@@ -172,8 +176,8 @@ class Trainings:
 
     def export(self, start: Start, target: str) -> Stage:
         """The bundle of a target, or of the encoder."""
-        evaluation = self.study.evaluation
-        words = ["--task", "tatoeba" if target == ENCODER else self._together(target)[0]]
+        evaluation, head = self.study.evaluation, self.study.heads.get(target)
+        words = ["--task", "tatoeba" if target == ENCODER else head or self._together(target)[0]]
         if target == ENCODER:
             words += ["--layer", evaluation.layer] if evaluation.layer else []
             words += ["--pooling", evaluation.pooling] if evaluation.pooling else []
@@ -185,6 +189,8 @@ class Trainings:
             "-".join(filter(None, (start.label, start.seeds, untuned))),
             words=words,
             needs=[start.stage] if start.stage else [],
+            inside=f"/phases/1-{head}" if head else "",
+            under=f"/{head}" if head else "",
             model=start.model,
             facts={"model": start.base, "target": target},
         )
@@ -193,6 +199,9 @@ class Trainings:
         """The scores of a bundle on some tasks."""
         evaluation = self.study.evaluation
         words = ["--tasks", ",".join(tasks), "--langs", evaluation.langs]
+        for task in tasks:
+            if task in self.study.heads:
+                words += ["--use", f"{task}={self.study.heads[task]}", "--task-file", task]
         words += ["--split", evaluation.split] if evaluation.split != "test" else []
         words += ["--precision", evaluation.precision] if evaluation.precision != "fp32" else []
         return self.graph.add(
@@ -223,6 +232,15 @@ class Trainings:
             names = str(found["task_file"]).split(",")
             found["task_file"] = tuple(self.source.place(name) for name in names)
         return found
+
+    def _count(self, task: str, flags: Mapping[str, Any]) -> int:
+        """Training examples of a task, of the file that stands in for its own where one does."""
+        same = {task, *self._together(task), *(n for n in TARGETS if TASKS[n].source == task)}
+        for entry in flags.get("train_split", ()):
+            name, _, file = entry.partition("=")
+            if name in same:
+                return self.source.count(task, file)
+        return self.source.count(task)
 
     def _seeds(self, seed: int, data_seed: int) -> list[str]:
         return ["--seed", str(seed), "--data-seed", str(data_seed)]
