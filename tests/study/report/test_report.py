@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from xlt.study.commands import study
 from xlt.study.report.build import build_report
+from xlt.study.report.drawings import axis_curves, first_figure
 
 pytest.importorskip("jinja2")  # the light environment has no pages
 
@@ -122,3 +123,19 @@ def test_a_folder_is_no_file_to_write(folder, tmp_path):
     done = run(folder, "--out", tmp_path)
     assert done.exit_code != 0
     assert "is a folder" in str(done.exception)
+
+
+def test_curves_do_not_mix_the_points_of_another_axis(made_up):
+    def effect(arm, task, lang, axes):
+        return (0.4 if axes["updates"] == "fixed" else -0.4) * (arm == "mnli")
+
+    report = build_report(made_up(
+        effect=effect, axes={"train_examples": ["1%", "10%", None], "updates": ["epochs", "fixed"]},
+        estimand={"kind": "trend", "over": "train_examples"},
+    ))  # fmt: skip
+    figures = dict(axis_curves(report.answer))
+    assert [caption.partition("English")[2] for caption in figures] == [
+        ", updates epochs", ", updates fixed",
+    ]  # fmt: skip
+    _, first = first_figure(report.answer)
+    assert "mnli (updates epochs)" in first and "mnli (updates fixed)" in first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -97,7 +98,9 @@ def _trend(found: Answer) -> Captioned | None:
             continue
         values = [value for name, value in finding.axes if name == over]
         if values:
-            lines.setdefault(finding.arm, []).append((axis_value(values[0]), finding))
+            rest = tuple(pair for pair in finding.axes if pair[0] != over)
+            name = arm_name(finding.arm, rest)
+            lines.setdefault(name, []).append((axis_value(values[0]), finding))
         else:
             about = found.folder.arm(finding.arm)
             number = len({n for part in about.get("intermediate", ()) for n in part.split(",")})
@@ -202,14 +205,19 @@ def axis_curves(found: Answer) -> list[Captioned]:
         if len(set(x.values())) < 2:
             continue
         times = 100 if max(x.values()) <= 1 else 1
-        for task in found.scores.tasks:
+        rests: dict[Axes, dict[Axes, float]] = {}
+        for one, value in x.items():
+            rest = tuple(pair for pair in one if pair[0] != name)
+            rests.setdefault(rest, {})[one] = value
+        for task, (rest, own) in itertools.product(found.scores.tasks, rests.items()):
             lines = [
                 line
                 for arm in found.folder.arms
-                if (line := _score_line(found, arm, task, x, times))
+                if (line := _score_line(found, arm, task, own, times))
             ]
             if lines:
                 label = f"{task}: mean score of languages other than English"
+                label += "".join(f", {key} {value}" for key, value in rest)
                 unit = ", %" if times == 100 else ""
                 figures.append(
                     (label, curves(label, lines, x_name=f"{name.replace('_', ' ')}{unit}",
