@@ -19,6 +19,7 @@ from xlt.study.report.drawings import (
     language_maps,
     transfer_map,
 )
+from xlt.study.report.secondary import secondary_sheet
 from xlt.study.report.sheets import (
     choice_sheet,
     cost_sheet,
@@ -50,8 +51,9 @@ class StudyReport:
 
     def sheets(self) -> list[Sheet]:
         """The tables, in the order of the page."""
-        choices = choice_sheet(self.answer)
+        choices, secondary = choice_sheet(self.answer), secondary_sheet(self.answer)
         return [
+            *([secondary] if secondary else []),
             matrix_sheet(self.answer),
             score_sheet(self.answer),
             *([choices] if choices else []),

@@ -158,11 +158,15 @@ def cost_sheet(found: Answer) -> Sheet:
 
 
 def _minutes(cells: Iterable[Cell], arm: str, axes: Axes) -> float | None:
-    """Mean over units of the distinct training stages of an arm."""
+    """Mean over units of the distinct training stages of an arm; None without a whole unit."""
     units: dict[int, dict[str, float]] = {}
+    broken: set[int] = set()
     for cell in cells:
-        if cell.arm == arm and cell.axes == axes and cell.done:
+        if cell.arm == arm and cell.axes == axes:
             units.setdefault(cell.unit, {}).update(cell.training)
+            if not cell.done:
+                broken.add(cell.unit)
+    units = {unit: stages for unit, stages in units.items() if unit not in broken}
     spent = [sum(stages.values()) / 60 for stages in units.values()]
     return _mean(spent)
 
