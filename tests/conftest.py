@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,24 @@ def ray_cluster():
     cluster = Cluster(initialize_head=True, head_node_args=head)
     yield cluster
     cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def transformers_5() -> Path:
+    """Python of an environment with transformers 5 under build/, made when it is first asked for.
+
+    All but transformers and what it brings comes from the environment of these tests; optimum-onnx
+    is there and cannot be imported, as it is beside transformers 5 everywhere.
+    """
+    folder = ROOT / "build/transformers-5"
+    python = folder / "bin/python"
+    if not (folder / ".ready").is_file():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        (inside,) = folder.glob("lib/python*/site-packages")
+        (inside / "outer.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+        subprocess.run([python, "-m", "pip", "install", "-q", "transformers>=5,<6"], check=True)
+        (folder / ".ready").touch()
+    return python
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def run(code):
 def test_dir_shows_the_face_and_the_version():
     assert dir(xlt) == sorted(xlt.__all__)
     assert set(dir(xlt)) == {
-        "Client", "__version__", "evaluate", "export_model", "fit", "open",
+        "Client", "__version__", "evaluate", "export_model", "fit", "open", "sentence_module",
     }  # fmt: skip
     assert xlt.__version__ == __version__
 

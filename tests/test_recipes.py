@@ -193,6 +193,8 @@ def test_a_kind_goes_from_text_to_the_official_file_in_one_module_and_one_row_a_
         name="first",
         base="x",
         lineage={},
+        card={},
+        default_prompt=None,
         checkpoint=checkpoint,
         dev={},
         trained_on={},

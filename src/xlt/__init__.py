@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from xlt.core.inference.engine import Engine
     from xlt.evalsuite import evaluate
     from xlt.export import export as export_model
+    from xlt.export.hub.sentence import sentence_module
     from xlt.train import fit
 
     open = Engine.open
 
-__all__ = ["Client", "__version__", "evaluate", "export_model", "fit", "open"]
+__all__ = ["Client", "__version__", "evaluate", "export_model", "fit", "open", "sentence_module"]
 
 # public name -> (module, attribute); `xlt.export` stays the room, so the function is export_model
 _FACE = {
@@ -31,6 +32,7 @@ _FACE = {
     "evaluate": ("xlt.evalsuite", "evaluate"),
     "export_model": ("xlt.export", "export"),
     "fit": ("xlt.train", "fit"),
+    "sentence_module": ("xlt.export.hub.sentence", "sentence_module"),
     "open": ("xlt.core.inference.engine", "Engine.open"),
 }
 _ROOMS = {"client", "core", "data", "evalsuite", "export", "serve", "study", "train", "world"}

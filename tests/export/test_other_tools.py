@@ -8,6 +8,7 @@ import transformers
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
+import xlt
 from xlt.export import export
 
 CLASSES = {
@@ -81,3 +82,72 @@ def test_sentence_transformers_gives_the_same_vectors(checkpoints, tmp_path, poo
         plain = session.run(["sentence_embedding"], feeds)[0][0]
         assert np.abs(plain - vector).max() < 1e-5
         assert np.linalg.norm(plain) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("labels", [("entailment", "neutral", "contradiction"),
+                                    ("CONTRADICTION", "ENTAILMENT", "NEUTRAL")])  # fmt: skip
+@pytest.mark.filterwarnings("ignore")
+def test_classes_are_those_of_transformers_pipeline_in_any_order_of_labels(
+    checkpoints, tmp_path, labels
+):
+    folder = checkpoints(labels=labels)
+    [made] = export(folder, out=tmp_path / "b")
+    pipeline = transformers.pipeline("text-classification", model=str(folder))
+    pairs = [(a, b) for a in TEXTS for b in TEXTS]
+    theirs = pipeline([{"text": a, "text_pair": b} for a, b in pairs])
+    ours = xlt.open(made.path).predict(pairs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.label == other["label"].lower()
+        assert max(one.probabilities) == pytest.approx(other["score"], abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tags_are_those_of_transformers_pipeline(checkpoints, tmp_path):
+    folder = checkpoints(kind="tag")
+    [made] = export(folder, out=tmp_path / "b")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    pipeline = transformers.pipeline(
+        "token-classification", model=str(folder), tokenizer=tokenizer,
+        aggregation_strategy="none", ignore_labels=[],
+    )  # fmt: skip
+    for text in ("The ferry is late .", "seven old houses stand beside the river"):
+        found = {item["start"]: item["entity"] for item in pipeline(text)}
+        words = text.split()
+        [ours] = xlt.open(made.path).predict([words])
+        starts, place = [], 0
+        for word in words:
+            place = text.index(word, place)
+            starts.append(place)
+            place += len(word)
+        # the pipeline's first piece of a word starts at the word, or at the blank before it
+        theirs = [found.get(start - 1, found.get(start)) for start in starts]
+        assert list(ours.tags) == theirs
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_answers_are_those_of_transformers_pipeline(checkpoints, tmp_path):
+    folder = checkpoints(kind="span")
+    [made] = export(folder, out=tmp_path / "b", task="xquad")
+    context = "The ferry leaves Hamburg at noon and reaches the island before night."
+    pipeline = transformers.pipeline("question-answering", model=str(folder))
+    for question in ("Where does the ferry start?", "When does it leave?", "What is reached?"):
+        theirs = pipeline(
+            question=question, context=context, max_answer_len=30, align_to_words=False
+        )
+        [ours] = xlt.open(made.path).predict([(question, context)])
+        assert ours.text == theirs["answer"].strip()
+
+
+def test_the_ten_lines_of_the_documents_give_the_vectors(
+    checkpoints, tmp_path, project, monkeypatch
+):
+    [made] = export(checkpoints(kind="embed"), out=tmp_path / "bundle")
+    page = (project / "docs/export.md").read_text()
+    [block] = [part for part in page.split("```python\n") if "onnxruntime.Inf" in part]
+    code = block.partition("```")[0]
+    assert len([line for line in code.splitlines() if line]) == 10
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(code, names)
+    expected = xlt.open(made.path).encode(["ein Satz", "a sentence"])
+    assert np.abs(names["vectors"] - expected).max() < 1e-5

@@ -7,8 +7,6 @@ the next major version of transformers, in an environment of its own.
 import json
 import os
 import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
@@ -63,24 +61,15 @@ def test_masked_lm_trains_beside_a_task(family, config, root, models_of, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_families_train_on_transformers_5():
+def test_the_families_train_on_transformers_5(transformers_5):
     if int(transformers.__version__.partition(".")[0]) >= 5:
         pytest.skip("this is it")
-    folder = ROOT / "build/transformers-5"
-    python = folder / "bin/python"
-    if not (folder / ".ready").is_file():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        (inside,) = folder.glob("lib/python*/site-packages")
-        # all but transformers and what it brings comes from the environment of this test
-        (inside / "outer.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-        subprocess.run([python, "-m", "pip", "install", "-q", "transformers>=5,<6"], check=True)
-        (folder / ".ready").touch()
     done = subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__], cwd=ROOT,
+        [transformers_5, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__], cwd=ROOT,
         capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
     )  # fmt: skip
     version = subprocess.run(
-        [python, "-c", "import transformers; print(transformers.__version__)"],
+        [transformers_5, "-c", "import transformers; print(transformers.__version__)"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert version.stdout.startswith("5.")

@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "train": ("xlt.train.command", "train", "Intermediate-task training, then target tasks."),
     "average": ("xlt.train.average_command", "average", "Average the weights of several runs."),
     "export": ("xlt.export.command", "export", "Turn checkpoints into ONNX bundles."),
+    "push": ("xlt.export.hub.command", "push", "Upload a bundle to the hub."),
     "eval": ("xlt.evalsuite.command", "evaluate", "Evaluate bundles in every language."),
     "report": ("xlt.evalsuite.report_command", "report", "Results as a page, or as tables."),
     "mine": ("xlt.evalsuite.mine_command", "mine", "Mine translation pairs from two files."),

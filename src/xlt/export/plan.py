@@ -18,7 +18,7 @@ from xlt.export.checkpoint.origin import card_facts, declared_training
 from xlt.export.checkpoint.reading import Checkpoint, read_checkpoint
 from xlt.export.checkpoint.sentence import DenseSettings
 from xlt.export.config import ExportConfig
-from xlt.export.encoders import block_of, prompts_of, widths_of
+from xlt.export.vectors.flags import block_of, prompts_of, widths_of
 
 __all__ = ["Job", "find_model", "plan"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 __all__ = ["as_typed", "command_line", "program"]
 
-VERBS = "tasks|langs|data|world|train|average|export|eval|report|mine|study|demo|score|serve"
+VERBS = "tasks|langs|data|world|train|average|export|eval|push|report|mine|study|demo|score|serve"
 # `xlt VERB` where it begins a command: at the start of a line or of a quotation, or after a blank.
 NAMED = re.compile(rf"(^|[\s`$'\"(])(?<!-m )xlt(?= (?:{VERBS})\b| --help| -h\b)", re.MULTILINE)
 

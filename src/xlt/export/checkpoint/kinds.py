@@ -29,6 +29,7 @@ class Exporting:
         library: what opens the bundle first of all.
         ort_class: optimum's class that opens it.
         snippet: what the model card asks, in the plain forms of `Engine`.
+        purpose: what the model card says it is for.
     """
 
     heads: tuple[str, ...]
@@ -40,6 +41,7 @@ class Exporting:
     library: str = "transformers"
     ort_class: str
     snippet: str
+    purpose: str = ""
 
 
 EXPORTED: dict[KindName, Exporting] = {
@@ -49,6 +51,7 @@ EXPORTED: dict[KindName, Exporting] = {
         pipeline="text-classification",
         ort_class="ORTModelForSequenceClassification",
         snippet='("The shop is closed on Sundays.", "You can buy bread there today.")',
+        purpose="putting a text or a pair of texts into one of its classes",
     ),
     "choice": Exporting(
         heads=("ForMultipleChoice",),
@@ -56,6 +59,7 @@ EXPORTED: dict[KindName, Exporting] = {
         inputs={**CHOICES, 2: "sequence_length"},
         ort_class="ORTModelForMultipleChoice",
         snippet='("The street is wet, because", ["it has rained", "it is Monday"])',
+        purpose="picking the likeliest of a few continuations",
     ),
     "tag": Exporting(
         heads=("ForTokenClassification",),
@@ -65,6 +69,7 @@ EXPORTED: dict[KindName, Exporting] = {
         pipeline="token-classification",
         ort_class="ORTModelForTokenClassification",
         snippet='"The ferry leaves Hamburg at noon."',
+        purpose="tagging the words of a sentence",
     ),
     "span": Exporting(
         heads=("ForQuestionAnswering",),
@@ -73,6 +78,7 @@ EXPORTED: dict[KindName, Exporting] = {
         pipeline="question-answering",
         ort_class="ORTModelForQuestionAnswering",
         snippet='("Where does the ferry start?", "The ferry leaves Hamburg at noon.")',
+        purpose="finding the answer to a question in a given text",
     ),
     "embed": Exporting(
         heads=("ForMaskedLM", "ForPreTraining", "Model"),
@@ -81,5 +87,6 @@ EXPORTED: dict[KindName, Exporting] = {
         library="sentence-transformers",
         ort_class="ORTModelForFeatureExtraction",
         snippet='["The ferry is late.", "Die Fähre hat Verspätung."]',
+        purpose="comparing sentences within and across languages, and finding translations",
     ),
 }

@@ -32,7 +32,9 @@ def model_card(job: Job, parity: Mapping[str, Any], *, max_length: int) -> str:
         _front_matter(job),
         f"# {job.name}",
         _what(job, max_length),
+        "## Intended use\n\n" + _intended(job),
         "## Trained on\n\n" + _trained_on(job),
+        "## Lineage\n\n" + _lineage(job),
     ]
     if job.dev:
         rows = "\n".join(f"| {name} | {_score(value)} |" for name, value in _scores(job))
@@ -47,7 +49,9 @@ def _front_matter(job: Job) -> str:
         "library_name": EXPORTED[job.task.kind].library,
         "tags": ["onnx", "xlt", job.task.kind],
     }
-    if languages := list(job.trained_on.get("languages", [])):
+    if licence := job.card.get("license"):
+        fields["license"] = licence
+    if languages := list(job.trained_on.get("languages") or job.card.get("language") or []):
         fields["language"] = languages
     pipeline = EXPORTED[job.task.kind].pipeline
     if pipeline:
@@ -92,6 +96,37 @@ def _what(job: Job, max_length: int) -> str:
     if job.dimensions:
         widths = ", ".join(map(str, job.dimensions))
         lines.append(f"- Vectors may be cut to {widths} numbers and scaled to length 1 again")
+    return "\n".join(lines)
+
+
+def _intended(job: Job) -> str:
+    """What it is for, under which licence, and what has not been looked at."""
+    licence = job.card.get("license")
+    told = (
+        f"Licence of the base model, by its card: {licence}."
+        if licence
+        else "Licence: not declared here; that of the base model and of the training data holds."
+    )
+    return (
+        f"For {EXPORTED[job.task.kind].purpose or 'tasks of its kind'}. In languages that it was "
+        "not trained on, measure it first: transfer differs widely between languages. It was not "
+        f"checked for bias or for safety.\n\n{told}"
+    )
+
+
+def _lineage(job: Job) -> str:
+    """Where the weights come from."""
+    lineage = job.lineage
+    lines = [f"- Base model: `{_base_model(job)}`"]
+    if revision := lineage.get("revision"):
+        lines.append(f"- Revision: `{revision}`")
+    phases = [str(phase["name"]) for phase in lineage.get("phases", [])]
+    if phases:
+        lines.append(f"- Phases: {', '.join(phases)}")
+    if lineage.get("seed") is not None:
+        lines.append(f"- Seed: {lineage['seed']}")
+    if versions := lineage.get("versions"):
+        lines.append("- Trained with " + ", ".join(f"{k} {v}" for k, v in versions.items()))
     return "\n".join(lines)
 
 

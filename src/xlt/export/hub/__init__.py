@@ -1,0 +1,4 @@
+"""Finished bundles elsewhere: on the hub, and as a module of sentence-transformers.
+
+May import `core`, `cli`.
+"""
