@@ -13,12 +13,12 @@ from xlt.core.errors import ModelError, UsageError, did_you_mean
 from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.table import TASKS, Task, get_task
 from xlt.export.checkpoint.fetching import PREFIX, fetch
+from xlt.export.checkpoint.flags import block_of, prompts_of, widths_of
 from xlt.export.checkpoint.labels import answers_of, resolve_task
 from xlt.export.checkpoint.origin import card_facts, declared_training
 from xlt.export.checkpoint.reading import Checkpoint, read_checkpoint
 from xlt.export.checkpoint.sentence import DenseSettings
 from xlt.export.config import ExportConfig
-from xlt.export.vectors.flags import block_of, prompts_of, widths_of
 
 __all__ = ["Job", "find_model", "plan"]
 

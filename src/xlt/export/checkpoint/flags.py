@@ -1,4 +1,4 @@
-"""What the flags of a sentence encoder come to: its block, prompts and widths."""
+"""What the flags of a sentence encoder come to for a checkpoint: its block, prompts and widths."""
 
 from __future__ import annotations
 
