@@ -114,6 +114,7 @@ FILES = {
     "huggingface_hub": {"export/hub/push.py"},
     "yaml": {"data/taskfile.py"},
     "jinja2": {"core/show/page.py"},
+    "fsspec": {"study/engine/mirror.py"},
     "faiss": {"evalsuite/mine/ann.py"},
     "opentelemetry": {"serve/app/tracing.py"},
 }

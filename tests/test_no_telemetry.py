@@ -38,10 +38,13 @@ def test_a_session_leaves_no_identifier_behind(tmp_path):
     assert [str(path) for path in home.rglob("*")] == []
 
 
-def test_ray_does_not_tell_its_use():
+@pytest.mark.parametrize(
+    "module", ["xlt.evalsuite.workers.ray_engine", "xlt.study.engine.ray_engine"]
+)
+def test_ray_does_not_tell_its_use(module):
     pytest.importorskip("ray", reason="Ray is not installed")
     code = (
-        "import xlt.evalsuite.workers.ray_engine\n"
+        f"import {module}\n"
         "from ray._common.usage.usage_lib import usage_stats_enabled\n"
         "assert not usage_stats_enabled()\n"
     )

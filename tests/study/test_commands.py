@@ -87,3 +87,21 @@ def test_a_study_runs_from_world_to_scores_and_a_second_run_does_nothing(run_xlt
     assert "started" not in again.stderr
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/store").rglob("*.json")}
     assert after == before
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_the_same_table(run_xlt, file, tmp_path, ray_cluster):
+    words = ("study", "run", file, "--scale", "demo", "--threads", "1")
+    over = ("--engine", "ray", "--address", ray_cluster.address)
+    for more in (("--out", "here"), ("--out", "there", *over)):
+        done = run_xlt(*words, *more, timeout=900)
+        assert done.returncode == 0, done.stderr
+    tables = []
+    for out in ("here", "there"):
+        told = run_xlt("study", "report", out, "--json")
+        assert told.returncode == 0, told.stderr
+        rows = (tmp_path / out / "table.csv").read_text().splitlines()
+        seconds = rows[0].split(",").index("train_seconds")
+        tables.append([[v for k, v in enumerate(r.split(",")) if k != seconds] for r in rows])
+    assert len(tables[0]) > 20
+    assert tables[0] == tables[1]

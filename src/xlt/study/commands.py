@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from xlt.cli.options import PATH, command, data_option, json_option
+from xlt.core.errors import UsageError
 from xlt.core.show.program import as_typed
 from xlt.study.engine.local import Slots, run_local
+from xlt.study.engine.progress import Progress
 from xlt.study.engine.run import check_folder, cost_of, register, run_study
 from xlt.study.engine.status import describe, status_of
 from xlt.study.engine.store import Store
@@ -42,7 +44,7 @@ def study_options(function: Any) -> Any:
         click.option("--scale", default=FULL, show_default=True, metavar="NAME",
                      help="A scale of the file; demo: a miniature on the embedded benchmark."),
         data_option,
-        click.option("--store", type=PATH, metavar="DIR",
+        click.option("--store", metavar="DIR|URL",
                      help="Where stages are kept; studies may share it.  [default: OUT/store]"),
         click.option("--out", type=PATH, required=True, metavar="DIR", help="The study's folder."),
         click.argument("file", metavar="FILE|NAME"),
@@ -58,7 +60,7 @@ def study_options(function: Any) -> Any:
 @study_options
 @json_option
 def plan(
-    file: str, out: Path, store: Path | None, data: Path | None, scale: str, as_json: bool
+    file: str, out: Path, store: str | None, data: Path | None, scale: str, as_json: bool
 ) -> None:
     """Work out cells and stages, and what they cost; writes OUT/plan.json, runs nothing."""
     made, kept = _plan(file, out, store, data, scale)
@@ -69,10 +71,13 @@ def plan(
     "xlt study run FILE.yaml --data ROOT --out OUT",
     "xlt study run paper --scale demo --out OUT --jobs 2",
     "xlt study run paper --data ROOT --out OUT --store STORE --devices 0,1",
+    "xlt study run paper --data ROOT --out OUT --engine ray --address HEAD:6379",
 )
 @study_options
-@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True,
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
               help="What runs the stages.")  # fmt: skip
+@click.option("--address", metavar="HOST:PORT",
+              help="ray: the cluster.  [default: one of this machine's cores]")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), metavar="N",
               help="Stages side by side.  [default: by devices, or cores]")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads of each stage.")
@@ -82,10 +87,11 @@ def plan(
 def run(
     file: str,
     out: Path,
-    store: Path | None,
+    store: str | None,
     data: Path | None,
     scale: str,
     engine: str,
+    address: str | None,
     jobs: int | None,
     threads: int | None,
     devices: str | None,
@@ -98,12 +104,23 @@ def run(
         check_folder(made, out)
         _tell_plan(made, cost_of(made, kept), as_json)
         return
+    if engine == "ray":
+        needless = {"--jobs": jobs, "--devices": devices}
+        if found := [flag for flag, value in needless.items() if value is not None]:
+            raise UsageError(
+                f"{', '.join(found)} cannot go with --engine ray", "Ray places the stages"
+            )
+        from xlt.study.engine.ray_engine import Cluster, run_ray
+
+        cluster = Cluster(address=address, threads=threads or 1, url=_url(store))
+        _finish(run_study(made, out, kept, lambda some: run_ray(some, cluster)), as_json)
+        return
+    if address is not None or _url(store):
+        raise UsageError("--address and a store behind a URL need --engine ray", "add it")
     listed = [name.strip() for name in (devices or "").split(",") if name.strip()]
     small = made.study["base"].get("model") == COMPACT
     slots = Slots.of(jobs, threads, listed, small=small)
-    progress = run_study(made, out, kept, lambda found: run_local(found, slots))
-    found = status_of(progress)
-    click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else describe(found))
+    _finish(run_study(made, out, kept, lambda some: run_local(some, slots)), as_json)
 
 
 @command("xlt study status OUT", "xlt study status OUT --json")
@@ -130,12 +147,22 @@ def list_studies(as_json: bool) -> None:
 
 
 def _plan(
-    file: str, out: Path, store: Path | None, data: Path | None, scale: str, *, writes: bool = True
+    file: str, out: Path, store: str | None, data: Path | None, scale: str, *, writes: bool = True
 ) -> tuple[Plan, Store]:
-    place = store or out / "store"
+    place = Path(store) if store and not _url(store) else out / "store"
     wanted = read_study(find_file(file), scale)
     known = place if writes or place.is_dir() else None
     return make_plan(wanted, data, known, writes=writes), Store(place)
+
+
+def _url(store: str | None) -> str | None:
+    """The store, where it is a URL; its stages then have copies of their small files in OUT."""
+    return store if store is not None and "://" in store else None
+
+
+def _finish(progress: Progress, as_json: bool) -> None:
+    found = status_of(progress)
+    click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else describe(found))
 
 
 def _tell_plan(made: Plan, cost: dict[str, Any], as_json: bool) -> None:

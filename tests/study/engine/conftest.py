@@ -1,6 +1,6 @@
 """Studies whose stages are a stand-in for `xlt` that takes no time."""
 
-import os
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -14,7 +14,7 @@ from xlt.study.engine.store import Store
 from xlt.study.file.read import read_study
 from xlt.study.plan.expand import make_plan
 
-PROGRAM = (sys.executable, str(Path(__file__).with_name("fake_xlt.py")))
+FAKE = str(Path(__file__).with_name("fake_xlt.py"))
 FILE = """\
 study: 1
 question: Does it help?
@@ -34,15 +34,16 @@ scales:
 class Bench:
     """A folder with a study, a store and a log of what was started."""
 
-    def __init__(self, folder, monkeypatch):
+    def __init__(self, folder, **settings):
         self.folder, self.log = folder, folder / "log"
-        self.env = {"FAKE_LOG": str(self.log)}
-        monkeypatch.setenv("FAKE_LOG", str(self.log))
-        self.monkeypatch = monkeypatch
+        self.settings = {"log": str(self.log), "seconds": 0, "fail": "", **settings}
 
-    def set(self, **env):
-        for name, value in env.items():
-            self.monkeypatch.setenv(name, str(value))
+    def set(self, **settings):
+        self.settings |= settings
+
+    @property
+    def program(self):
+        return (sys.executable, FAKE, json.dumps(self.settings))
 
     def plan(self, text=FILE):
         path = self.folder / "one.yaml"
@@ -53,24 +54,22 @@ class Bench:
         return Store(self.folder / "store")
 
     def run(self, out="out", text=FILE, jobs=2):
-        slots = Slots(jobs=jobs, threads=1, program=PROGRAM)
+        slots = Slots(jobs=jobs, threads=1, program=self.program)
         plan, store = self.plan(text), self.store()
         return run_study(plan, self.folder / out, store, lambda found: run_local(found, slots))
 
-    def start(self, out="out", **env):
+    def start(self, out="out", **settings):
         """The same in a process of its own."""
         code = (
-            "import sys; sys.path.insert(0, sys.argv[1])\n"
+            "import json, sys; sys.path.insert(0, sys.argv[1])\n"
             "from pathlib import Path\n"
             "from conftest import Bench\n"
-            "class Env:\n"
-            "    def setenv(self, *_): pass\n"
-            "Bench(Path(sys.argv[2]), Env()).run(sys.argv[3])\n"
+            "Bench(Path(sys.argv[2]), **json.loads(sys.argv[4])).run(sys.argv[3])\n"
         )
         self.plan()
+        here, given = str(Path(__file__).parent), json.dumps(settings)
         return subprocess.Popen(
-            [sys.executable, "-c", code, str(Path(__file__).parent), str(self.folder), out],
-            env={**os.environ, **{name: str(value) for name, value in env.items()}},
+            [sys.executable, "-c", code, here, str(self.folder), out, given],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -81,5 +80,5 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path, monkeypatch):
-    return Bench(tmp_path, monkeypatch)
+def bench(tmp_path):
+    return Bench(tmp_path)

@@ -44,7 +44,7 @@ def test_nothing_is_redone_and_another_study_reuses_the_store(bench):
 
 
 def test_a_failed_stage_holds_back_its_dependants_alone(bench):
-    bench.set(FAKE_FAIL="mnli")
+    bench.set(fail="mnli")
     with pytest.raises(PartlyDone, match="it is told to fail") as caught:
         bench.run()
     assert caught.value.exit_code == 7
@@ -53,7 +53,7 @@ def test_a_failed_stage_holds_back_its_dependants_alone(bench):
     found = look(Plan.open(bench.folder / "out"), bench.store())
     assert found["stages"]["failed"] == 2
     assert found["stages"]["blocked"] == 12
-    bench.set(FAKE_FAIL="")
+    bench.set(fail="")
     before = bench.counts()
     bench.run()
     redone = bench.counts() - before
@@ -62,7 +62,7 @@ def test_a_failed_stage_holds_back_its_dependants_alone(bench):
 
 
 def test_a_driver_that_is_killed_leaves_nothing_half_done_that_is_believed(bench):
-    driver = bench.start(FAKE_SECONDS=1)
+    driver = bench.start(seconds=1)
     wait_for(lambda: sum(bench.counts("end").values()) >= 4)
     driver.kill()
     driver.communicate()
@@ -78,7 +78,7 @@ def test_a_driver_that_is_killed_leaves_nothing_half_done_that_is_believed(bench
 
 
 def test_a_stage_that_outlives_its_driver_keeps_its_folder(bench):
-    driver = bench.start(FAKE_SECONDS=3)
+    driver = bench.start(seconds=3)
     wait_for(lambda: any("train" in stage for stage in bench.counts()))
     driver.kill()
     driver.communicate()
@@ -91,7 +91,7 @@ def test_a_stage_that_outlives_its_driver_keeps_its_folder(bench):
 
 
 def test_a_stage_that_is_killed_fails_and_is_done_by_the_next_run(bench):
-    driver = bench.start(FAKE_SECONDS=2)
+    driver = bench.start(seconds=2)
     wait_for(lambda: any("train" in stage for stage in bench.counts()))
     stage = next(stage for stage in bench.counts() if "train" in stage)
     os.kill(child_of(driver.pid), signal.SIGKILL)
@@ -114,8 +114,8 @@ def _children(pid):
 
 
 def test_two_studies_share_a_store_and_no_stage_runs_twice(bench):
-    first = bench.start("one", FAKE_SECONDS=0.3)
-    second = bench.start("two", FAKE_SECONDS=0.3)
+    first = bench.start("one", seconds=0.3)
+    second = bench.start("two", seconds=0.3)
     assert [p.communicate() and p.returncode for p in (first, second)] == [0, 0]
     assert set(bench.counts().values()) == {1}
     assert cells(bench, "one") == cells(bench, "two")
@@ -123,7 +123,7 @@ def test_two_studies_share_a_store_and_no_stage_runs_twice(bench):
 
 
 def test_one_folder_takes_one_driver_at_a_time(bench):
-    driver = bench.start(FAKE_SECONDS=1)
+    driver = bench.start(seconds=1)
     wait_for(lambda: bench.counts())
     with pytest.raises(UsageError, match="is in use by pid"):
         bench.run()
@@ -132,7 +132,7 @@ def test_one_folder_takes_one_driver_at_a_time(bench):
 
 
 def test_status_is_told_while_the_study_runs(bench):
-    driver = bench.start(FAKE_SECONDS=1)
+    driver = bench.start(seconds=1)
     wait_for(lambda: any("train" in stage for stage in bench.counts()))
     found = look(Plan.open(bench.folder / "out"), bench.store())
     assert found["stages"]["running"] >= 1
@@ -143,7 +143,7 @@ def test_status_is_told_while_the_study_runs(bench):
 
 
 def test_ctrl_c_stops_the_stages_and_says_how_to_go_on(bench):
-    driver = bench.start(FAKE_SECONDS=20)
+    driver = bench.start(seconds=20)
     wait_for(lambda: any("train" in stage for stage in bench.counts()))
     driver.send_signal(signal.SIGINT)
     _, said = driver.communicate(timeout=30)

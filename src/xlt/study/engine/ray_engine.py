@@ -1,0 +1,239 @@
+"""`--engine ray`: stages over a Ray cluster.
+
+A task of Ray is one stage, and its arguments are the outcomes of the stages that it needs, so that
+order, placement and retries after the death of a machine are Ray's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xlt.core.errors import Interrupted, ModelError, UsageError
+from xlt.core.extras import needs
+from xlt.core.files import sha256_bytes
+from xlt.core.show import terminal
+from xlt.study.engine.job import XLT
+from xlt.study.engine.mirror import Mirror
+from xlt.study.engine.progress import Progress
+from xlt.study.engine.remote import Outcome, Work, perform
+from xlt.study.plan.records import Stage
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use home otherwise
+with needs("study", "--engine ray"):
+    import ray
+
+__all__ = ["Cluster", "run_ray"]
+
+RETRIES = 3  # of a task whose machine died
+WAIT_SECONDS = 0.5
+STOP_SECONDS = 30.0
+KNOCK_SECONDS = 10.0
+OUT_OF_REACH = (ConnectionError, RuntimeError, ValueError, TimeoutError)
+ON_GPU = ("train", "eval")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """What a study asks of a cluster.
+
+    Attributes:
+        address: HOST:PORT; None: one of this machine's cores that ends with the call.
+        threads: CPUs of a stage.
+        url: the store, where it is a URL.
+        program: what the words of a stage are given to.
+    """
+
+    address: str | None = None
+    threads: int = 1
+    url: str | None = None
+    program: tuple[str, ...] = XLT
+
+
+def run_ray(progress: Progress, cluster: Cluster) -> None:
+    """Run all stages that are not done; failed ones keep only their dependants back.
+
+    Args:
+        progress: what is done already; it is kept up to date, failures included.
+        cluster: where to run.
+
+    Raises:
+        ModelError: the cluster is out of reach.
+        UsageError: no machine has as many CPUs as a stage needs.
+        Interrupted: Ctrl-C; what is finished is kept.
+    """
+    with _connected(cluster.address), terminal.lanes() as view:
+        driver = _Driver(progress, cluster)
+        try:
+            for text in driver.run():
+                view.show("study", text)
+        except KeyboardInterrupt as error:
+            driver.stop()
+            raise Interrupted("interrupted", "run the same command again to continue") from error
+        finally:
+            view.show("study", "")
+
+
+class _Driver:
+    """The tasks that are not finished, by their references."""
+
+    def __init__(self, progress: Progress, cluster: Cluster) -> None:
+        self.progress, self.cluster = progress, cluster
+        self.mirror = None if cluster.url is None else Mirror(cluster.url, progress.store)
+        self.waiting: dict[Any, Stage] = {}
+
+    def run(self) -> Iterator[str]:
+        """Start all tasks and see to each as it ends; yields how far the study is."""
+        if self.mirror is not None:
+            for stage in self.progress.plan.stages.values():
+                if stage.id not in self.progress.records and self.mirror.fetch_record(stage):
+                    self.progress.look([stage])
+        self._start(self._gpus())
+        while self.waiting:
+            ready, _ = ray.wait(list(self.waiting), num_returns=1, timeout=WAIT_SECONDS)
+            for one in ready:
+                self._ended(self.waiting.pop(one), one)
+            total, done = len(self.progress.plan.stages), len(self.progress.records)
+            failed = len(self.progress.failures)
+            yield f"{done}/{total} stages" + (f", {failed} failed" if failed else "")
+
+    def stop(self) -> None:
+        """Stop what runs: its process is asked to end, as by Ctrl-C."""
+        for one in self.waiting:
+            with contextlib.suppress(ray.exceptions.RayError):
+                ray.cancel(one)
+        ray.wait(list(self.waiting), num_returns=len(self.waiting), timeout=STOP_SECONDS)
+
+    def _start(self, gpus: int) -> None:
+        """A task for every stage that is not done; needs stand before what needs them."""
+        store, url = self.progress.store.path, self.cluster.url
+        if url is not None:
+            store = Path(tempfile.gettempdir()) / f"xlt-store-{sha256_bytes(url.encode())[:12]}"
+        outcomes: dict[str, Any] = {}
+        for stage in self.progress.plan.stages.values():
+            if stage.id in self.progress.records:
+                outcomes[stage.id] = Outcome(done=True)
+                continue
+            work = Work(
+                stage=stage,
+                needs=tuple(self.progress.plan.stages[name] for name in self._reads(stage)),
+                store=store,
+                url=url,
+                data=self.progress.plan.data,
+                threads=self.cluster.threads,
+                program=self.cluster.program,
+            )
+            options = {
+                "name": stage.id,
+                "num_cpus": 1 if stage.verb == "world" else self.cluster.threads,
+                "num_gpus": gpus if stage.verb in ON_GPU else 0,
+                "max_retries": RETRIES,
+            }
+            before = [outcomes[name] for name in stage.needs]
+            outcomes[stage.id] = ray.remote(perform).options(**options).remote(work, *before)
+            self.waiting[outcomes[stage.id]] = stage
+
+    def _reads(self, stage: Stage) -> tuple[str, ...]:
+        """Everything whose files its command names."""
+        words = " ".join(stage.argv)
+        named = [name for name in self.progress.plan.stages if f"/{name}/" in words]
+        return tuple(dict.fromkeys((*stage.needs, *(name for name in named if name != stage.id))))
+
+    def _ended(self, stage: Stage, one: Any) -> None:
+        outcome = _outcome(one)
+        if self.mirror is not None and outcome.done:
+            self.mirror.fetch_record(stage)
+        record = self.progress.store.done(stage) if outcome.done else None
+        total = len(self.progress.plan.stages)
+        if record is not None:
+            self.progress.finished(stage, record)
+            said = f"done, {record['seconds']:.0f} s"
+        elif outcome.done or outcome.failure:
+            said = "done, but its record is not in the store: do all machines see this folder?"
+            failure = dict(outcome.failure or {"code": 1, "message": said})
+            self.progress.failures[stage.id] = failure
+            said = f"failed: {failure['message']}"
+        else:
+            return
+        terminal.note(f"[{len(self.progress.records)}/{total}] {stage.id}: {said}")
+
+    def _gpus(self) -> int:
+        """How many GPUs a training takes.
+
+        Raises:
+            UsageError: no machine has enough CPUs.
+        """
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        most = max((int(machine.get("CPU", 0)) for machine in machines), default=0)
+        if most < self.cluster.threads:
+            raise UsageError(
+                f"a stage needs {self.cluster.threads} CPUs; the largest machine of the cluster "
+                f"has {most}",
+                f"--threads {most}" if most else "add a machine: ray start --address HEAD:6379",
+            )
+        return int(any(machine.get("GPU", 0) >= 1 for machine in machines))
+
+
+def _outcome(one: Any) -> Outcome:
+    """How a task ended, whatever became of its worker."""
+    try:
+        found: Outcome = ray.get(one)
+    except ray.exceptions.RayError as error:
+        text = " ".join(str(getattr(error, "cause", None) or error).split())
+        return Outcome(failure={"code": 1, "message": f"its worker died: {text:.300}"})
+    return found
+
+
+@contextlib.contextmanager
+def _connected(address: str | None) -> Iterator[None]:
+    """A connection for as long as the block runs; one that is open already stays open.
+
+    Raises:
+        ModelError: nobody answers at the address, or with another version of Ray or Python.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    _knock(address or "")
+    own: dict[str, Any] = {"num_cpus": os.cpu_count(), "include_dashboard": False}
+    try:
+        ray.init(
+            address=address or "local",
+            logging_level="error",
+            log_to_driver=False,
+            **({} if address else own),
+        )
+    except OUT_OF_REACH as error:
+        text = " ".join(str(error).split())
+        raise ModelError(
+            f"the Ray cluster {address or 'on this machine'} cannot be used: {text:.300}",
+            "start one with ray start --head, and give its --address HOST:6379",
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Look whether somebody answers at HOST:PORT; Ray itself waits for minutes.
+
+    Raises:
+        ModelError: nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        return  # "auto" and the like: Ray knows what they are
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ModelError(
+            f"no Ray cluster at {address}: {error}",
+            "ray start --head starts one and names its --address HOST:6379",
+        ) from error
