@@ -87,6 +87,33 @@ def test_two_processes_have_the_loss_curve_of_one(root, models_of, tmp_path):
         torch.testing.assert_close(weights[1][name], value, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines",
+         "1", "--mixed_precision", "no", "--dynamo_backend", "no"],
+        ["torch.distributed.run", "--nproc-per-node", "2"],
+    ],
+    ids=["accelerate", "torchrun"],
+)  # fmt: skip
+def test_the_launchers_start_what_the_documents_say(launcher, root, models_of, tmp_path):
+    """`accelerate launch --multi_gpu -m xlt train` and torchrun, on CPUs over gloo."""
+    model = without_dropout(models_of("bert"), tmp_path / "model")
+    launched(flags(root, model, tmp_path / "two"), 2)
+    place = ["--main_process_port" if "accelerate" in launcher[0] else "--master-port"]
+    done = subprocess.run(
+        [sys.executable, "-m", *launcher, *place, str(free_port()), "-m", "xlt",
+         *map(str, flags(root, model, tmp_path / "launched"))],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("run: ") == 1, "the first process speaks"
+    assert losses(tmp_path / "launched") == losses(tmp_path / "two")
+
+
 def test_two_processes_leave_a_finished_run_alone(root, models_of, tmp_path):
     model = without_dropout(models_of("bert"), tmp_path / "model")
     arguments = [*flags(root, model, tmp_path / "run"), "--resume"]

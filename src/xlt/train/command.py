@@ -183,6 +183,7 @@ class NeededWithoutRecipe(click.Option):
     metavar="N",
     help="Steps between checkpoints. [default: about one a minute]",
 )
+@click.option("--tensorboard", type=PATH, metavar="DIR", help="Losses and scores for TensorBoard.")
 @click.option(
     "--allow-overlap", is_flag=True, help="Train even where training items occur in a test file."
 )

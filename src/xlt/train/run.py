@@ -37,6 +37,7 @@ from xlt.core.show.terminal import note
 from xlt.train.finetune.phase import count_steps, train_phase
 from xlt.train.finetune.start import PRETRAINING, pretrain, write_start
 from xlt.train.lineage import add_phase, has_phase, lineage_of
+from xlt.train.loop.tracking import TensorBoard
 from xlt.train.models import check_source, load_encoder, save_folder
 from xlt.train.plan.check import check
 from xlt.train.plan.config import TrainConfig
@@ -59,6 +60,7 @@ def fit(config: TrainConfig) -> Run:
         DataError: data are missing, wrong, changed, or occur in a test file.
         ModelError: the base model or the device is not there.
         CheckFailed: the loss is not finite.
+        MissingExtra: TensorBoard's events are asked for and cannot be written.
     """
     check(config)
     if not workers().leads:
@@ -67,16 +69,20 @@ def fit(config: TrainConfig) -> Run:
     if run is not None and run.status == "done":
         return run
     begun_here = False
+    board = None
     try:
         device = prepare_torch(config.threads, config.device)  # 2
         plan = make_plan(config)  # 3
         show_plan(plan)
+        if plan.tensorboard is not None:
+            board = TensorBoard(plan.tensorboard, plan.out.resolve().name)
         corpus = None
         if plan.base.source is None:
             corpus = read_corpus(plan.root, parallel="tlm" in plan.pretraining.parts)
         if run is None:
             run = _begin(plan, corpus)  # 4
             begun_here = True
+        run.observer = board.log if board else None
         _check_data(plan, corpus, run)
         write_recipe(plan.recorded, (*plan.counted, *plan.phases), run.path)
         if not (run.state / "base").is_dir() and not has_phase(run, PRETRAINING):
@@ -90,6 +96,8 @@ def fit(config: TrainConfig) -> Run:
     finally:
         if run is not None:
             run.close()
+        if board is not None:
+            board.close()
     return run
 
 

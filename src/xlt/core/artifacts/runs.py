@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,12 +35,14 @@ class Run:
     Attributes:
         path: the folder.
         record: the content of run.json.
+        observer: is told what is logged, too.
     """
 
     def __init__(self, path: Path, record: dict[str, Any], lock: int | None = None) -> None:
         self.path = path
         self.record = record
         self._lock = lock
+        self.observer: Callable[[Mapping[str, Any]], None] | None = None
 
     def __repr__(self) -> str:
         trained = ", ".join(self.record.get("targets", {})) or "none"
@@ -172,6 +174,8 @@ class Run:
                 stream.write(line.encode())
         except OSError as error:
             raise write_error(self.path / LOG, error) from error
+        if self.observer is not None:
+            self.observer(fields)
 
     @property
     def log_size(self) -> int:

@@ -19,7 +19,7 @@ OBJECTIVES = ("svd", "mlm", "tlm")
 PRECISIONS = ("fp32", "bf16")
 ATTENTIONS = ("sdpa", "eager")
 # Fields that decide how a run goes, not its result; run.json leaves them out.
-RUNTIME_FIELDS = ("out", "resume", "force", "save_every")
+RUNTIME_FIELDS = ("out", "resume", "force", "save_every", "tensorboard")
 AMOUNT = re.compile(r"[1-9]\d*|(100|[1-9]?\d(\.\d+)?)%")
 MIX = re.compile(r"proportional|cap:[1-9]\d*|temperature:\d+(\.\d+)?")
 CONTROLS = ("mlm", "shuffled", "fake", "longer")
@@ -72,6 +72,7 @@ class TrainConfig:
         eval_every: steps between evaluations on English dev; None: once an epoch.
         patience: stop after so many dev evaluations without improvement; None: never.
         save_every: steps between checkpoints; None: about one a minute.
+        tensorboard: where TensorBoard reads losses and scores; None: nowhere.
         allow_overlap: train although training items occur in a test file.
         resume: continue what is there.
         force: replace what is there.
@@ -117,6 +118,7 @@ class TrainConfig:
     eval_every: int | None = None
     patience: int | None = None
     save_every: int | None = None
+    tensorboard: Path | None = None
     allow_overlap: bool = False
     resume: bool = False
     force: bool = False

@@ -67,6 +67,7 @@ class Plan:
         attention: sdpa or eager.
         trained_on: what the user says the base model was trained on.
         keep: how many of the last dev evaluations' weights stay.
+        tensorboard: where TensorBoard reads losses and scores; None: nowhere.
     """
 
     out: Path
@@ -89,6 +90,7 @@ class Plan:
     attention: str
     trained_on: str | None
     keep: int
+    tensorboard: Path | None
 
     @property
     def has_masked_lm(self) -> bool:
@@ -170,6 +172,7 @@ def make_plan(config: TrainConfig) -> Plan:
         attention=config.attention,
         trained_on=config.trained_on,
         keep=config.keep or 0,
+        tensorboard=config.tensorboard,
     )
 
 

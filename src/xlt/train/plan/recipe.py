@@ -33,7 +33,7 @@ __all__ = ["RECIPE", "check_scopes", "read_recipe", "shipped", "with_flags", "wr
 
 RECIPE = "recipe.yaml"
 LISTS = {"pretrain", "intermediate", "joint", "translated", "target", "target_langs"}
-PATHS = {"data", "out"}
+PATHS = {"data", "out", "tensorboard"}
 NOT_IN_A_RECIPE = {"resume", "force", "settings"}
 
 
