@@ -23,6 +23,10 @@ __all__ = ["report"]
 )  # fmt: skip
 @data_option
 @click.option(
+    "--task-file", "task_files", multiple=True, type=PATH, metavar="YAML",
+    help="A task of your own that the results have; repeatable. Those in ROOT/tasks/ are known.",
+)  # fmt: skip
+@click.option(
     "--format", "form", default="html", show_default=True,
     type=click.Choice(["html", "json", "csv", "markdown", "latex"]),
     help="csv is one long table of all metrics, the others hold the tables of the page.",
@@ -39,6 +43,7 @@ def report(
     results: tuple[Path, ...],
     baseline: tuple[Path, ...],
     data: Path | None,
+    task_files: tuple[Path, ...],
     form: str,
     examples: int,
     out: Path | None,
@@ -53,7 +58,9 @@ def report(
     from xlt.core.show.terminal import note
     from xlt.evalsuite.report.page.build import ReportConfig, build_report, check_out
 
-    config = ReportConfig(results=results, baseline=baseline, data=data, examples=examples)
+    config = ReportConfig(
+        results=results, baseline=baseline, data=data, task_files=task_files, examples=examples
+    )
     if out is None and form == "html":
         out = Path("report.html")
     if out is not None:

@@ -62,7 +62,7 @@ def read_items(path: Path) -> Items:
         DataError: the file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             counts = arrays["counts"]
             rows = None
             if "clusters" in arrays:

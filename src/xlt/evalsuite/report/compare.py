@@ -128,9 +128,17 @@ def _scored(results: Results) -> list[Mapping[str, Any]]:
 def _compared(
     results: Results, cell: Mapping[str, Any], against: Results, other: Mapping[str, Any]
 ) -> Compared:
+    for folder, one in ((results, cell), (against, other)):
+        parts = one.get("parts") or {}
+        known = isinstance(parts.get("record"), dict) and isinstance(parts.get("data"), str)
+        if not known or not one.get("items"):
+            raise DataError(
+                f"{folder.path}: {one['task']}/{one['lang']} does not tell its items",
+                "run `xlt eval` again",
+            )
     names = {"task": cell["task"], "lang": cell["lang"], "n": cell["n"], "n_before": other["n"]}
-    metric = cell["parts"]["record"]["metric"]
-    if metric != other["parts"]["record"]["metric"]:
+    metric = cell["parts"]["record"].get("metric")
+    if metric != other["parts"]["record"].get("metric"):
         return Compared(**names, n_common=0, now=None, before=None)
     if cell["parts"]["data"] == other["parts"]["data"]:
         return Compared(**names, n_common=cell["n"], now=cell["score"], before=other["score"])

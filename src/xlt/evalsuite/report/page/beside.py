@@ -1,10 +1,11 @@
-"""What stands beside our scores in a report: published ones, and means without what was seen."""
+"""What stands beside our scores: published ones, means without what was seen, language pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from xlt.core.show.figures import Cell, Group, heat_map
 from xlt.core.show.sheet import Sheet, Value
 from xlt.core.tasks.published import Published, published
 from xlt.core.tasks.table import TARGETS
@@ -12,7 +13,7 @@ from xlt.evalsuite.report.page.scores import mean_score
 from xlt.evalsuite.report.page.sources import Source, task_order
 from xlt.evalsuite.report.seen import WITHOUT, seen_means
 
-__all__ = ["published_sheet", "seen_sheet"]
+__all__ = ["cross_maps", "cross_sheets", "published_sheet", "seen_sheet"]
 
 
 def published_sheet(sources: Sequence[Source]) -> Sheet | None:
@@ -88,6 +89,69 @@ def seen_sheet(sources: Sequence[Source]) -> Sheet:
         "no training data of the bundle were in it. Without task or language: neither. What the "
         "base model had seen before is not in these records.",
     )
+
+
+def cross_sheets(sources: Sequence[Source]) -> list[Sheet]:
+    """Pairs of a context and a question in two languages, a table a task; none without pairs."""
+    return [
+        Sheet(
+            name=f"cross-{task}",
+            title=f"{task}: context and question in two languages",
+            header=["context", *codes, "others"],
+            rows=[
+                [one, *(scores.get((one, two)) for two in codes), _others(scores, one, codes)]
+                for one in codes
+            ],
+            note="Percent; languages of the context down, of the question across. Others: the mean "
+            "of a row without its own language. No average of ours contains these pairs.",
+        )
+        for task, codes, scores in _crosses(sources)
+    ]
+
+
+def cross_maps(sources: Sequence[Source]) -> list[tuple[str, str]]:
+    """(task, figure) of the same pairs."""
+    figures = []
+    for task, codes, scores in _crosses(sources):
+        rows = [
+            (
+                one,
+                [
+                    Cell(value=scores.get((one, two)), hint=f"context {one}, question {two}")
+                    for two in codes
+                ],
+            )
+            for one in codes
+        ]
+        label = f"{task}: languages of the context down, of the question across"
+        figures.append((task, heat_map(label, codes, [Group(name="context", rows=rows)])))
+    return figures
+
+
+Scores = dict[tuple[str, str], float | None]
+
+
+def _crosses(sources: Sequence[Source]) -> list[tuple[str, list[str], Scores]]:
+    """(task, languages, scores by context and question): the mean of the folders that have all."""
+    found = []
+    records = [source.results.record.get("cross", {}) for source in sources]
+    for task in dict.fromkeys(task for record in records for task in record):
+        tables = [
+            {(pair["context"], pair["question"]): pair["score"] for pair in record.get(task, ())}
+            for record in records
+        ]
+        pairs = dict.fromkeys(pair for table in tables for pair in table)
+        codes = list(dict.fromkeys(code for pair in pairs for code in pair))
+        codes.sort(key=lambda code: code != "en")
+        scores = {pair: _mean([table.get(pair) for table in tables]) for pair in pairs}
+        if any(score is not None for score in scores.values()):
+            found.append((task, codes, scores))
+    return found
+
+
+def _others(scores: Scores, context: str, codes: Sequence[str]) -> float | None:
+    there = [s for c in codes if c != context and (s := scores.get((context, c))) is not None]
+    return sum(there) / len(there) if there else None
 
 
 NONE: dict[str, Any] = {"flags": ()}

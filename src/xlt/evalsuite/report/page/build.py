@@ -14,7 +14,7 @@ from xlt.core.show.sheet import Sheet
 from xlt.data import DataRoot
 from xlt.data.taskfile import SHIPPED
 from xlt.evalsuite.compute.rows import score_interval
-from xlt.evalsuite.report.page.beside import published_sheet, seen_sheet
+from xlt.evalsuite.report.page.beside import cross_maps, cross_sheets, published_sheet, seen_sheet
 from xlt.evalsuite.report.page.curves import learning_curves
 from xlt.evalsuite.report.page.deltas import Delta, deltas, scope
 from xlt.evalsuite.report.page.drawings import delta_figures, family_bars, score_map
@@ -47,6 +47,7 @@ class ReportConfig:
         results: folders that `xlt eval` wrote, or folders of runs; several are runs or seeds of
             one setting.
         baseline: folders to compare with, one or as many for tests over seeds.
+        task_files: of further tasks of the results; those of the data root are known.
         data: data root; None: the one that the results name.
         examples: right and as many wrong items of each cell that is shown.
     """
@@ -54,6 +55,7 @@ class ReportConfig:
     results: tuple[Path, ...]
     baseline: tuple[Path, ...] = ()
     data: Path | None = None
+    task_files: tuple[Path, ...] = ()
     examples: int = 2
 
     def __post_init__(self) -> None:
@@ -91,7 +93,7 @@ class Report:
         for number, (name, cost) in enumerate(self.costs):
             note = f"{name}, in points, language by language."
             found.append(delta_sheet(cost, f"What {name} costs", note, f"precision-{number}"))
-        found.append(seen_sheet(self.sources))
+        found += [*cross_sheets(self.sources), seen_sheet(self.sources)]
         beside = published_sheet(self.sources)
         if beside is not None:
             found.append(beside)
@@ -145,6 +147,7 @@ class Report:
                     for number, (name, cost) in enumerate(self.costs)
                 ],
                 "curves": learning_curves(self.sources),
+                "cross": [(t, f, sheets[f"cross-{t}"]) for t, f in cross_maps(self.sources)],
                 "sheets": sheets,
                 "failed": failed,
                 "missing": missing,
@@ -195,7 +198,9 @@ def check_out(out: Path, config: ReportConfig) -> None:
 def _root(config: ReportConfig, report: Report) -> DataRoot | None:
     """The data root; without one, examples and tests are left out and the report says so."""
     tasks = task_order([*report.sources, *report.baseline])
-    beyond = [Path(task) for task in tasks if (SHIPPED / f"{task}.yaml").is_file()]
+    shipped = [Path(task) for task in tasks if (SHIPPED / f"{task}.yaml").is_file()]
+    given = {path.stem for path in config.task_files}
+    beyond = [*config.task_files, *(path for path in shipped if path.stem not in given)]
     if config.data is not None:
         return DataRoot(config.data, task_files=beyond)
     named = [source.results.record.get("data") for source in report.sources]

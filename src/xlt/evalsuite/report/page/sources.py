@@ -10,20 +10,11 @@ from typing import Any
 from xlt.core.errors import DataError, UsageError
 from xlt.core.files import sha256_file
 from xlt.core.tasks.table import TARGETS
-from xlt.evalsuite.report.results import Results
+from xlt.evalsuite.report.results import REPEAT, Results
 
 __all__ = ["Cell", "Source", "open_sources", "task_order"]
 
 Cell = Mapping[str, Any]
-PARTS: dict[str, type] = {
-    "split": str, "precision": str, "bundles": dict, "cells": list, "tasks": dict,
-    "missing": dict, "failed": list, "languages": dict,
-}  # fmt: skip
-CELL_PARTS: dict[str, type | tuple[type, ...]] = {
-    "bundle": str, "task": str, "lang": str, "n": int, "score": (int, float, type(None)),
-    "metrics": dict, "flags": list, "predictions": (str, type(None)),
-}  # fmt: skip
-LANGUAGE_PARTS = ("name", "family", "script")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +65,6 @@ class Source:
         return path
 
 
-REPEAT = "run the same `xlt eval` again; it redoes only what is missing"
-
-
 def open_sources(paths: Sequence[Path], others: Sequence[Path] = ()) -> list[Source]:
     """Open results folders; names differ also from those of the `others`.
 
@@ -112,36 +100,7 @@ def task_order(sources: Sequence[Source]) -> list[str]:
 def _open(path: Path) -> Results:
     if not path.is_dir():
         raise DataError(f"{path}: no such folder", "give folders that `xlt eval` wrote")
-    if not (path / "results.json").is_file() and (path / "cells").is_dir():
-        raise DataError(f"{path}: an evaluation that is not finished, no results.json", REPEAT)
-    results = Results.open(path, comparable=True)
-    wrong = _mistake(results.record)
-    if wrong:
-        raise DataError(f"{path / 'results.json'}: {wrong}", "run `xlt eval` again")
-    return results
-
-
-def _mistake(record: Mapping[str, Any]) -> str:
-    """What is wrong with a record; an empty text when nothing is."""
-    for name, kind in PARTS.items():
-        if not isinstance(record.get(name), kind):
-            return f"{name} is no {kind.__name__}"
-    for number, cell in enumerate(record["cells"]):
-        if not isinstance(cell, dict):
-            return f"cells[{number}] is no object"
-        for name, kinds in CELL_PARTS.items():
-            if name not in cell or not isinstance(cell[name], kinds):
-                return f"cells[{number}].{name} is {cell.get(name)!r}"
-        if cell["score"] is not None and not 0 <= cell["score"] <= 100:
-            return f"cells[{number}].score is {cell['score']!r}, a percentage lies in 0 to 100"
-        language = record["languages"].get(cell["lang"])
-        if not isinstance(language, dict) or not all(
-            isinstance(language.get(name), str) for name in LANGUAGE_PARTS
-        ):
-            return f"languages lacks {cell['lang']!r}, or its {', '.join(LANGUAGE_PARTS)}"
-        if cell["bundle"] not in record["bundles"]:
-            return f"bundles lacks {cell['bundle']!r}"
-    return ""
+    return Results.open(path, comparable=True)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
