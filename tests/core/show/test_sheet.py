@@ -65,3 +65,10 @@ def test_a_table_without_rows_is_a_header():
 
 def test_whole_numbers_have_no_decimals():
     assert (shown(3), shown(3.0), shown(3.0, signed=True), shown(None)) == ("3", "3.0", "+3.0", "–")
+
+
+def test_columns_of_words_are_told_from_those_of_numbers():
+    rows = [["xnli", "en", "en 70.1", 1.5, None, "0.05"], ["panx", "fi", "–", 2, None, ""]]
+    sheet = Sheet(name="s", title="t", header=list("abcdef"), rows=rows)
+    assert sheet.wordy() == [True, True, False, False, False, False]
+    assert Sheet(name="s", title="t", header=["a"], rows=[]).wordy() == [False]

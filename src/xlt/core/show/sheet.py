@@ -94,6 +94,14 @@ class Sheet:
         writer.writerows(["" if value is None else value for value in row] for row in self.rows)
         return stream.getvalue()
 
+    def wordy(self) -> list[bool]:
+        """Which columns are read as words, from their left edge; those of numbers are not."""
+        texts = [
+            [text for text in column if text not in {NOTHING, ""}]
+            for column in zip(*self.texts(), strict=True)
+        ] or [[] for _ in self.header]
+        return [any(not text[-1].isdigit() for text in column) for column in texts]
+
     def _numeric(self) -> list[bool]:
         """Which columns hold numbers only, apart from gaps."""
         return [

@@ -50,7 +50,11 @@ def test_published_means_and_languages_stand_beside_ours(whole):
     row = found["xquad", "f1", "mean"]
     assert row["ours"] == pytest.approx(sum(ours.values()) / 11)
     assert (row["mBERT"], row["XLM-R"], row["X-STILTs"]) == (64.5, 76.6, 77.2)
-    assert "deepmind/xquad" in row["source"] and "multilingual-t5" in row["source"]
+    sheet = sheets(whole)[0]["published"]
+    sources = {f"[{n}]": text for n, text in enumerate(
+        sheet.note.partition("Read in: ")[2].split("; "), 1)}  # fmt: skip
+    named = " ".join(sources[number] for number in row["source"].split())
+    assert "deepmind/xquad" in named and "multilingual-t5" in named
     assert found["xquad", "f1", "th"]["XLM-R"] == 74.2
     assert found["xquad", "f1", "th"]["ours"] == pytest.approx(ours["th"])
     assert found["xquad", "f1", "th"]["XLM"] is None
@@ -135,9 +139,9 @@ def test_the_report_has_these_means_and_says_what_is_not_declared(made, folders,
     rows = {row[0]: dict(zip(tables["seen"].header, row, strict=True)) for row in
             tables["seen"].rows}  # fmt: skip
     score = {c["lang"]: c["score"] for c in record["cells"] if c["task"] == "xnli"}
-    assert rows["xnli"]["without language"] == pytest.approx((score["sw"] + score["zh"]) / 2)
-    assert rows["xnli"]["n task in the language"] == 3
-    assert rows["panx"]["declared"] == "not declared" and rows["panx"]["without language"] is None
+    assert rows["xnli"]["new languages"] == pytest.approx((score["sw"] + score["zh"]) / 2)
+    assert rows["xnli"]["n zero-shot"] == 3
+    assert rows["panx"]["declared"] == "not declared" and rows["panx"]["new languages"] is None
     for form in ("html", "json", "markdown", "latex"):
         assert "What training had seen" in built.text(form)
 
@@ -164,3 +168,9 @@ def test_a_folder_of_runs_stands_for_their_results(folders):
     ]  # fmt: skip
     rows = next(sheet for sheet in built.sheets() if sheet.name == "runs")
     assert rows.header[-2:] == ["mean", "spread"]
+
+
+def test_precisions_are_not_averaged_as_if_they_were_seeds(folders):
+    tables, _ = sheets(folders.mnli1, folders.int8)
+    assert tables["runs"].header == ["task", "languages", "seed1", "int8"]
+    assert "Spread" not in tables["runs"].note

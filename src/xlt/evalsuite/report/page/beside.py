@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from xlt.core.show.figures import Cell, Group, heat_map
@@ -29,21 +29,27 @@ def published_sheet(sources: Sequence[Source]) -> Sheet | None:
     whole = ["all"] if len(tasks) == len(TARGETS) else []
     rows = [row for task in [*tasks, *whole] for row in published(task)]
     models = list(dict.fromkeys(row.model for row in rows))
+    known = list(dict.fromkeys(row.source for row in rows))
+
+    def numbered(some: Iterable[Published]) -> str:
+        return " ".join(sorted({f"[{known.index(row.source) + 1}]" for row in some}))
+
     table: list[list[Value]] = []
     for task, metric in dict.fromkeys((row.task, row.metric) for row in rows):
         same = {row.model: row for row in rows if (row.task, row.metric) == (task, metric)}
         ours = _mean([_official(record, task, metric) for record in records])
         if any(row.mean is not None for row in same.values()):
             means = [same[m].mean if m in same else None for m in models]
-            table.append([task, metric, "mean", ours, *means, _sources(same.values())])
+            table.append([task, metric, "mean", ours, *means, numbered(same.values())])
         for lang in dict.fromkeys(lang for row in same.values() for lang in row.langs):
             score = _mean([_metric(source, task, lang, metric) for source in sources])
             if score is not None:
                 theirs = [same[m].langs.get(lang) if m in same else None for m in models]
                 found = [row for row in same.values() if lang in row.langs]
-                table.append([task, metric, lang, score, *theirs, _sources(found)])
+                table.append([task, metric, lang, score, *theirs, numbered(found)])
     if not table:
         return None
+    sources_of = "; ".join(f"[{n}] {source}" for n, source in enumerate(known, 1))
     about = "; ".join(f"{row.model}: {row.about}" for row in {r.model: r for r in rows}.values())
     return Sheet(
         name="published",
@@ -51,7 +57,8 @@ def published_sheet(sources: Sequence[Source]) -> Sheet | None:
         header=["task", "metric", "lang", "ours", *models, "source"],
         rows=table,
         note="Published by others, percent, zero-shot from English, trained and cut in other ways "
-        f"than ours; in no mean here. Ours: only where all official languages are there. {about}.",
+        f"than ours; in no mean here. Ours: only where all official languages are there. {about}. "
+        f"Read in: {sources_of}.",
     )
 
 
@@ -79,15 +86,15 @@ def seen_sheet(sources: Sequence[Source]) -> Sheet:
             rest = found["without"].get(name, {"mean": None, "langs": []})
             row += [rest["mean"], len(rest["langs"]) if found["declared"] else None]
         rows.append(row)
-    names = [column for name in WITHOUT for column in (f"without {name}", f"n {name}")]
     return Sheet(
         name="seen",
         title="What training had seen",
-        header=["task", "declared", "mean", "n", *names],
+        header=["task", "declared", "all", "n", *COLUMNS],
         rows=rows,
-        note="Percent; n: languages. Without task in the language: zero-shot. Without language: "
-        "no training data of the bundle were in it. Without task or language: neither. What the "
-        "base model had seen before is not in these records.",
+        note="Means in percent, n: over how many languages. Zero-shot: without languages in which "
+        "the task was trained. New languages: without those that any training data were in. "
+        "Nothing seen: neither the task nor the language. What the base model had seen before is "
+        "not in these records.",
     )
 
 
@@ -154,6 +161,7 @@ def _others(scores: Scores, context: str, codes: Sequence[str]) -> float | None:
     return sum(there) / len(there) if there else None
 
 
+COLUMNS = ("zero-shot", "n zero-shot", "new languages", "n new", "nothing seen", "n nothing")
 NONE: dict[str, Any] = {"flags": ()}
 
 
@@ -174,8 +182,3 @@ def _metric(source: Source, task: str, lang: str, metric: str) -> float | None:
 def _mean(values: Sequence[float | None]) -> float | None:
     there = [value for value in values if value is not None]
     return sum(there) / len(there) if len(there) == len(values) and there else None
-
-
-def _sources(rows: Any) -> str:
-    found: list[Published] = list(rows)
-    return "; ".join(dict.fromkeys(row.source for row in found))

@@ -110,6 +110,9 @@ def side_by_side(sources: Sequence[Source]) -> Sheet | None:
     """Runs or seeds of one setting beside each other, with mean and spread; None for one run."""
     if len(sources) < 2:
         return None
+    # precisions are not runs of one setting: their mean would mean nothing
+    alike = len({source.precision for source in sources}) == 1
+    last = ["mean", "spread"] if alike else []
     rows: list[list[Value]] = []
     for task in task_order(sources):
         common = [
@@ -122,14 +125,15 @@ def side_by_side(sources: Sequence[Source]) -> Sheet | None:
         means = [
             sum(source.score(task, c) or 0.0 for c in common) / len(common) for source in sources
         ]
-        spread = statistics.stdev(means)
-        rows.append([task, len(common), *means, sum(means) / len(means), spread])
+        spread = [sum(means) / len(means), statistics.stdev(means)] if alike else []
+        rows.append([task, len(common), *means, *spread])
     return Sheet(
         name="runs",
         title="Runs side by side",
-        header=["task", "languages", *(source.name for source in sources), "mean", "spread"],
+        header=["task", "languages", *(source.name for source in sources), *last],
         rows=rows,
-        note="Mean over the languages that every run has, in percent. Spread: standard deviation.",
+        note="Mean over the languages that every run has, in percent."
+        + (" Spread: standard deviation over the runs." if alike else ""),
     )
 
 
