@@ -38,7 +38,7 @@ PAIR: Mapping[str, tuple[type, ...]] = {
     "context": TEXTS, "question": TEXTS, "n": (int,), "score": NUMBERS, "flags": (list,),
 }  # fmt: skip
 LANGUAGE = ("name", "family", "script")
-READABLE = {1, SCHEMA}  # 1 tells neither the parts of a cell's key nor the hashes of its items
+READABLE = [1, SCHEMA]  # 1 tells neither the parts of a cell's key nor the hashes of its items
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -74,7 +74,7 @@ class Results:
         if not file.is_file():
             raise DataError(f"{path}: no results.json there", "give a folder that `xlt eval` wrote")
         record = read_json(file)
-        known = {SCHEMA} if comparable else READABLE
+        known = [SCHEMA] if comparable else READABLE
         if not isinstance(record, dict) or record.get("schema") not in known:
             raise DataError(
                 f"{file}: not the results of this version (schema {SCHEMA} is needed)",
@@ -132,6 +132,12 @@ def mistake(record: Mapping[str, Any]) -> str:
     faults = [_wrong_cell(record, place) for place in range(len(record["cells"]))]
     for name, bundle in record["bundles"].items():
         faults.append(_wrong_field(bundle, BUNDLE, set(BUNDLE), f"bundles.{name}"))
+        seen = (bundle.get("trained_on") or {}).get("tasks", []) if not faults[-1] else []
+        if not isinstance(seen, list):
+            faults.append(f"bundles.{name}.trained_on.tasks is {seen!r}")
+    for name, means in record["tasks"].items():
+        if not isinstance(means.get("extra_langs", []), list):
+            faults.append(f"tasks.{name}.extra_langs is {means['extra_langs']!r}")
     for task, langs in record["missing"].items():
         if not isinstance(langs, list) or not all(isinstance(lang, str) for lang in langs):
             faults.append(f"missing.{task} is {langs!r}")

@@ -100,6 +100,25 @@ def test_no_field_of_a_record_can_be_damaged_into_a_crash_with_any_junk(whole, t
     check(whole, tmp_path / "r", 2)
 
 
+@pytest.mark.parametrize(
+    ("path", "junk", "message"),
+    [
+        (("schema",), [7], "not the results of this version"),
+        (("bundles", "xnli", "trained_on", "tasks"), True, "trained_on.tasks is True"),
+        (("tasks", "xnli", "extra_langs"), 7, "tasks.xnli.extra_langs is 7"),
+        (("missing", "xnli"), "fr", "missing.xnli is 'fr'"),
+        (("cross", "mlqa", 0), "x", "cross.mlqa[0] is no object"),
+        (("cells", 0, "flags"), [7], "flags has 7"),
+        (("cells", 0, "interval"), {"low": 3}, "interval is {'low': 3}"),
+        (("cells", 0, "n"), True, "n is True"),
+    ],
+)
+def test_what_is_wrong_is_named(whole, tmp_path, path, junk, message):
+    folder = copy_of(whole, tmp_path / "r")
+    record = json.loads((folder / "results.json").read_text())
+    assert message in tried(folder, changed(record, path, junk), whole.path).message
+
+
 def test_items_that_are_damaged_are_named(whole, tmp_path, make):
     folder = copy_of(whole, tmp_path / "r")
     record = json.loads((folder / "results.json").read_text())

@@ -177,6 +177,15 @@ def test_texts_stand_in_their_own_script_and_direction(folders):
     assert retrieval.right[0].parts[0][0] == "English"
 
 
+def test_an_answer_that_is_half_right_says_how_right_it_is(folders):
+    """Gold and prediction alike stood under "wrong" and nothing said why."""
+    built = report(folders.mnli1, data=folders.root, examples=9)
+    english = next(t for t in built.examples if (t.task, t.lang) == ("xquad", "en"))
+    half = [one for one in english.wrong if one.gold == one.predicted == "the"]
+    assert half and all(one.score == 50 for one in half)
+    assert "partly right: 50.0" in visible(built.html())
+
+
 def test_without_a_data_root_examples_and_tests_are_left_out_and_this_is_said(folders):
     built = report(folders.mnli1, baseline=(folders.direct1,))
     assert built.examples == [] and all(d.p is None for d in built.changes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,12 @@ RIGHT = 99.999  # percent from which an item counts as right
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """One item: its texts with their names, what is right, what was predicted."""
+    """One item: its texts with their names, what is right, what was predicted, its own score."""
 
     parts: Sequence[tuple[str, str]]
     gold: str
     predicted: str
+    score: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ def _sorted(task: Task, items: Items, number: int) -> tuple[list[Shown], list[Sh
     for score, one in zip(scores, shown, strict=False):
         side = right if score >= RIGHT else wrong
         if one is not None and len(side) < number:
-            side.append(one)
+            side.append(replace(one, score=float(score)))
     return right, wrong
 
 
