@@ -68,16 +68,41 @@ def check(bundles, undisturbed, out, number, half):
     assert content(out) == expected
 
 
-@pytest.mark.parametrize(("number", "half"), [(1, 1), (26, 0), (45, 1)])
-def test_killed_and_run_again_the_bytes_are_the_same(bundles, undisturbed, tmp_path, number, half):
-    check(bundles, undisturbed, tmp_path / "out", number, half)
+def places(undisturbed, seed, n):
+    """Random places (k-th file, before or after) out of all that an evaluation puts in place."""
+    _, files = undisturbed
+    written = len(files) + sum(name.startswith("cells/") for name in files)  # and measured.json
+    rng = random.Random(seed)
+    return [(number, rng.randint(0, 1)) for number in rng.sample(range(1, written + 1), n)]
+
+
+def test_killed_at_three_random_places_the_bytes_are_the_same(bundles, undisturbed, tmp_path):
+    for number, half in places(undisturbed, 3, 3):
+        check(bundles, undisturbed, tmp_path / str(number), number, half)
 
 
 @pytest.mark.slow
-def test_killed_at_twenty_places_the_bytes_are_the_same(bundles, undisturbed, tmp_path):
-    numbers = random.Random(20).sample(range(1, 75), 20)
-    for number in numbers:
-        check(bundles, undisturbed, tmp_path / str(number), number, number % 2)
+def test_killed_at_twenty_random_places_the_bytes_are_the_same(bundles, undisturbed, tmp_path):
+    for number, half in places(undisturbed, 20, 20):
+        check(bundles, undisturbed, tmp_path / str(number), number, half)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_the_bytes_are_the_same(bundles, undisturbed, tmp_path):
+    """By the clock, not by the file: also in the middle of a computation, several times in one."""
+    root, expected = undisturbed
+    command = [sys.executable, "-c", VICTIM, bundles, root, tmp_path, "0", "0"]
+    rng, killed = random.Random(5), 0
+    for _ in range(6):
+        with subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL) as victim:
+            try:
+                victim.wait(timeout=rng.uniform(0.3, 2.5))
+            except subprocess.TimeoutExpired:
+                victim.kill()
+                killed += 1
+    assert killed
+    evaluate(bundles, root, out=tmp_path)
+    assert content(tmp_path) == expected
 
 
 def test_killed_twice_in_one_folder_the_bytes_are_the_same(bundles, undisturbed, tmp_path):
