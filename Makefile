@@ -7,7 +7,7 @@ LIGHT_TOOLS := pytest pytest-timeout hypothesis onnx openai "tritonclient[http]"
 	trustme opentelemetry-sdk requests jsonschema pyyaml
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup lint types test test-full light light-latest demo bench clients clean help
+.PHONY: setup lint types test test-full light light-latest gpu-smoke demo bench clients clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,14 @@ light-latest: ## what the light install weighs with the newest packages; printed
 	$(PYTHON) -m venv build/light-latest
 	build/light-latest/bin/python -m pip install -q ".[cpu,serve]"
 	.ci/sizes.sh build/light-latest
+
+gpu-smoke: ## the GPU build of ONNX Runtime: providers, devices, binding; on any machine
+	rm -rf build/gpu
+	$(PYTHON) -m venv build/gpu
+	build/gpu/bin/python -m pip install -q -c constraints-serve.txt numpy click tokenizers \
+		onnxruntime-gpu pytest pytest-timeout onnx
+	PYTHONPATH=src build/gpu/bin/python -m pytest -q -m "not slow" tests/core/inference/test_gpu_build.py \
+		-p no:cacheprovider
 
 bench: setup ## the figures of benchmarks/README.md: real files, real encoder, the demo and its planted effects, serving
 	benchmarks/real_data.sh

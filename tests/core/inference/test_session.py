@@ -192,3 +192,15 @@ def test_threads_are_given_to_the_runtime(graph, monkeypatch):
     Session(graph)
     Session(graph, threads=2)
     assert seen == [(5, 1), (2, 1)]
+
+
+def test_bound_values_give_the_bits_of_a_plain_run(graph):
+    opened = Session(graph, device="cpu", threads=1)
+    assert not opened.binds
+    plain = opened.run(feeds(), ["last_hidden_state", "sentence_embedding"])
+    opened.binds = True  # what a GPU does, here with values of the CPU
+    bound = opened.run(feeds(), ["last_hidden_state", "sentence_embedding"])
+    assert [array.dtype for array in bound] == [array.dtype for array in plain]
+    assert all(np.array_equal(a, b) for a, b in zip(plain, bound, strict=True))
+    with pytest.raises(ModelError, match="failed on"):
+        opened.run({**feeds(), "input_ids": np.zeros((2, 2, 2), np.int64)}, ["last_hidden_state"])

@@ -84,6 +84,26 @@ def test_embeddings_are_compared_by_angle_and_both_outputs_count():
     assert found.worst[0][0] == "row1"
 
 
+def test_cosines_after_the_mean_is_taken_off_show_what_a_common_part_hides():
+    truth = np.array([[100.0, 1.0, 0.0], [100.0, -1.0, 0.0]])
+    turned = np.array([[100.0, 0.0, 1.0], [100.0, 0.0, -1.0]])
+    expected = [{"sentence_embedding": truth / np.linalg.norm(truth, axis=1, keepdims=True)}]
+
+    def run(rows):
+        outputs = {
+            "sentence_embedding": rows / np.linalg.norm(rows, axis=1, keepdims=True),
+            "last_hidden_state": rows[:, None].repeat(2, axis=1),
+        }
+        batch = one_batch(((1, 1), (1, 1)))
+        return compare(lambda feeds: outputs, batch, expected, kind="embed", pooling="mean")
+
+    same, other = run(truth), run(turned)
+    assert same.min_centred_cosine == pytest.approx(1.0)
+    assert other.min_cosine > 0.9998
+    assert other.min_centred_cosine < 0.01
+    assert other.to_json()["min_centred_cosine"] == other.min_centred_cosine
+
+
 @pytest.mark.parametrize("kind", EXAMPLE)
 def test_probe_has_padding_full_length_and_many_shapes(checkpoints, kind):
     task = TASKS[EXAMPLE[kind]]

@@ -50,8 +50,9 @@ def prompts_of(
     prompts = dict(sentence.prompts) if sentence else {}
     if wanted is None:
         return prompts, sentence.default_prompt if sentence else None
-    if wanted in prompts:
-        return prompts, wanted
+    named = next((name for name, text in prompts.items() if wanted in (name, text)), None)
+    if named is not None:
+        return prompts, named
     if wanted.strip() == wanted and ":" not in wanted:
         raise UsageError(
             f"--prompt {wanted}: the model has "

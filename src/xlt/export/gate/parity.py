@@ -35,6 +35,7 @@ BATCH_SIZES = (1, 2, 7, 4)
 ROWS_PER_ITEM = 2
 WORST = 3
 NO_HEAD = Head()
+ALIKE = 1e-6  # vectors nearer to the mean have no direction of their own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,8 @@ class Parity:
     Attributes:
         predictions: arg-max decisions compared; `clear` of them have a top two further apart
             than the margin, `changed` of those came out differently.
+        min_centred_cosine: of pooled vectors, the reference's mean taken off both: what all texts
+            share hides differences. None where the vectors are all alike.
         worst: inputs with the largest difference (or the smallest cosine), worst first.
     """
 
@@ -69,6 +72,7 @@ class Parity:
     clear: int
     changed: int
     worst: tuple[tuple[str, float], ...]
+    min_centred_cosine: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The record of xlt.json."""
@@ -82,6 +86,8 @@ class Parity:
         }
         if self.min_cosine is not None:
             found["min_cosine"] = _finite(self.min_cosine)
+            if self.min_centred_cosine is not None:
+                found["min_centred_cosine"] = _finite(self.min_centred_cosine)
         else:
             found |= {
                 "predictions": self.predictions,
@@ -187,12 +193,14 @@ def compare(
     differences: dict[str, float] = {}
     cosines: dict[str, float] = {}
     predictions = clear = changed = 0
+    vectors: list[tuple[Array, Array]] = []
     for batch, answer in zip(batches, expected, strict=True):
         got = dict(run(batch.feeds))
         if pooling is not None:
             mask = batch.feeds["attention_mask"]
             got["pooled"] = pooled(got.pop("last_hidden_state"), mask, pooling, head)
             answer = {**answer, "pooled": answer["sentence_embedding"]}
+            vectors.append((answer["pooled"], got["pooled"]))
         for output, truth in answer.items():
             for row, name in enumerate(batch.names):
                 keep = batch.feeds["attention_mask"][row] == 1 if EXPORTED[kind].per_token else ...
@@ -222,7 +230,20 @@ def compare(
         clear=clear,
         changed=changed,
         worst=tuple(_worst_first(differences)),
+        min_centred_cosine=_centred(vectors) if vectors else None,
     )
+
+
+def _centred(vectors: Sequence[tuple[Array, Array]]) -> float | None:
+    """The smallest cosine of pairs of vectors from which the mean of the first ones is taken."""
+    a_ND, b_ND = (np.concatenate(side).astype(np.float64) for side in zip(*vectors, strict=True))
+    mean_D = a_ND.mean(0)
+    a_ND, b_ND = a_ND - mean_D, b_ND - mean_D
+    lengths_N = np.linalg.norm(a_ND, axis=1) * np.linalg.norm(b_ND, axis=1)
+    apart_N = ~(np.linalg.norm(a_ND, axis=1) < ALIKE)
+    if not apart_N.any():
+        return None
+    return float(((a_ND * b_ND).sum(1)[apart_N] / lengths_N[apart_N]).min())
 
 
 def _rows(scores: Array) -> Array:
