@@ -40,7 +40,7 @@ score() { # NAME MODEL TASK: export, evaluate, and leave the weights of targets 
     [ -e "$OUT/done/eval-$name" ] && return
     once "export-$name" "$XLT" export "$model" --task "$task" --out "$OUT/bundles/$name" --force --threads 1
     local bundle=$OUT/bundles/$name
-    [ -e "$bundle/manifest.json" ] || bundle=$bundle/$task
+    [ -e "$bundle/xlt.json" ] || bundle=$(echo "$bundle"/*/)
     once "eval-$name" "$XLT" eval "$bundle" --tasks "$task" --langs all --data "$ROOT" --threads 1 \
         --out "$OUT/results/$name"
     rm -rf "$OUT/bundles/$name"

@@ -124,17 +124,21 @@ def ours(side, task, examples, folder, max_length):
     from xlt.core.artifacts.runs import Run
     from xlt.train.finetune import phase as phases
     from xlt.train.plan.hyper import Hyper
+    from xlt.train.plan.phases import Part, Phase
 
     if side == "xlt-whole":
         phases.cut_vocabulary = lambda *_: None
     hyper = Hyper(lr=3e-4, epochs=1.0, batch_size=BATCH, max_length=max_length)
     out = Path(tempfile.mkdtemp())
     run = Run.create(out / "run", {}, force=True, resume=False)
-    phase = SimpleNamespace(
-        name="speed", folder="targets/speed", task=task, hyper=hyper, dev=None,
-        train=SimpleNamespace(examples=examples),
+    part = Part(task=task, hyper=hyper, trains=(SimpleNamespace(examples=examples),), dev=None)
+    phase = Phase(
+        name="speed", folder="targets/speed", parts=(part,), serves=(task.name,), hyper=hyper
+    )
+    plan = SimpleNamespace(
+        seed=1, bf16=False, save_every=None, part_tokens=None, gradient_checkpointing=False,
+        attention="sdpa", keep=0,
     )  # fmt: skip
-    plan = SimpleNamespace(seed=1, bf16=False, save_every=None)
     phases.train_phase(plan, phase, folder, run, torch.device("cpu"))
     run.close()
     found = json.loads((out / "run" / "measured.json").read_text())["speed"]

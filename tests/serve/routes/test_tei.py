@@ -255,7 +255,9 @@ def test_info_and_the_model_s_own_failures(server):
     assert info["model_type"] == {"embedding": {"pooling": "mean"}}
     assert info["max_client_batch_size"] == 2048
     other = server.call("GET", "/info?model=xnli")[2]
-    assert other["model_type"]["classifier"]["label2id"]["neutral"] == 1
+    named = other["model_type"]["classifier"]
+    assert named["label2id"] == {"entailment": 0, "neutral": 1, "contradiction": 2}
+    assert named["id2label"] == {"0": "entailment", "1": "neutral", "2": "contradiction"}
     status, _, answer = server.call("POST", "/embed", {"inputs": "nanbomb"})
     assert (status, answer["error_type"]) == (424, "Backend")
     status, _, answer = server.call("POST", "/embed", {"inputs": "a", "prompt_name": "query"})
