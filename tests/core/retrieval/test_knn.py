@@ -25,7 +25,7 @@ def same(found, expected):
 def small_blocks(monkeypatch):
     monkeypatch.setattr(knn, "ROWS", 64)
     monkeypatch.setattr(knn, "COLUMNS", 128)
-    monkeypatch.setattr(knn, "SAMPLE", 8)
+    monkeypatch.setattr(knn, "GROUPS", 8)
 
 
 @given(
@@ -40,7 +40,7 @@ def test_neighbours_equal_brute_force_with_many_ties(seed, n, m, k, values):
     x = rng.integers(-values, values + 1, (n, 3)).astype(np.float32)
     y = rng.integers(-values, values + 1, (m, 3)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        for name, size in (("ROWS", 64), ("COLUMNS", 128), ("SAMPLE", 8)):
+        for name, size in (("ROWS", 64), ("COLUMNS", 128), ("GROUPS", 8)):
             patch.setattr(knn, name, size)
         forward, backward = knn.nearest_both(x, y, k)
         same(forward, brute(x, y, k))

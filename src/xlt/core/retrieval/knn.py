@@ -27,13 +27,13 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+Floats = NDArray[np.float64]
 Neighbours = tuple[Array, NDArray[np.int64]]
 
 ROWS = 1024
 COLUMNS = 4096
 GRAIN = 64  # blocks are padded to a multiple of this, so that products are of few shapes
-CROWD = 8  # times k: when more similarities of an item pass, the floor is raised by a sample
-SAMPLE = 256
+GROUPS = 128  # of an item's similarities in a block: their maxima bound its k-th best
 
 
 def nearest(x_ND: Array, y_MD: Array, k: int) -> Neighbours:
@@ -52,8 +52,8 @@ def nearest(x_ND: Array, y_MD: Array, k: int) -> Neighbours:
         DataError: y is empty, widths differ, or a value is not finite.
         UsageError: k is below 1.
     """
-    _check(x_ND, y_MD, k)
-    forward = _Best(x_ND, y_MD, k)
+    squared_N, squared_M = _check(x_ND, y_MD, k)
+    forward = _Best(x_ND, y_MD, k, squared_N, squared_M)
     for row, column, sim_BC in _blocks(x_ND, y_MD):
         forward.update(sim_BC, axis=1, first=row, first_neighbour=column)
     return forward.result
@@ -76,10 +76,10 @@ def nearest_both(
     Raises:
         DataError: as `nearest`, for both sides.
     """
-    _check(x_ND, y_MD, k)
-    _check(y_MD, x_ND, k)
-    forward = _Best(x_ND, y_MD, k)
-    backward = _Best(y_MD, x_ND, k)
+    squared_N, squared_M = _check(x_ND, y_MD, k)
+    _check_any(x_ND)
+    forward = _Best(x_ND, y_MD, k, squared_N, squared_M)
+    backward = _Best(y_MD, x_ND, k, squared_M, squared_N)
     for row, column, sim_BC in _blocks(x_ND, y_MD):
         forward.update(sim_BC, axis=1, first=row, first_neighbour=column)
         backward.update(sim_BC, axis=0, first=column, first_neighbour=row)
@@ -106,15 +106,21 @@ def nearest_l2(x_ND: Array, y_MD: Array, k: int) -> Neighbours:
     return np.maximum(squared_N1 - 2 * value_NK, 0), index_NK
 
 
-def _check(x_ND: Array, y_MD: Array, k: int) -> None:
+def _check(x_ND: Array, y_MD: Array, k: int) -> tuple[Floats, Floats]:
+    """Squared lengths of the rows of both sides, which must fit."""
     if k < 1:
         raise UsageError(f"k is {k}", "at least one neighbour is needed")
-    squared_norms(x_ND)
+    squared_N = squared_norms(x_ND)
     if x_ND.shape[1:] != y_MD.shape[1:]:
         raise DataError(
             f"embeddings of shapes {x_ND.shape} and {y_MD.shape}", "embed both with one model"
         )
-    if not len(y_MD):
+    _check_any(y_MD)
+    return squared_N, squared_norms(y_MD)
+
+
+def _check_any(vec_ND: Array) -> None:
+    if not len(vec_ND):
         raise DataError("nothing to search: there are no embeddings", "is the text file empty?")
 
 
@@ -145,19 +151,28 @@ def _padded(vec_ND: Array, n: int, dtype: np.dtype[Any]) -> Array:
 
 
 class _Best:
-    """The best k neighbours of all items so far; blocks must come with ascending neighbours."""
+    """The best k neighbours of all items so far; blocks must come with ascending neighbours.
 
-    def __init__(self, item_ND: Array, other_MD: Array, k: int) -> None:
+    Args:
+        item_ND: the items.
+        other_MD: where their neighbours are.
+        k: how many.
+        squared_N, squared_M: squared lengths of both.
+    """
+
+    def __init__(
+        self, item_ND: Array, other_MD: Array, k: int, squared_N: Floats, squared_M: Floats
+    ) -> None:
         self.k = min(k, len(other_MD))
         self.item_ND, self.other_MD = item_ND, other_MD
         self.dtype = np.result_type(item_ND, other_MD, np.float32)
         # how far two roundings of one inner product can lie apart
         width = max(1, item_ND.shape[1])
         unit = 4 * float(np.finfo(self.dtype).eps) * width**0.5
-        longest = float(np.sqrt(squared_norms(other_MD).max(initial=0)))
-        self.slack_N = unit * longest * np.sqrt(squared_norms(item_ND))
+        self.slack_N = unit * float(np.sqrt(squared_M.max(initial=0))) * np.sqrt(squared_N)
         self.similarity_NK = np.full((len(item_ND), self.k), -np.inf)
         self.index_NK = np.full((len(item_ND), self.k), -1, dtype=np.int64)
+        self._passing = np.empty(0, dtype=np.bool_)
 
     @property
     def result(self) -> Neighbours:
@@ -174,53 +189,81 @@ class _Best:
             first_neighbour: the block's first neighbour.
         """
         items = slice(first, first + sim_BC.shape[1 - axis])
-        floor = (self.similarity_NK[items, -1] - self.slack_N[items]).astype(sim_BC.dtype)
-        passing_BC = sim_BC > np.expand_dims(floor, axis)
-        if np.count_nonzero(passing_BC) > CROWD * self.k * len(floor):
-            sampled = _sampled_floor(sim_BC, axis, self.k) - self.slack_N[items]
-            passing_BC &= sim_BC >= np.expand_dims(sampled.astype(sim_BC.dtype), axis)
+        known = self.similarity_NK[items, -1]
+        slack = self.slack_N[items]
+        floor = (known - slack).astype(sim_BC.dtype)
+        if not np.isfinite(known).all():  # nothing is known of them yet
+            reached = (_kth_maximum(sim_BC, axis, self.k) - slack).astype(sim_BC.dtype)
+            floor = np.maximum(floor, np.nextafter(reached, sim_BC.dtype.type(-np.inf)))
+        if self._passing.size < sim_BC.size:
+            self._passing = np.empty(sim_BC.size, dtype=np.bool_)
+        passing_BC = self._passing[: sim_BC.size].reshape(sim_BC.shape)
+        np.greater(sim_BC, np.expand_dims(floor, axis), out=passing_BC)
         hits = np.flatnonzero(passing_BC)
         if len(hits):
             places = np.divmod(hits, sim_BC.shape[1])
-            similarity = sim_BC[places]
-            self._merge(places[1 - axis] + first, places[axis] + first_neighbour, similarity)
+            self._merge(places[1 - axis] + first, places[axis] + first_neighbour, sim_BC[places])
 
     def _merge(self, item: Array, neighbour: Array, similarity: Array) -> None:
         """Sort new entries in with the old ones of the same items, and keep the best k."""
-        touched, group = np.unique(item, return_inverse=True)
-        group = np.concatenate([np.repeat(np.arange(len(touched)), self.k), group])
-        neighbour = np.concatenate([self.index_NK[touched].ravel(), neighbour])
-        similarity = np.concatenate([self.similarity_NK[touched].ravel(), similarity])
-        self._settle_ties(touched[group], neighbour, similarity)
-        order = np.lexsort((neighbour, -similarity, group))
+        touched = np.zeros(int(item.max()) - int(item.min()) + 1, dtype=np.bool_)
+        lowest = int(item.min())
+        touched[item - lowest] = True
+        numbers = np.flatnonzero(touched)
+        group = np.cumsum(touched)[item - lowest] - 1
+        item = numbers + lowest
+        group = np.concatenate([np.repeat(np.arange(len(item)), self.k), group])
+        neighbour = np.concatenate([self.index_NK[item].ravel(), neighbour])
+        similarity = np.concatenate([self.similarity_NK[item].ravel(), similarity])
+        order = np.lexsort((-similarity, group))
+        tied = self._ties(item[group], similarity, order)
+        if len(tied):
+            self._settle(item[group[tied]], neighbour, similarity, tied)
+            changed = np.zeros(len(item), dtype=np.bool_)
+            changed[group[tied]] = True
+            places = np.flatnonzero(changed[group[order]])
+            again = order[places]
+            order[places] = again[np.lexsort((neighbour[again], -similarity[again], group[again]))]
         sizes = np.bincount(group)
         kept_GK = order[(np.cumsum(sizes) - sizes)[:, None] + np.arange(self.k)]
-        self.similarity_NK[touched] = similarity[kept_GK]
-        self.index_NK[touched] = neighbour[kept_GK]
+        self.similarity_NK[item] = similarity[kept_GK]
+        self.index_NK[item] = neighbour[kept_GK]
 
-    def _settle_ties(self, item: Array, neighbour: Array, similarity: Array) -> None:
-        """Take similarities again, in place, that another one of the same item nearly equals."""
-        order = np.lexsort((-similarity, item))
-        known = np.isfinite(similarity[order])
-        both = (item[order][1:] == item[order][:-1]) & known[1:] & known[:-1]
-        gap = np.subtract(similarity[order][:-1], similarity[order][1:], where=both,
-                          out=np.full(len(both), np.inf))  # fmt: skip
-        near = gap <= self.slack_N[item[order][1:]]
+    def _ties(self, item: Array, similarity: Array, order: Array) -> Array:
+        """Places of similarities that another one of the same item nearly equals."""
+        sorted_items, values = item[order], similarity[order]
+        near = sorted_items[1:] == sorted_items[:-1]
+        # -inf stands for no neighbour yet; it lies last, and infinitely far from what is known
+        gap = np.subtract(values[:-1], values[1:], where=near & np.isfinite(values[1:]),
+                          out=np.full(len(near), np.inf))  # fmt: skip
+        near &= gap <= self.slack_N[sorted_items[1:]]
         tied = np.zeros(len(order), dtype=np.bool_)
         tied[1:] |= near
         tied[:-1] |= near
-        places = order[tied]
+        return order[tied]
+
+    def _settle(self, item: Array, neighbour: Array, similarity: Array, places: Array) -> None:
+        """Take similarities again, in place, pair by pair; `item` is of `places` alone."""
         for start in range(0, len(places), COLUMNS):
             some = places[start : start + COLUMNS]
-            left = self.item_ND[item[some]].astype(self.dtype, copy=False)
+            left = self.item_ND[item[start : start + COLUMNS]].astype(self.dtype, copy=False)
             right = self.other_MD[neighbour[some]].astype(self.dtype, copy=False)
             similarity[some] = np.einsum("nd,nd->n", left, right)
 
 
-def _sampled_floor(sim_BC: Array, axis: int, k: int) -> Array:
-    """A bound that at least k of an item's similarities reach: the k-th best of a sample."""
-    step = max(1, sim_BC.shape[axis] // max(SAMPLE, k))
-    sample = sim_BC[:, ::step] if axis == 1 else sim_BC[::step].T
-    if sample.shape[1] < k:
-        return np.full(len(sample), -np.inf, dtype=sim_BC.dtype)
-    return np.partition(sample, -k, axis=1)[:, -k]
+def _kth_maximum(sim_BC: Array, axis: int, k: int) -> Array:
+    """A bound that at least k of an item's similarities in a block reach.
+
+    It is the k-th best of the maxima of groups: few similarities besides the best k are above it.
+    """
+    size = sim_BC.shape[axis]
+    groups = max(k, min(GROUPS, size // 2))
+    if groups > size:
+        return np.full(sim_BC.shape[1 - axis], -np.inf, dtype=sim_BC.dtype)
+    each = size // groups
+    if axis == 1:
+        whole = sim_BC[:, : groups * each].reshape(len(sim_BC), each, groups)
+        maxima = whole.max(axis=1)
+    else:
+        maxima = sim_BC[: groups * each].reshape(groups, each, sim_BC.shape[1]).max(axis=1).T
+    return np.asarray(np.partition(maxima, -k, axis=1)[:, -k])

@@ -1,0 +1,149 @@
+"""Exact neighbours in both directions: ours beside two FAISS flat searches, one thread.
+
+    python benchmarks/retrieval.py [--sizes 20000 100000] [--widths 384 768]
+
+CPU seconds, in turns; sgemm is numpy's own product of the same matrices in this run. FAISS is left
+out where it is not installed. Memory is the peak of a process of its own, above its vectors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from speed import heading, table
+
+from xlt.core.retrieval.knn import COLUMNS, ROWS, nearest_both
+
+K = 4
+Vectors = NDArray[np.float32]
+
+
+def vectors(n: int, width: int) -> tuple[Vectors, Vectors]:
+    """Two sides whose rows lie in clusters, each row's partner among its cluster."""
+    rng = np.random.default_rng(n + width)
+    centres = rng.standard_normal((max(1, n // 20), width), np.float32)
+    x_ND = centres[rng.integers(len(centres), size=n)]
+    x_ND += rng.standard_normal((n, width), np.float32)
+    y_ND = x_ND + np.float32(0.5) * rng.standard_normal((n, width), np.float32)
+    for side in (x_ND, y_ND):
+        side /= np.linalg.norm(side, axis=1, keepdims=True)
+    return x_ND, y_ND[rng.permutation(n)]
+
+
+def gemm(x_ND: Vectors, y_ND: Vectors) -> None:
+    """All products in our blocks, and nothing else."""
+    out = np.empty((ROWS, COLUMNS), np.float32)
+    for row in range(0, len(x_ND), ROWS):
+        x_BD = x_ND[row : row + ROWS]
+        for column in range(0, len(y_ND), COLUMNS):
+            y_CD = y_ND[column : column + COLUMNS]
+            np.matmul(x_BD, y_CD.T, out=out[: len(x_BD), : len(y_CD)])
+
+
+def flat(x_ND: Vectors, y_ND: Vectors) -> list[Any]:
+    """FAISS: the neighbours of each side in the other."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    found = []
+    for queries, base in ((x_ND, y_ND), (y_ND, x_ND)):
+        index = faiss.IndexFlatIP(base.shape[1])
+        index.add(base)
+        found.append(index.search(queries, K)[1])
+    return found
+
+
+def spent(run: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.process_time()
+    found = run()
+    return time.process_time() - start, found
+
+
+def memory(n: int, width: int) -> float:
+    """Peak MiB of a search above its vectors, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--peak", str(n), str(width)],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return float(done.stdout)
+
+
+def print_peak(n: int, width: int) -> None:
+    x_ND, y_ND = vectors(n, width)
+    before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    nearest_both(x_ND, y_ND, K)
+    lines = Path("/proc/self/status").read_text().splitlines()
+    peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) << 10
+    print((peak - before) / (1 << 20))
+
+
+def compare(x_ND: Vectors, y_ND: Vectors, rounds: int, have: bool) -> tuple[list[str], bool]:
+    """One row of the table; whether the neighbours are FAISS's."""
+    runs: dict[str, Callable[[], Any]] = {
+        "gemm": lambda: gemm(x_ND, y_ND),
+        "ours": lambda: nearest_both(x_ND, y_ND, K),
+    }
+    if have:
+        runs["faiss"] = lambda: flat(x_ND, y_ND)
+    best = dict.fromkeys(runs, float("inf"))
+    answers: dict[str, Any] = {}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            seconds, answers[name] = spent(run)
+            best[name] = min(best[name], seconds)
+    n, width = x_ND.shape
+    different = 0
+    if have:
+        pairs = zip(answers["ours"], answers["faiss"], strict=True)
+        different = sum(int((one[1] != other).sum()) for one, other in pairs)
+    row = [
+        f"{n:,} x {n:,}, d {width}",
+        f"{best['ours']:.2f}",
+        f"{best['gemm'] / best['ours']:.2f}",
+        f"{best['faiss'] / best['ours']:.2f}" if have else "-",
+        ("identical" if not different else f"{different} differ") if have else "-",
+        f"{memory(n, width):.0f}",
+    ]
+    print(" ".join(row), file=sys.stderr, flush=True)
+    return row, not different
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[20_000, 100_000])
+    parser.add_argument("--widths", type=int, nargs="+", default=[384, 768])
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--peak", type=int, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.peak:
+        print_peak(*options.peak)
+        return 0
+    try:
+        import faiss  # noqa: F401
+
+        have = True
+    except ImportError:
+        have = False
+    print(heading() + "\n")
+    found = [
+        compare(*vectors(n, width), options.rounds, have)
+        for n in options.sizes
+        for width in options.widths
+    ]
+    head = ["", "CPU s", "share of sgemm", "FAISS / ours", "neighbours", "MiB above vectors"]
+    print(table(head, [row for row, _ in found]))
+    return 0 if all(same for _, same in found) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
