@@ -38,6 +38,8 @@ class Bench:
         self.folder, self.log = folder, folder / "log"
         self.settings = {"log": str(self.log), "seconds": 0, "fail": "", **settings}
 
+    text = FILE
+
     def set(self, **settings):
         self.settings |= settings
 

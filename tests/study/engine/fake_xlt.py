@@ -12,6 +12,7 @@ from pathlib import Path
 MANIFESTS = {
     "world": "world.json",
     "train": "run.json",
+    "average": "run.json",
     "export": "one/xlt.json",
     "eval": "results.json",
 }
@@ -19,7 +20,7 @@ MANIFESTS = {
 
 def main(settings, words):
     verb, out = words[0], Path(words[words.index("--out") + 1])
-    stage = out.parent.name
+    stage = next(folder.name for folder in out.parents if folder.name.startswith(f"{verb}-"))
 
     def log(text):
         with open(settings["log"], "a") as stream:
@@ -32,12 +33,15 @@ def main(settings, words):
     (out / "weights").write_text("1")
     if verb == "train":
         time.sleep(settings["seconds"])
-    if verb in ("export", "eval"):  # what it reads has to be there
+    if verb in ("average", "export", "eval"):  # what it reads has to be there
         model = Path(words[1])
         assert (model / "weights").is_file(), model
-    manifest = out / MANIFESTS[verb]
+    single = verb == "export" and out.name != "bundles"  # of a checkpoint: one bundle, out itself
+    manifest = out / ("xlt.json" if single else MANIFESTS[verb])
     manifest.parent.mkdir(parents=True, exist_ok=True)
-    manifest.write_text(json.dumps({"verb": verb, "words": words[:1]}))
+    folders = {"last": words[1], "target-dev oracle": words[1]}
+    targets = {task: {"folders": folders} for task in ("xnli", "udpos")}
+    manifest.write_text(json.dumps({"verb": verb, "targets": targets}))
     log("end")
 
 

@@ -29,7 +29,9 @@ def test_every_stage_runs_once_and_every_cell_is_written(bench):
     assert len(bench.counts()) == len(progress.plan.stages)
     assert cells(bench) == sorted(cell.id for cell in progress.plan.cells)
     record = json.loads((bench.folder / "out/cells/mnli-xnli-u1.json").read_text())
-    assert (bench.folder / "store" / record["results"] / "results.json").is_file()
+    assert list(record["results"]) == ["English-dev pick"]
+    results = bench.folder / "store" / record["results"]["English-dev pick"]
+    assert (results / "results.json").is_file()
     assert [run.split("-")[0] for run in record["runs"]] == ["train"] * 3
     assert set(record["seconds"]) == set(record["cell"]["all_stages"])
 
@@ -193,3 +195,25 @@ def test_a_folder_of_something_else_is_refused(bench):
     (bench.folder / "out" / "mine.txt").write_text("")
     with pytest.raises(UsageError, match="is not empty and holds no study"):
         bench.run()
+
+
+PICKS = "evaluation: {picks: true}\nscales:\n"
+
+
+def test_other_rules_to_pick_a_checkpoint_are_scored_beside_under_their_names(bench):
+    text = bench.text.replace("scales:\n", PICKS)
+    plan = bench.run(text=text).plan
+    words = next(s.argv for s in plan.stages.values() if s.label == "compact-xnli-t1")
+    assert words[words.index("--keep") + 1] == "5"
+    record = json.loads((bench.folder / "out/cells/mnli-xnli-u1.json").read_text())
+    assert list(record["results"]) == ["English-dev pick", "last checkpoint", "target-dev oracle"]
+    assert len(set(record["results"].values())) == 3
+
+
+def test_a_rule_that_finds_no_checkpoint_fails_alone_and_the_cells_are_done(bench):
+    text = bench.text.replace("scales:\n", PICKS).replace("[xnli, udpos]", "[panx]")
+    text = text.replace("tasks: [xnli]", "tasks: [panx]")
+    with pytest.raises(PartlyDone, match="it names no last of panx") as caught:
+        bench.run(text=text)
+    assert "4 of 4 cells are done" in caught.value.message
+    assert len(cells(bench)) == 4

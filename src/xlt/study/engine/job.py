@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from xlt.core.errors import DataError
+from xlt.core.files import read_json
 from xlt.core.show.terminal import LIVE
 from xlt.study.engine.store import Store
 from xlt.study.plan.records import Stage
@@ -62,6 +63,9 @@ class Job:
             threads: CPU threads it may use.
             environment: further variables, e.g. the device.
             program: what the words of a stage are given to.
+
+        Raises:
+            DataError: a checkpoint that it should read was not kept.
         """
         handle = store.lock(stage)
         if handle is None:
@@ -69,7 +73,8 @@ class Job:
         job = None
         try:
             how = ["--threads", str(threads)] if stage.verb in COMPUTING else []
-            words = store.begin(stage, stage.words(store.path, data), how)
+            named = [_picked(word) for word in stage.words(store.path, data)]
+            words = store.begin(stage, named, how)
             job = cls(stage, store, handle, words)
             job._open([*program, *words], environment or {})
         finally:
@@ -148,3 +153,21 @@ class Job:
             "message": message.removeprefix("error: ") or (said[-1] if said else "no message"),
             "hint": hint.removeprefix("hint: "),
         }
+
+
+def _picked(word: str) -> str:
+    """The folder that `@TASK:RULE:RUN` stands for: what `xlt average` named in its record.
+
+    Raises:
+        DataError: it named none.
+    """
+    if not word.startswith("@"):
+        return word
+    task, rule, run = word[1:].split(":", 2)
+    try:
+        return str(read_json(Path(run) / "run.json")["targets"][task]["folders"][rule])
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{run}: it names no {rule} of {task}",
+            "the data root needs dev sets of other languages, the training --keep",
+        ) from error

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xlt.core.errors import Interrupted
+from xlt.core.errors import DataError, Interrupted
 from xlt.core.show import terminal
 from xlt.core.show.terminal import Lanes
 from xlt.study.engine.job import XLT, Job
@@ -127,14 +127,20 @@ class _Loop:
             if stage.id in self.progress.records:
                 self._note(stage, "made by another study")
                 continue
-            job = Job.start(
-                stage,
-                self.progress.store,
-                self._root(),
-                threads=self.slots.threads,
-                environment=self.slots.environment(free[0]),
-                program=self.slots.program,
-            )
+            try:
+                job = Job.start(
+                    stage,
+                    self.progress.store,
+                    self._root(),
+                    threads=self.slots.threads,
+                    environment=self.slots.environment(free[0]),
+                    program=self.slots.program,
+                )
+            except DataError as error:
+                failure = {"code": error.exit_code, "message": error.message, "hint": error.hint}
+                self.progress.failures[stage.id] = failure
+                self._note(stage, f"failed: {error.message}")
+                continue
             if job is None:
                 if stage.id not in self.busy:
                     self._note(stage, "another study works on it")

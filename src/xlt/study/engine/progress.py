@@ -14,6 +14,7 @@ from xlt.study.plan.records import Cell, Plan, Stage
 __all__ = ["CELLS", "Progress"]
 
 CELLS = "cells"
+PICK = "English-dev pick"  # the checkpoint that `xlt train` leaves
 SCHEMA = 1
 STATES = ("done", "running", "failed", "blocked", "waiting")
 
@@ -48,7 +49,8 @@ class Progress:
         self.failures.pop(stage.id, None)
         if self.out is not None:
             for cell in self.plan.cells:
-                if stage.id in cell.all_stages and self.cell_state(cell) == "done":
+                concerned = stage.id in cell.all_stages or stage.id in cell.picks.values()
+                if concerned and self.cell_state(cell) == "done":
                     self._write(cell)
 
     def drop_stale(self) -> None:
@@ -88,6 +90,12 @@ class Progress:
         """The cells that are not done."""
         return [cell for cell in self.plan.cells if self.cell_state(cell) != "done"]
 
+    def _results(self, cell: Cell) -> dict[str, str]:
+        """Rule that picked a checkpoint -> its results, relative to the store."""
+        scored = {PICK: cell.stages["eval"], **cell.picks}
+        done = {rule: name for rule, name in scored.items() if name in self.records}
+        return {rule: self.plan.stages[name].output for rule, name in done.items()}
+
     def _write(self, cell: Cell) -> None:
         stages = [self.plan.stages[name] for name in cell.all_stages]
         write_json(
@@ -95,7 +103,7 @@ class Progress:
             {
                 "schema": SCHEMA,
                 "cell": cell.to_json(),
-                "results": self.plan.stages[cell.stages["eval"]].output,
+                "results": self._results(cell),
                 "bundles": self.plan.stages[cell.stages["export"]].output,
                 "runs": [stage.output for stage in stages if stage.verb == "train"],
                 "seconds": {stage.id: self.records[stage.id]["seconds"] for stage in stages},

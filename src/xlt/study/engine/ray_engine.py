@@ -141,9 +141,10 @@ class _Driver:
 
     def _reads(self, stage: Stage) -> tuple[str, ...]:
         """Everything whose files its command names."""
-        words = " ".join(stage.argv)
-        named = [name for name in self.progress.plan.stages if f"/{name}/" in words]
-        return tuple(dict.fromkeys((*stage.needs, *(name for name in named if name != stage.id))))
+        stages = self.progress.plan.stages
+        # the checkpoint that an average names lies in the training that it read
+        beyond = [stages[name].needs for name in stage.needs if stages[name].verb == "average"]
+        return tuple(dict.fromkeys((*stage.needs, *(name for some in beyond for name in some))))
 
     def _ended(self, stage: Stage, one: Any) -> None:
         outcome = _outcome(one)

@@ -44,7 +44,7 @@ def run_study(plan: Plan, out: Path, store: Store, engine: Engine) -> Progress:
         progress.look()
         progress.drop_stale()
         engine(progress)
-    if progress.missing():
+    if progress.missing() or progress.failures:
         raise _partly_done(progress)
     return progress
 
@@ -137,7 +137,11 @@ def _partly_done(progress: Progress) -> PartlyDone:
     )
     cells = ", ".join(cell.id for cell in missing[:MOST_LISTED])
     more = f" and {len(missing) - MOST_LISTED} more" if len(missing) > MOST_LISTED else ""
+    total = len(progress.plan.cells)
+    told = f"{len(missing)} of {total} cells are missing: {cells}{more}"
+    if not missing:
+        told = f"{total} of {total} cells are done, but not all that stands beside them"
     return PartlyDone(
-        f"{len(missing)} of {len(progress.plan.cells)} cells are missing: {cells}{more} ({listed})",
+        f"{told} ({listed})",
         "run the same command again to continue; logs: STORE/<stage>/log.txt",
     )

@@ -32,6 +32,7 @@ LOCKS = "locks"
 MANIFESTS = {
     "world": "root/world.json",
     "train": "run/run.json",
+    "average": "run/run.json",
     "export": "bundles/*/xlt.json",
     "eval": "results/results.json",
 }

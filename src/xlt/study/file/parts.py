@@ -249,12 +249,15 @@ def read_evaluation(found: Checker, node: Node | None) -> Evaluation:
     found.mapping(node, "evaluation")
     names = tuple(one.name for one in fields(Evaluation))
     found.known_fields(node, names, "evaluation:")
-    given = {
-        name: ",".join(found.texts(node.fields[name])) for name in names if name in node.fields
-    }
+    picks = node.fields.get("picks", Node(value=False, line=node.line))
+    if not isinstance(picks.value, bool):
+        found.wrong(picks, f"evaluation: picks {picks.plain()!r} is neither true nor false")
+    words = [name for name in names if name in node.fields and name != "picks"]
+    given = {name: ",".join(found.texts(node.fields[name])) for name in words}
     if given.get("split", "test") not in {"test", "dev"}:
         found.wrong(node.fields["split"], "evaluation: split is neither test nor dev")
-    return Evaluation(**{name: value for name, value in given.items() if value})
+    chosen = {name: value for name, value in given.items() if value}
+    return Evaluation(**chosen, picks=picks.value is True)
 
 
 def read_world(found: Checker, node: Node | None) -> tuple[str, int] | None:

@@ -109,6 +109,8 @@ class Evaluation:
         precision: of the bundles.
         layer: of the encoder; None: the default block.
         pooling: of the encoder; None: the default.
+        picks: score the last checkpoint and the target-dev oracle as well, beside the English-dev
+            pick that all answers are about.
     """
 
     tasks: str = "all"
@@ -117,6 +119,7 @@ class Evaluation:
     precision: str = "fp32"
     layer: str | None = None
     pooling: str | None = None
+    picks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,10 +29,21 @@ EPOCHS = {
     "other": {"pair": 3.0, "choice": 7.0, "tag": 10.0, "span": 3.0, "mlm": 1.0},
 }
 ROWS = 32  # examples of a step
-START_SECONDS = {"train": 5.0, "export": 7.0, "eval": 3.0}  # imports, reading, writing
+START_SECONDS = {
+    "train": 5.0,
+    "average": 12.0,
+    "export": 7.0,
+    "eval": 3.0,
+}  # imports, reading, writing
 WORLD_SECONDS = {"tiny": 1.0, "small": 12.0, "medium": 60.0}
 EVAL_SECONDS = 2.0  # a task of the small world in seven languages
-COMPACT_BYTES = {"train": 6_000_000, "export": 3_500_000, "eval": 1_500_000, "world": 40_000_000}
+COMPACT_BYTES = {
+    "train": 6_000_000,
+    "average": 6_000_000,
+    "export": 3_500_000,
+    "eval": 1_500_000,
+    "world": 40_000_000,
+}
 # (layers, width, vocabulary) of models that are known by name
 SHAPES = {
     "xlm-roberta-large": (24, 1024, 250_002), "xlm-roberta-base": (12, 768, 250_002),
@@ -123,7 +134,7 @@ def _seconds(stage: Stage, known: Known) -> tuple[float, bool, float]:
     if stage.verb == "world":
         return WORLD_SECONDS[facts["size"]], False, 0.0
     start = START_SECONDS[stage.verb]
-    if stage.verb == "export":
+    if stage.verb in {"average", "export"}:
         return start + (0.0 if model == COMPACT else _blocks(model) / 1e7), False, 0.0
     if stage.verb == "eval":
         tasks = len(facts["tasks"])
@@ -175,7 +186,9 @@ def _bytes(stage: Stage, known: Known) -> float:
         return found
     if model in {"", COMPACT} or stage.verb in {"eval", "world"}:
         return COMPACT_BYTES[stage.verb]
-    copies = {"train": 2, "export": 1}[stage.verb]  # phase and encoder, or phase and target
+    copies = {"train": 2, "average": 2, "export": 1}[
+        stage.verb
+    ]  # phase and encoder, or phase and target
     layers, width, vocabulary = _shape(model)
     return 4.0 * copies * (12 * layers * width**2 + vocabulary * width)
 

@@ -155,6 +155,7 @@ class _Planner:
             target_seed=None if untuned else unit,
             data_seed=data_seed,
             stages={"train": train, "export": exported.id, "eval": scored.id},
+            picks=self.trainings.picks(start, target, tasks),
             same_data=self._same_data(arm, tasks),
             all_stages=self.trainings.graph.all_needs(scored),
         )

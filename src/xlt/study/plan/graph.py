@@ -12,7 +12,7 @@ from xlt.study.plan.records import DATA, OUTPUT, STORE, Stage
 __all__ = ["FORMATS", "Graph"]
 
 # What a verb makes of the same arguments changes with these; raise one when it does.
-FORMATS = {"world": 1, "train": 1, "export": 1, "eval": 1}
+FORMATS = {"world": 1, "train": 1, "average": 1, "export": 1, "eval": 1}
 NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9+.]+")
 LONGEST_LABEL = 60
 
@@ -34,6 +34,7 @@ class Graph:
         model: Any = None,
         facts: Mapping[str, Any] | None = None,
         inside: str = "",
+        pick: str = "",
         under: str = "",
     ) -> Stage:
         """A stage, new or made before.
@@ -47,6 +48,7 @@ class Graph:
             model: identity of a base model from outside the store, and what to type for it.
             facts: what its cost is estimated from; no part of the key.
             inside: where in the model's result the model lies.
+            pick: of an average's folders: TASK:RULE, read when the stage starts.
             under: where in the output folder the result goes.
         """
         models = [stage for stage in needs if stage.verb != "world"]
@@ -57,12 +59,14 @@ class Graph:
             "needs": [stage.key for stage in needs],
             "data": data,
             "model": model[0] if model else None,
+            **({"pick": pick} if pick else {}),
         }
         key = sha256_json(identity)
         name = NOT_IN_A_NAME.sub("-", label).strip("-")[:LONGEST_LABEL].strip("-")
         found = f"{verb}-{name}-{key[:8]}"
         if found not in self.stages:
             place = f"{STORE}/{models[0].output}{inside}" if models else model[1] if model else ""
+            place = f"@{pick}:{place}" if pick else place
             self.stages[found] = Stage(
                 id=found,
                 key=key,
@@ -95,6 +99,8 @@ def _command(verb: str, model: str, out: str, words: Sequence[str]) -> tuple[str
         return ("world", "--out", out, *words, "--force")
     if verb == "train":
         return ("train", "--model", model, "--data", DATA, "--out", out, *words, "--resume")
+    if verb == "average":
+        return ("average", model, "--data", DATA, "--out", out, *words, "--force")
     if verb == "export":
         return ("export", model, "--out", out, *words, "--force")
     return ("eval", model, "--data", DATA, "--out", out, *words)

@@ -16,7 +16,7 @@ SCHEMA = 1
 PLAN = "plan.json"
 STORE, DATA = "{store}", "{data}"  # what stands for folders in a stage's command
 # What a verb's output is called inside its stage's folder.
-OUTPUT = {"world": "root", "train": "run", "export": "bundles", "eval": "results"}
+OUTPUT = {"world": "root", "train": "run", "average": "run", "export": "bundles", "eval": "results"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Stage:
     Attributes:
         id: its folder in the store: verb, label, first digits of the key.
         key: SHA-256 over everything that decides the result.
-        verb: world, train, export or eval.
+        verb: world, train, average, export or eval.
         label: for people.
         argv: words after `xlt`; `{store}` and `{data}` stand for folders.
         needs: ids of the stages whose results it reads.
@@ -69,6 +69,8 @@ class Cell:
         stages: ids of train (the last training), export and eval.
         all_stages: ids of everything the cell needs, in order.
         same_data: tasks it is scored on whose own training data an earlier phase has seen.
+        picks: another rule to choose a checkpoint by -> the stage that scores its choice; the cell
+            is done without them.
     """
 
     id: str
@@ -83,6 +85,7 @@ class Cell:
     stages: Mapping[str, str]
     all_stages: tuple[str, ...]
     same_data: tuple[str, ...] = ()
+    picks: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict; the axes stand beside the other fields as well."""
@@ -100,6 +103,7 @@ class Cell:
             intermediate_seed=value["intermediate_seed"], target_seed=value["target_seed"],
             data_seed=value["data_seed"], stages=value["stages"],
             all_stages=tuple(value["all_stages"]), same_data=tuple(value["same_data_tasks"]),
+            picks=value.get("picks", {}),
         )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from xlt.study.plan.words import common, mixing, named_files, number, sizes, spe
 __all__ = ["Start", "Trainings"]
 
 COMPACT = "compact"
+KEPT = "5"  # dev evaluations whose weights are kept where other rules choose among them
+PICKS = {"last checkpoint": "last", "target-dev oracle": "target-dev oracle"}
 PRETRAINING = ("pretrain", "pretrain_steps", "vocab_size")
 
 
@@ -133,6 +135,8 @@ class Trainings:
                 tasks += spelled_out(phase)
             words += ["--control", arm.control]
         given = {name: value for name, value in flags.items() if value is not None}
+        if self.study.evaluation.picks and head is None:
+            given.setdefault("keep", KEPT)
         words += [*words_of(self._fitting(given, [*tasks, *names])), *self._seeds(seed, data_seed)]
         facts = {"phase": "target", "tasks": [*dict.fromkeys(tasks)], **sizes(given)}
         joint = f"-with-{arm.joint}" if arm.joint else ""
@@ -174,7 +178,27 @@ class Trainings:
         )
         return replace(start, stage=stage, model=None)
 
-    def export(self, start: Start, target: str) -> Stage:
+    def picks(self, start: Start, target: str, tasks: Sequence[str]) -> dict[str, str]:
+        """Other rules to choose a checkpoint by -> the stage that scores what they choose."""
+        unkept = target == ENCODER or target in self.study.heads or start.stage is None
+        if unkept or not self.study.evaluation.picks or start.stage is None:
+            return {}
+        name = self._together(target)[0]
+        chosen = self.graph.add(
+            "average",
+            f"{start.label}-{start.seeds}",
+            words=["--oracle"],
+            needs=[start.stage, *self.world],
+            facts={"model": start.base},
+        )
+        found = {}
+        for rule, word in PICKS.items():
+            beside = replace(start, stage=chosen, seeds=f"{start.seeds}-{word.split('-')[0]}")
+            exported = self.export(beside, target, pick=f"{name}:{word}")
+            found[rule] = self.evaluation(exported, tasks).id
+        return found
+
+    def export(self, start: Start, target: str, pick: str = "") -> Stage:
         """The bundle of a target, or of the encoder."""
         evaluation, head = self.study.evaluation, self.study.heads.get(target)
         words = ["--task", "tatoeba" if target == ENCODER else head or self._together(target)[0]]
@@ -190,7 +214,8 @@ class Trainings:
             words=words,
             needs=[start.stage] if start.stage else [],
             inside=f"/phases/1-{head}" if head else "",
-            under=f"/{head}" if head else "",
+            under=f"/{head}" if head else f"/{pick.partition(':')[0]}" if pick else "",
+            pick=pick,
             model=start.model,
             facts={"model": start.base, "target": target},
         )
