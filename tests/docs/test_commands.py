@@ -66,6 +66,13 @@ def commands(page):
     return tuple(found)
 
 
+def files(page):
+    """The files that a page shows: blocks of YAML whose first line is `# NAME.yaml`."""
+    blocks = (body for kind, body in FENCE.findall((ROOT / page).read_text()) if kind == "yaml")
+    named = ((re.match(r"# ([\w-]+\.yaml)$", body, re.MULTILINE), body) for body in blocks)
+    return {match[1]: body for match, body in named if match}
+
+
 def of(program):
     """(page, command) of every command of a program."""
     return [
@@ -225,6 +232,8 @@ def test_every_command_of_a_page_runs_in_a_plain_shell(page, clone, tmp_path):
     shutil.copytree(clone, folder, symlinks=True)
     shutil.copytree(clone / "RUN", folder / "xlt-run")
     activated = "true"
+    for name, text in files(page).items():
+        (folder / name).write_text(text)
     for command in commands(page):
         if command.startswith(READ_ONLY) or command.startswith("curl"):
             continue

@@ -35,7 +35,7 @@ def main(settings, words):
         time.sleep(settings["seconds"])
     if verb in ("average", "export", "eval"):  # what it reads has to be there
         model = Path(words[1])
-        assert (model / "weights").is_file(), model
+        assert any(model.rglob("weights")), model
     single = verb == "export" and out.name != "bundles"  # of a checkpoint: one bundle, out itself
     manifest = out / ("xlt.json" if single else MANIFESTS[verb])
     manifest.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ __all__ = ["FULL", "find_file", "read_study", "shipped"]
 SHIPPED = Path(__file__).parent.parent / "shipped"
 FULL = "full"
 SCHEMA = 1
-HINT = "docs/studies.md describes the file"
+HINT = "docs/study.md describes the file"
 FIELDS = ("study", "name", "question", "about", "estimand", "base", "arms", "axes", "evaluation")
 OVERRIDES = ("world", "seeds", "targets", "arms", "keep", "base", "axes", "evaluation", "estimand")
 

@@ -67,7 +67,7 @@ def parse(text: str, name: str) -> tuple[Node, list[tuple[int, str]]]:
     finally:
         loader.dispose()
     if tree is None or not isinstance(tree.value, dict):
-        raise UsageError(f"{name}: no mapping of names to values", "docs/studies.md has examples")
+        raise UsageError(f"{name}: no mapping of names to values", "docs/study.md has examples")
     return tree, mistakes
 
 
