@@ -88,6 +88,7 @@ class Scores:
     cells: dict[tuple[Key, str], Cell]
     data: Path | None = None
     split: str = "test"
+    _index: dict[tuple[str, Axes, str], list[Key]] | None = None
 
     @property
     def tasks(self) -> list[str]:
@@ -96,21 +97,23 @@ class Scores:
 
     def keys(self, arm: str, axes: Axes, task: str) -> list[Key]:
         """The trainings of an arm that have scores of a task, by unit."""
-        found = [
-            key
-            for key, by in self.linear.items()
-            if key.arm == arm and key.axes == axes and any(name == task for name, _ in by)
-        ]
-        return sorted(found, key=lambda key: (key.data_seed or 0, key.unit))
+        if self._index is None:  # asked for every term of every sum
+            found: dict[tuple[str, Axes, str], list[Key]] = {}
+            for key, by in self.linear.items():
+                for name in dict.fromkeys(name for name, _ in by):
+                    found.setdefault((key.arm, key.axes, name), []).append(key)
+            for keys in found.values():
+                keys.sort(key=lambda key: (key.data_seed or 0, key.unit))
+            self._index = found
+        return self._index.get((arm, axes, task), [])
 
     def langs(self, arms: Iterable[str], axes: Axes, task: str) -> list[str]:
         """Languages in which every training of these arms has a score of the task."""
-        sets = [
-            [lang for name, lang in self.linear[key] if name == task]
-            for arm in arms
-            for key in self.keys(arm, axes, task)
-        ]
-        return [lang for lang in sets[0] if all(lang in one for one in sets)] if sets else []
+        sets = [self.linear[key] for arm in arms for key in self.keys(arm, axes, task)]
+        if not sets:
+            return []
+        langs = [lang for name, lang in sets[0] if name == task]
+        return [lang for lang in langs if all((task, lang) in one for one in sets)]
 
     def axes(self) -> list[Axes]:
         """All combinations of the further axes."""
