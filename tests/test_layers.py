@@ -112,7 +112,7 @@ FILES = {
     "tokenizers": {"core/encode/encoder.py"},
     "onnxruntime": {"core/inference/session.py"},
     "datasets": {"data/hub/fetch.py"},
-    "huggingface_hub": {"export/hub/push.py"},
+    "huggingface_hub": {"export/hub/push.py", "train/plan/disk.py"},
     "yaml": {"data/taskfile.py"},
     "jinja2": {"core/show/page.py"},
     "fsspec": {"study/engine/mirror.py"},

@@ -1,9 +1,13 @@
 """Checkpoints as seldom as their cost asks for; where the time went, told apart."""
 
 import itertools
+import re
+from types import SimpleNamespace
 
 import pytest
 
+from xlt.core.show import terminal
+from xlt.train import fit
 from xlt.train.loop import meter as module
 from xlt.train.loop.meter import LEAST_SECONDS, SAVE_SHARE, Meter
 
@@ -71,3 +75,22 @@ def test_speed_is_that_of_training_alone(clock):
     record = meter.record()
     assert (record["training_seconds"], record["dev_seconds"], record["padding"]) == (4, 30, 0.2)
     assert "200 tokens/s, padding 20 %" in meter.status()
+
+
+def test_progress_tells_speed_padding_memory_and_what_is_left(
+    config, root, models_of, tmp_path, monkeypatch, capsys
+):
+    """One line a step: the clock of the screen runs ten seconds a look."""
+    seconds = itertools.count(0, 11)
+    monkeypatch.setattr(terminal, "QUIET", False)
+    monkeypatch.setenv("COLUMNS", "130")
+    monkeypatch.setattr(terminal, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    fit(config(root, models_of("bert"), tmp_path, target=("udpos",)))
+    lines = [line for line in capsys.readouterr().err.splitlines() if " steps, " in line]
+    assert len(lines) > 5
+    for line in lines[1:]:
+        assert re.fullmatch(
+            r"udpos: \d+/12 steps, [\d.]+/s, [\d:]+( s)? left, loss [\d.]+, "
+            r"[\d,]+ tokens/s, padding \d+ %, \d+\.\d GB(, selection [\d.]+)?, lr [\de.-]+",
+            line,
+        ), line

@@ -305,4 +305,4 @@ def decay_factors(job: Job, steps: int) -> list[float]:
 def _status(at: Position, job: Job, meter: Meter) -> str:
     loss = at.loss_sum / at.loss_steps if at.loss_steps else at.loss
     best = f", {job.metric} {at.best_score:.1f}" if at.best else ""
-    return f"loss {loss:.3f}{best}, {meter.status()}, lr {_rate(job, max(0, at.step - 1)):.1e}"
+    return f"loss {loss:.3f}, {meter.status()}{best}, lr {_rate(job, max(0, at.step - 1)):.1e}"
