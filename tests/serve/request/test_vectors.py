@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from xlt.core.inference.head import Head
 from xlt.serve.request.vectors import comparable, cosines, pooled
 
 
@@ -35,7 +36,8 @@ def test_equal_texts_have_the_vector_of_the_first_of_them():
 @pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
 def test_vectors_of_tokens_are_pooled_where_the_graph_scales_its_own(pooling):
     tokens = [unit(np.random.default_rng(n), n, 5) for n in (2, 7)]
-    engine = SimpleNamespace(per_token=True, bundle=SimpleNamespace(pooling=pooling))
+    bundle = SimpleNamespace(pooling=pooling)
+    engine = SimpleNamespace(per_token=True, bundle=bundle, head=Head())
     result = SimpleNamespace(whole=lambda: tokens, model=SimpleNamespace(engine=engine))
     take = {"mean": lambda rows: rows.mean(axis=0), "cls": lambda rows: rows[0],
             "last": lambda rows: rows[-1]}[pooling]  # fmt: skip
