@@ -39,9 +39,11 @@ def test_run_export_and_eval_work_as_typed_in_one_folder(work):
     assert bundles == {"xnli", "udpos", "xquad", "encoder"}
     results = json.loads((work / "xlt-run" / "results" / "results.json").read_text())
     assert set(results["tasks"]) == {"xnli", "udpos", "xquad", "mlqa", "bucc2018", "tatoeba"}
-    assert "Cedar" in (work / "table.txt").read_text()
-    widest = max(map(len, (work / "table.txt").read_text().splitlines()))
-    assert widest <= 80
+    screen = (work / "table.txt").read_text()
+    tables = (work / "xlt-run" / "results" / "tables.txt").read_text()
+    assert "Cedar" in tables and "tables.txt" in screen
+    assert max(map(len, [*screen.splitlines(), *tables.splitlines()])) <= 80
+    assert len(screen.splitlines()) <= 24
 
 
 def test_every_language_of_the_root_gets_a_score(work):
