@@ -113,7 +113,19 @@ def test_means_leave_out_what_training_had_seen_and_undeclared_data_leave_out_no
     found = json.loads(done.stdout)["seen"]["xnli"]
     assert not found["declared"] and found["without"] == {} and found["mean"] is not None
     screen = xlt_eval(model=unknown).stdout
-    assert "in no training data; not declared: xnli" in " ".join(screen.split())
+    assert "the base model's not counted; not declared: xnli" in " ".join(screen.split())
+
+
+def test_training_data_told_in_words_make_no_language_new(xlt_eval, make, tmp_path):
+    """All languages of a foreign model counted as unseen when a card told of its data."""
+    told = {"declared": True, "tasks": [], "languages": [], "data": [], "by": "flag",
+            "base": "web pairs in 94 languages"}  # fmt: skip
+    model = make.bundle(tmp_path / "told", "xnli", trained_on=told)
+    record = json.loads(xlt_eval("--json", model=model).stdout)
+    assert record["seen"]["xnli"]["without"] == {}
+    assert {flag for cell in record["cells"] for flag in cell["flags"]} == {
+        "training data told in words, not by language"
+    }
 
 
 def test_a_rerun_says_what_was_kept_and_why_the_rest_was_not(xlt_eval, root):

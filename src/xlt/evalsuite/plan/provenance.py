@@ -10,11 +10,12 @@ from xlt.core.kinds.table import kind_of
 from xlt.evalsuite.plan.choose import Assignment
 
 __all__ = [
-    "SAME_LANGUAGE", "SEEN_LANGUAGE", "SEEN_TASK", "UNDECLARED", "bundle_record",
+    "IN_WORDS", "SAME_LANGUAGE", "SEEN_LANGUAGE", "SEEN_TASK", "UNDECLARED", "bundle_record",
     "majority_label", "training_flags",
 ]  # fmt: skip
 
 UNDECLARED = "training data not declared"
+IN_WORDS = "training data told in words, not by language"
 SAME_LANGUAGE = "task seen in training in this language"
 SEEN_TASK = "task seen in training"
 SEEN_LANGUAGE = "language seen in training"
@@ -35,16 +36,18 @@ def training_flags(assignment: Assignment, lang: str) -> list[str]:
 def _seen(assignment: Assignment, trained: Mapping[str, Any], lang: str) -> list[str]:
     if not trained.get("declared"):
         return [UNDECLARED]
+    # a card or a flag tells of foreign models in words: no language is known to be new to them
+    told = [IN_WORDS] if trained.get("by") else []
     names = {assignment.task.name, assignment.task.source}
     labelled = {(part.get("task"), part.get("lang")) for part in trained.get("data", [])}
     if any((name, lang) in labelled for name in names):
-        return [SAME_LANGUAGE]
+        return [SAME_LANGUAGE, *told]
     flags = []
     if names & set(trained.get("tasks", [])):
         flags.append(SEEN_TASK)
     if lang in trained.get("languages", []):
         flags.append(SEEN_LANGUAGE)
-    return flags
+    return flags + told
 
 
 def majority_label(assignment: Assignment) -> str | None:

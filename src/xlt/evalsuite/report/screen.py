@@ -155,7 +155,7 @@ def _unseen(record: Mapping[str, Any], tasks: Sequence[str]) -> str:
     """What the last column is, and for which tasks it cannot be told."""
     known = record.get("seen", {})
     silent = [task for task in tasks if task in known and not known[task]["declared"]]
-    line = "unseen: mean over the languages that were in no training data"
+    line = "unseen: mean over languages in no training data, the base model's not counted"
     return fold(f"{line}; not declared", silent) if silent else line
 
 

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xlt.evalsuite.plan.provenance import SAME_LANGUAGE, SEEN_LANGUAGE, SEEN_TASK, UNDECLARED
+from xlt.evalsuite.plan.provenance import (
+    IN_WORDS,
+    SAME_LANGUAGE,
+    SEEN_LANGUAGE,
+    SEEN_TASK,
+    UNDECLARED,
+)
 
 __all__ = ["WITHOUT", "seen_means", "unseen_mean"]
 
@@ -34,7 +40,7 @@ def seen_means(
     Returns:
         Task -> `declared`, `mean` in percent, `langs`, and `without`: what is left out ->
         `mean` (None where nothing is left) and `langs`; empty when the training data of a cell
-        are not declared.
+        are not declared by task and language.
     """
     found: dict[str, dict[str, Any]] = {}
     for task in dict.fromkeys(cell["task"] for cell in cells):
@@ -46,7 +52,7 @@ def seen_means(
         ]
         if not rows:
             continue
-        declared = not any(UNDECLARED in cell["flags"] for cell in rows)
+        declared = not any({UNDECLARED, IN_WORDS} & set(cell["flags"]) for cell in rows)
         found[task] = {
             "declared": declared,
             **_mean(rows),

@@ -168,6 +168,7 @@ def provenance(sources: Sequence[Source]) -> Sheet:
     for source in sources:
         for name, bundle in source.results.record["bundles"].items():
             trained = bundle.get("trained_on") or {}
+            before = bundle.get("trained_before") or {}
             seen = " ".join(map(str, trained.get("tasks", []))) or "-"
             rows.append(
                 [
@@ -175,7 +176,7 @@ def provenance(sources: Sequence[Source]) -> Sheet:
                     str(bundle.get("key", ""))[:12],
                     str(bundle.get("pooling") or "-"), str(bundle.get("layer") or "-"),
                     seen if trained.get("declared") else "not declared",
-                    str((bundle.get("trained_before") or {}).get("text") or "not declared"),
+                    str(before.get("text") or trained.get("base") or "not declared"),
                 ]
             )  # fmt: skip
     return Sheet(
