@@ -66,7 +66,7 @@ gpu-smoke: ## the GPU build of ONNX Runtime: providers, devices, binding; on any
 	$(PYTHON) -m venv build/gpu
 	build/gpu/bin/python -m pip install -q -c constraints-serve.txt numpy click tokenizers \
 		onnxruntime-gpu pytest pytest-timeout onnx
-	PYTHONPATH=src build/gpu/bin/python -m pytest -q -m "not slow" tests/core/inference/test_gpu_build.py \
+	PYTHONPATH=$(CURDIR)/src build/gpu/bin/python -m pytest -q -m "not slow" tests/core/inference/test_gpu_build.py \
 		-p no:cacheprovider
 
 bench: setup ## the figures of benchmarks/README.md: real files, real encoder, the demo and its planted effects, serving

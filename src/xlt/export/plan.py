@@ -118,6 +118,11 @@ def plan(found: Run | Checkpoint, config: ExportConfig) -> list[Job]:
         ModelError: a checkpoint of the wrong kind.
     """
     out = config.out
+    if isinstance(found, Run) and config.trained_on is not None:
+        raise UsageError(
+            f"--trained-on: {found.path} records what its models were trained on",
+            "leave the flag out",
+        )
     if isinstance(found, Run):
         jobs = _run_jobs(found, out or found.path / "bundles", config)
     elif out is None:

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from xlt.core.errors import UsageError
 from xlt.export.checkpoint.origin import card_facts, declared_training
 from xlt.export.config import ExportConfig
 from xlt.export.plan import find_model, plan
@@ -46,6 +47,12 @@ def test_the_user_s_words_go_before_the_card(tmp_path):
     found = declared_training(tmp_path, "squad and our own tickets")
     assert (found["by"], found["base"]) == ("flag", "squad and our own tickets")
     assert found["tasks"] == ["squad"]
+
+
+def test_a_run_says_itself_what_it_was_trained_on(run_folder, tmp_path):
+    config = ExportConfig(model=run_folder, out=tmp_path / "o", trained_on="something else")
+    with pytest.raises(UsageError, match="records what its models were trained on"):
+        plan(find_model(run_folder), config)
 
 
 def test_a_job_carries_what_the_card_says(checkpoints, tmp_path):

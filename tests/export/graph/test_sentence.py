@@ -68,3 +68,15 @@ def test_pooling_leaves_padding_out():
     assert pool(hidden, mask, "mean").tolist() == [[2.0, 3.0]]
     assert pool(hidden, mask, "cls").tolist() == [[1.0, 2.0]]
     assert pool(hidden, mask, "last").tolist() == [[3.0, 4.0]]
+    weighted = pool(hidden, mask, "weightedmean")[0].tolist()
+    assert weighted == pytest.approx([7 / 3, 10 / 3])
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last", "weightedmean"])
+def test_padding_on_the_left_gives_the_vectors_of_padding_on_the_right(pooling):
+    hidden = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(2))
+    mask = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 0]])
+    left = torch.stack([hidden[0].roll(2, 0), hidden[1].roll(1, 0)])
+    right_side = pool(hidden, mask, pooling)
+    assert torch.equal(pool(left, mask.flip(1), pooling), right_side)
+    assert torch.equal(right_side[0], pool(hidden[:1, :2], mask[:1, :2], pooling)[0])
