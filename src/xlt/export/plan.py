@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,17 @@ from xlt.core.artifacts.bundle import DEFAULT_RUN
 from xlt.core.artifacts.runs import Run
 from xlt.core.errors import ModelError, UsageError, did_you_mean
 from xlt.core.kinds.table import kind_of
-from xlt.core.tasks.table import TASKS, Task, get_task
+from xlt.core.tasks.table import Task, get_task
 from xlt.export.checkpoint.fetching import PREFIX, fetch
 from xlt.export.checkpoint.flags import block_of, prompts_of, widths_of
 from xlt.export.checkpoint.labels import answers_of, resolve_task
-from xlt.export.checkpoint.origin import card_facts, declared_training
+from xlt.export.checkpoint.origin import card_facts, declared_training, lineage_of, run_training
 from xlt.export.checkpoint.reading import Checkpoint, read_checkpoint
 from xlt.export.checkpoint.sentence import DenseSettings
 from xlt.export.config import ExportConfig
 
 __all__ = ["Job", "find_model", "plan"]
 
-# What run.json calls the collections that tokenizers and pretraining read.
-PLAIN_TEXT = {"text", "parallel"}
 # Fields of a run's target that the bundle names elsewhere; the rest is how it was trained.
 NAMED_ELSEWHERE = {"path", "task", "task_file", "serves", "dev", "baseline", "folders"}
 KEPT = "checkpoints"  # weights that `xlt train --keep` left: checkpoints/<training>/step-<n>
@@ -179,8 +177,8 @@ def _target_job(
         given or task,
         config,
         answers=tuple(entry["serves"]) if given is None or given.name in entry["serves"] else None,
-        trained_on=_trained_on(run, task.source or name, joint=entry.get("tasks", [])),
-        lineage={**_lineage(run), "training": training},
+        trained_on=run_training(run, task.source or name, joint=entry.get("tasks", [])),
+        lineage={**lineage_of(run), "training": training},
         base=_base(run),
         task_file=entry.get("task_file"),
         dev={} if kept else entry.get("dev") or {},
@@ -195,8 +193,8 @@ def _encoder_job(run: Run, target: Path, config: ExportConfig, given: Task | Non
         target,
         given,
         config,
-        trained_on=_trained_on(run, None),
-        lineage=_lineage(run),
+        trained_on=run_training(run, None),
+        lineage=lineage_of(run),
         base=_base(run),
     )
 
@@ -252,8 +250,8 @@ def _part_job(
             target,
             given,
             config,
-            trained_on=_trained_on(run, None, phases),
-            lineage={**_lineage(run), "phases": phases},
+            trained_on=run_training(run, None, phases),
+            lineage={**lineage_of(run), "phases": phases},
             base=_base(run),
             dev=entry.get("dev") or {} if is_folder else {},
             baseline=entry.get("baseline") or {},
@@ -288,45 +286,6 @@ def _job(
         answers=answers_of(resolved) if answers is None else answers,
         **facts,
     )
-
-
-def _trained_on(
-    run: Run,
-    source: str | None,
-    phases: Sequence[Mapping[str, Any]] | None = None,
-    joint: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Tasks, languages and files that this model has learnt from; dev files are not among them.
-
-    Args:
-        run: the run.
-        source: the task whose data trained the target; None for an encoder or a phase.
-        phases: those before it and itself; None: all of the run.
-        joint: tasks that the target was trained together with.
-    """
-    lineage = run.record["lineage"]
-    before = lineage.get("phases", []) if phases is None else phases
-    named = [name for phase in before for name in phase["tasks"]]
-    tasks = [*named, *([source] if source else []), *joint[1:]]
-    sources = {TASKS[name].source if name in TASKS else name for name in tasks} | set(tasks)
-    data = [
-        entry
-        for entry in lineage.get("data", [])
-        if entry["task"] in sources | PLAIN_TEXT and entry["split"] != "dev"
-    ]
-    before_run = lineage.get("trained_before") or {}
-    return {
-        "declared": True,
-        "base": before_run.get("text") or "not declared",
-        "tasks": list(dict.fromkeys(tasks)),
-        "languages": sorted({str(entry["lang"]) for entry in data}),
-        "data": data,
-    }
-
-
-def _lineage(run: Run) -> dict[str, Any]:
-    """What the run says about where its models come from; file lists are in `trained_on`."""
-    return {key: value for key, value in run.record["lineage"].items() if key != "data"}
 
 
 def _base(run: Run) -> str:

@@ -1,17 +1,20 @@
-"""What a foreign model says of itself: the front matter of its card, as a bundle needs it."""
+"""What a model has learnt from: by its run, by the front matter of its card, or by the user."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xlt.core.artifacts.runs import Run
 from xlt.core.tasks.table import TASKS
 
-__all__ = ["card_facts", "declared_training"]
+__all__ = ["card_facts", "declared_training", "lineage_of", "run_training"]
 
+# What run.json calls the collections that tokenizers and pretraining read.
+PLAIN_TEXT = {"text", "parallel"}
 CARD = "README.md"
 MOST_BYTES = 1 << 20
 LISTS = ("datasets", "language")
@@ -63,6 +66,45 @@ def declared_training(folder: Path, text: str | None) -> dict[str, Any]:
         "base": text if text is not None else ", ".join(listed),
         "tasks": list(dict.fromkeys(tasks)),
     }
+
+
+def run_training(
+    run: Run,
+    source: str | None,
+    phases: Sequence[Mapping[str, Any]] | None = None,
+    joint: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Tasks, languages and files that this model has learnt from; dev files are not among them.
+
+    Args:
+        run: the run.
+        source: the task whose data trained the target; None for an encoder or a phase.
+        phases: those before it and itself; None: all of the run.
+        joint: tasks that the target was trained together with.
+    """
+    lineage = run.record["lineage"]
+    before = lineage.get("phases", []) if phases is None else phases
+    named = [name for phase in before for name in phase["tasks"]]
+    tasks = [*named, *([source] if source else []), *joint[1:]]
+    sources = {TASKS[name].source if name in TASKS else name for name in tasks} | set(tasks)
+    data = [
+        entry
+        for entry in lineage.get("data", [])
+        if entry["task"] in sources | PLAIN_TEXT and entry["split"] != "dev"
+    ]
+    before_run = lineage.get("trained_before") or {}
+    return {
+        "declared": True,
+        "base": before_run.get("text") or "not declared",
+        "tasks": list(dict.fromkeys(tasks)),
+        "languages": sorted({str(entry["lang"]) for entry in data}),
+        "data": data,
+    }
+
+
+def lineage_of(run: Run) -> dict[str, Any]:
+    """What the run says about where its models come from; file lists are in `trained_on`."""
+    return {key: value for key, value in run.record["lineage"].items() if key != "data"}
 
 
 def _task(name: str) -> str | None:
