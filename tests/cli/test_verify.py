@@ -77,7 +77,7 @@ def test_the_commands_are_those_of_xlt(project, tmp_path):
     (tmp_path / "e5").mkdir()
     (tmp_path / "e5/model.safetensors").touch()
     done = subprocess.run(
-        ["bash", str(project / "benchmarks/verify.sh"), *map(str, (tmp_path / "data", tmp_path / "out"))],
+        ["bash", project / "benchmarks/verify.sh", tmp_path / "data", tmp_path / "out"],
         env={**os.environ, "XLT": str(stub), "PYTHON": sys.executable, "CUT": "9",
              "MODEL": str(tmp_path / "e5"), "TASKS": "tatoeba ntrex panx tydiqa xcopa"},
         capture_output=True, text=True, check=False,
