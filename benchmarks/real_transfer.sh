@@ -35,10 +35,11 @@ train() { # NAME MODEL SEED FLAGS...
     once "train-$name" "$XLT" train --config width-384 --model "$model" --data "$ROOT" --seed "$seed" --threads 1 \
         --trained-on "$TRAINED_ON" --out "$OUT/runs/$name" --resume "$@"
 }
-score() { # NAME MODEL TASK: export, evaluate, and leave the weights of targets behind
+score() { # NAME MODEL TASK FLAGS...: export, evaluate, and leave the weights of targets behind
     local name=$1 model=$2 task=$3
+    shift 3
     [ -e "$OUT/done/eval-$name" ] && return
-    once "export-$name" "$XLT" export "$model" --task "$task" --out "$OUT/bundles/$name" --force --threads 1
+    once "export-$name" "$XLT" export "$model" --task "$task" --out "$OUT/bundles/$name" --force --threads 1 "$@"
     local bundle=$OUT/bundles/$name
     [ -e "$bundle/xlt.json" ] || bundle=$(echo "$bundle"/*/)
     once "eval-$name" "$XLT" eval "$bundle" --tasks "$task" --langs all --data "$ROOT" --threads 1 \
@@ -65,14 +66,14 @@ old() { # NAME SEED: the same sentences, batches and rates in an older xlt
 
 for part in $PARTS; do
     [ "$part" = old ] && old udpos-old-1 1 && continue
-    [ "$part" = tatoeba ] && score tatoeba-direct-0 "$MODEL" tatoeba
+    [ "$part" = tatoeba ] && score tatoeba-direct-0 "$MODEL" tatoeba --layer 8
     for seed in $SEEDS; do
         after=$OUT/runs/nli-$seed
         [ "$part" = udpos ] && udpos "udpos-direct-$seed" "$MODEL" "$seed" && continue
         train "nli-$seed" "$MODEL" "$seed" --intermediate anli+ --target none --train-split "anli+=$ROOT/nli.jsonl"
         case $part in
             nli) udpos "udpos-nli-$seed" "$after" "$seed" ;;
-            tatoeba) score "tatoeba-nli-$seed" "$after" tatoeba ;;
+            tatoeba) score "tatoeba-nli-$seed" "$after" tatoeba --layer 8 ;;
             xnli)
                 xnli "xnli-direct-$seed" "$MODEL" "$seed"
                 xnli "xnli-nli-$seed" "$after" "$seed"
