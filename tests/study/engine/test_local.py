@@ -25,6 +25,8 @@ def cells(bench, out="out"):
 
 def test_every_stage_runs_once_and_every_cell_is_written(bench):
     progress = bench.run()
+    assert sum(progress.expected.values()) > 0
+    assert progress.left() == 0
     assert set(bench.counts().values()) == {1}
     assert len(bench.counts()) == len(progress.plan.stages)
     assert cells(bench) == sorted(cell.id for cell in progress.plan.cells)

@@ -184,4 +184,6 @@ class _Loop:
         failed = len(self.progress.failures)
         text = f"{len(self.progress.records)}/{len(self.progress.plan.stages)} stages"
         text += f", {cells - missing}/{cells} cells"
+        minutes = self.progress.left() / self.slots.jobs / 60
+        text += f", about {minutes:.0f} minutes left" if minutes >= 1 else ""
         self.view.show("study", text + (f", {failed} failed" if failed else ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class Progress:
         out: the study's folder; None: no cell files are written.
         records: id -> record of every finished stage.
         failures: id -> how it ended.
+        expected: id -> seconds that it is expected to take.
     """
 
     plan: Plan
@@ -36,6 +37,7 @@ class Progress:
     out: Path | None = None
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     failures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    expected: Mapping[str, float] = field(default_factory=dict)
 
     def look(self, stages: Iterable[Stage] | None = None) -> None:
         """Read from the store what is finished, and write the cells that are."""
@@ -85,6 +87,11 @@ class Progress:
         if all(stage in self.records for stage in cell.all_stages):
             return "done"
         return "failed" if any(stage in self.failures for stage in cell.all_stages) else "waiting"
+
+    def left(self) -> float:
+        """Seconds that what can still run is expected to take, one stage after the other."""
+        out = {*self.records, *self.failures, *self.blocked()}
+        return sum(spent for name, spent in self.expected.items() if name not in out)
 
     def missing(self) -> list[Cell]:
         """The cells that are not done."""

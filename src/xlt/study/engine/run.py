@@ -38,9 +38,9 @@ def run_study(plan: Plan, out: Path, store: Store, engine: Engine) -> Progress:
         PartlyDone: some cells failed; all others are finished.
         Interrupted: Ctrl-C.
     """
-    register(plan, out, store)
+    cost = register(plan, out, store)
     with locked(out / LOCK):
-        progress = Progress(plan=plan, store=store, out=out)
+        progress = Progress(plan=plan, store=store, out=out, expected=cost["stages"])
         progress.look()
         progress.drop_stale()
         engine(progress)
