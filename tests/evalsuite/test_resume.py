@@ -14,6 +14,7 @@ from xlt.core.artifacts.bundle import write_manifest
 from xlt.core.errors import CheckFailed, ModelError, UsageError
 from xlt.evalsuite import evaluate
 from xlt.evalsuite.report.submission import write_submission
+from xlt.evalsuite.workers import here
 
 # Runs an evaluation and kills the process at the k-th file that is put in place, just before
 # (half = 0) or just after (half = 1).
@@ -136,6 +137,27 @@ def test_only_the_changed_language_is_redone(bundles, root, tmp_path):
     changed = {name: why for name, why in results.status.items() if why != "kept"}
     assert changed == {"xnli/de": "redone: data changed"}
     assert results.score("xnli", "de") == pytest.approx(75)
+
+
+def test_data_that_change_during_a_run_are_not_stored_under_their_old_key(
+    bundles, root, tmp_path, monkeypatch
+):
+    path = root / "xnli/test-de.tsv"
+    before = path.read_text()
+    compute = here.compute
+
+    def edited(plan, job, engines):
+        path.write_text(before + "x yes\tx\tentailment\n")
+        return compute(plan, job, engines)
+
+    monkeypatch.setattr(here, "compute", edited)
+    first = evaluate(bundles, root, "xnli", out=tmp_path / "r")
+    assert "xnli/de" not in first.status
+    monkeypatch.undo()
+    path.write_text(before)
+    second = evaluate(bundles, root, "xnli", out=tmp_path / "r")
+    assert second.status["xnli/de"] != "kept"
+    assert second.score("xnli", "de") != pytest.approx(75)
 
 
 def test_a_change_of_buccs_dev_set_redoes_its_test_cell(bundles, root, tmp_path):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from xlt.core.artifacts.lock import locked
+from xlt.core.errors import DataError
 from xlt.core.files import write_atomic, write_json
 from xlt.core.show import terminal as show
 from xlt.core.show.overall import Part, overall
@@ -153,8 +154,17 @@ def _workers(plan: Plan) -> Workers:
 
 
 def _save(store: CellStore, job: Job, work: Callable[[], Done]) -> tuple[Mapping[str, Any], Done]:
-    """Compute and store one cell."""
+    """Compute and store one cell.
+
+    Raises:
+        DataError: its files changed since its key was taken, so it has no key that is true.
+    """
     done = work()
+    if job.inputs.sha256 != job.identity.data:
+        raise DataError(
+            f"{job.cell.name}: its data changed while it was evaluated",
+            "run the same command again; the other cells are kept",
+        )
     for note in done.outcome.notes:
         show.note(f"{job.cell.name}: {note}")
     stored = store.save(job.identity, done.outcome, job.cell.task, job.cell.predictions)

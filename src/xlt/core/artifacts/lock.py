@@ -34,8 +34,9 @@ def take_lock(lock: Path) -> int:
         while True:
             handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if lock.exists() and os.fstat(handle).st_ino == lock.stat().st_ino:
-                break
+            with contextlib.suppress(FileNotFoundError):
+                if os.fstat(handle).st_ino == lock.stat().st_ino:
+                    break
             os.close(handle)  # the former owner removed the file while we opened it
     except BlockingIOError as error:
         os.close(handle)
