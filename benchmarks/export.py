@@ -86,13 +86,14 @@ def openvino(bundle: Path) -> Hidden | None:
 def start_of(bundle: Path, precision: str) -> tuple[float, float]:
     """Seconds until a new process has a session, and its peak MiB above the bare imports."""
     code = (
-        "import sys, time, resource; from pathlib import Path\n"
+        "import sys, time; from pathlib import Path\n"
         "from xlt.core.inference.session import Session; import onnxruntime\n"
-        "bare = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "t = time.process_time(); Session(Path(sys.argv[1]), device='cpu', threads=1, "
-        "int8=sys.argv[2] != 'fp32')\n"
-        "print(time.process_time() - t, "
-        "(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - bare) / 1024)"
+        "def peak():\n"
+        "    lines = Path('/proc/self/status').read_text().splitlines()\n"
+        "    return next(int(x.split()[1]) for x in lines if x.startswith('VmHWM'))\n"
+        "bare = peak(); t = time.process_time()\n"
+        "Session(Path(sys.argv[1]), device='cpu', threads=1, int8=sys.argv[2] != 'fp32')\n"
+        "print(time.process_time() - t, (peak() - bare) / 1024)"
     )
     path = Bundle.open(bundle, precision=precision, verify=False).onnx_path
     done = subprocess.run(

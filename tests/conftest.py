@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1")
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.pop("XLT_DATA", None)
+os.environ.setdefault("XLT_CACHE", tempfile.mkdtemp(prefix="xlt-tests-cache-"))
 # Messages then say plain `xlt`, whoever started the tests (tests/core/show/test_program.py).
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 

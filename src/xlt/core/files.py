@@ -25,6 +25,7 @@ __all__ = [
     "BadJson",
     "atomic_file",
     "atomic_folder",
+    "cache_folder",
     "parse_json",
     "read_json",
     "read_text",
@@ -234,3 +235,11 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         raise write_error(target, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def cache_folder() -> Path:
+    """What may be thrown away at any time: XLT_CACHE, or `xlt` in the user's cache folder."""
+    given = os.environ.get("XLT_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xlt"

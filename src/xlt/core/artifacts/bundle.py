@@ -5,26 +5,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from xlt.core.artifacts.verified import recorded_sha256
 from xlt.core.errors import ModelError
 from xlt.core.files import read_json, sha256_file, sha256_json, write_json
 from xlt.core.kinds.table import KINDS
 from xlt.core.tasks.table import Task
 
 __all__ = [
-    "DEFAULT_RUN",
-    "INT8",
-    "MANIFEST",
-    "MEASURED",
-    "PRECISIONS",
-    "SCHEMA",
-    "Bundle",
-    "find_bundles",
+    "DEFAULT_RUN", "INT8", "MANIFEST", "MEASURED", "PRECISIONS", "SCHEMA", "Bundle", "find_bundles",
     "write_manifest",
-]
+]  # fmt: skip
 
 MANIFEST = "xlt.json"
 MEASURED = "measured.json"  # speeds of the variants on the machine that exported them
@@ -32,6 +27,7 @@ SCHEMA = 1
 DEFAULT_RUN = Path("xlt-run")
 PRECISIONS = ("fp32", "fp16", "int8", "int8-vnni")
 INT8 = PRECISIONS[2:]
+Digest = Callable[[Path], str]
 POOLINGS = (None, "mean", "cls", "last", "weightedmean")
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "name": str,
@@ -80,7 +76,12 @@ class Bundle:
 
     @classmethod
     def open(
-        cls, path: Path | str, *, precision: str | None = "fp32", verify: bool = True
+        cls,
+        path: Path | str,
+        *,
+        precision: str | None = "fp32",
+        verify: bool = True,
+        recorded: bool = False,
     ) -> Bundle:
         """Read a bundle's manifest and check its files.
 
@@ -88,6 +89,8 @@ class Bundle:
             path: the bundle's folder.
             precision: the variant to use; None for the first there is.
             verify: compare the SHA-256 of every file; otherwise only that it is there.
+            recorded: take a hash from the user's cache where the file has not changed since
+                (`verified`); for starting a model, never for what is submitted or kept.
 
         Raises:
             ModelError: no bundle, another schema, a changed or missing file, or no such variant.
@@ -95,8 +98,9 @@ class Bundle:
         folder = Path(path)
         manifest = _read_manifest(folder)
         task = _task(folder, manifest)
+        digest = recorded_sha256 if recorded else sha256_file
         for name, expected in manifest["files"].items():
-            _check_file(folder, name, expected, verify=verify)
+            _check_file(folder, name, expected, digest if verify else None)
         if precision is None:
             precision = next(iter(manifest["variants"]), "fp32")
         variant = _variant(folder, manifest, precision)
@@ -304,11 +308,11 @@ def _task(folder: Path, manifest: dict[str, Any]) -> Task:
     return task
 
 
-def _check_file(folder: Path, name: str, expected: str, *, verify: bool) -> None:
+def _check_file(folder: Path, name: str, expected: str, digest: Digest | None) -> None:
     path = folder / name
     if not path.is_file():
         raise ModelError(f"{path}: missing, though {MANIFEST} lists it", "copy or export it again")
-    if verify and sha256_file(path) != expected:
+    if digest is not None and digest(path) != expected:
         raise ModelError(
             f"{path}: its bytes are not those that {MANIFEST} lists (SHA-256 differs)",
             "copy the bundle again, or export the model again",

@@ -17,7 +17,7 @@ from typing import Any
 
 from xlt.core.artifacts.bundle import MANIFEST, find_bundles
 from xlt.core.errors import CheckFailed, DataError, ModelError, UsageError, XltError
-from xlt.core.files import sha256_file, sha256_json
+from xlt.core.files import cache_folder, sha256_file, sha256_json
 from xlt.core.show.terminal import note
 
 __all__ = ["HUB", "absolute", "cache_folder", "find_models", "only_model", "ready"]
@@ -86,14 +86,6 @@ def absolute(model: Path) -> Path:
     """A MODEL argument that means the same in any working folder; names of the hub do already."""
     named = str(model).startswith(HUB) and not model.exists()
     return model if named else model.absolute()
-
-
-def cache_folder() -> Path:
-    """Where exports are kept: XLT_CACHE, or `xlt` in the user's cache folder."""
-    given = os.environ.get("XLT_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xlt"
 
 
 def _exported(folder: Path, model: str, name: str, task: str | None, source: Path) -> Path:

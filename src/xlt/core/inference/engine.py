@@ -6,7 +6,8 @@ decode) are public: a server batches the rows of many requests itself and gets t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from xlt.core.encode.rows import Row, pad
 from xlt.core.errors import ModelError, UsageError
 from xlt.core.inference import answer
 from xlt.core.inference.batch import plan
+from xlt.core.inference.embedding import embed
 from xlt.core.inference.head import Head, read_head
 from xlt.core.inference.int8 import check_int8
 from xlt.core.inference.plain import Plain, examples_of
@@ -27,7 +29,6 @@ from xlt.core.inference.session import Session
 from xlt.core.kinds.base import Item, Outputs, Vector
 from xlt.core.kinds.embed import SENTENCE, TOKEN_VECTORS, pooled
 from xlt.core.kinds.table import Prediction, encode, kind_of
-from xlt.core.retrieval.unit import unit_vector
 from xlt.core.show.terminal import Tick
 from xlt.core.tasks.table import Task
 
@@ -89,14 +90,18 @@ class Engine:
         if batch_tokens is not None and batch_tokens < 1:
             raise UsageError(f"a batch of {batch_tokens} tokens holds nothing", "use 512")
         if not isinstance(bundle, Bundle):
-            bundle = Bundle.open(only_model(bundle, task=task), precision=precision)
-        encoder = replace(
-            Encoder.load(bundle.path, max_length=bundle.max_length), prompt=bundle.default_prompt
-        )
+            found = only_model(bundle, task=task)
+            bundle = Bundle.open(found, precision=precision, recorded=True)
         int8 = bundle.precision in INT8
         if bundle.precision == "int8-vnni":
             check_int8()
-        session = Session(bundle.onnx_path, device=device, threads=threads, int8=int8)
+        with ThreadPoolExecutor(1) as beside:  # a session loads without the interpreter
+            loading = beside.submit(
+                Session, bundle.onnx_path, device=device, threads=threads, int8=int8
+            )
+            encoder = Encoder.load(bundle.path, max_length=bundle.max_length)
+            session = loading.result()
+        encoder = replace(encoder, prompt=bundle.default_prompt)
         return cls(
             bundle=bundle,
             encoder=encoder,
@@ -174,17 +179,25 @@ class Engine:
         return self.embed([texts] if isinstance(texts, str) else texts, prompt=prompt, tick=tick)
 
     def embed(
-        self, texts: Sequence[Item], *, prompt: str | None = None, tick: Tick | None = None
+        self,
+        texts: Iterable[Item],
+        *,
+        prompt: str | None = None,
+        tick: Tick | None = None,
+        out: Vector | None = None,
     ) -> Vector:
         """Sentence vectors of length 1, float32 (N, D); each distinct text is computed once.
 
+        Memory besides the vectors is that of 8,192 texts, and about 200 bytes a distinct text.
+
         Args:
-            texts: strings or `Sentence` records.
+            texts: strings or `Sentence` records; with `out`, they may come one by one from a file.
             prompt: what stands before each text, "" for nothing; None: the bundle's default.
             tick: called with the number of texts just finished.
+            out: where the vectors go, float32 (N, D), for example a mapped file; it is returned.
 
         Raises:
-            DataError: a text is not valid Unicode.
+            DataError: a text is not valid Unicode, or `out` has no place for a text.
             ModelError: the bundle makes no embeddings, or an output is not finite.
         """
         if self.per_token:
@@ -196,20 +209,7 @@ class Engine:
                 f"{self.bundle.path}: a {self.task.name} model makes no sentence embeddings",
                 "use the `encoder` bundle of the run",
             )
-        rows = self.encode_rows(texts, prompt=prompt)
-        first: dict[bytes, int] = {}
-        same_as = [first.setdefault(row.ids.tobytes(), i) for i, row in enumerate(rows)]
-        if tick is not None and rows:
-            tick(len(rows) - len(first))
-        distinct = list(first.values())
-        outputs = self.run([rows[i] for i in distinct], tick=tick)
-        vectors: dict[int, Vector] = {}
-        for i, output in zip(distinct, outputs, strict=True):
-            answer.check_finite(i, texts[i], [output])
-            vectors[i] = unit_vector(output[SENTENCE])
-        if not rows:
-            return np.zeros((0, 0), np.float32)
-        return np.stack([vectors[i] for i in same_as])
+        return embed(texts, partial(self.encode_rows, prompt=prompt), self.run, tick=tick, out=out)
 
     def encode_rows(self, items: Sequence[Item], *, prompt: str | None = None) -> list[Row]:
         """Rows of the items; see `core.kinds.table.encode`. `prompt`: as in `embed`."""

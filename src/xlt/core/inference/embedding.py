@@ -1,0 +1,82 @@
+"""Vectors of any number of texts: a slice at a time, each distinct text once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from typing import Protocol
+
+import numpy as np
+
+from xlt.core.encode.rows import Row
+from xlt.core.errors import DataError
+from xlt.core.inference import answer
+from xlt.core.kinds.base import Item, Outputs, Vector
+from xlt.core.kinds.embed import SENTENCE
+from xlt.core.retrieval.unit import unit_vector
+from xlt.core.show.terminal import Tick
+
+__all__ = ["embed"]
+
+EMBED_AT_ONCE = 8192  # texts: what is in memory besides their vectors
+
+
+class Run(Protocol):
+    """Rows to raw outputs, in the order of the rows."""
+
+    def __call__(self, rows: Sequence[Row], *, tick: Tick | None = None) -> list[Outputs]:
+        """See `Engine.run`."""
+        ...
+
+
+def embed(
+    texts: Iterable[Item],
+    rows_of: Callable[[Sequence[Item]], list[Row]],
+    run: Run,
+    *,
+    tick: Tick | None,
+    out: Vector | None,
+) -> Vector:
+    """Vectors (N, D) as `Engine.embed` describes them.
+
+    Args:
+        texts: any number; without `out` a sequence, or they are gathered first.
+        rows_of: one row of each text.
+        run: rows to outputs.
+        tick: called with the number of texts just finished.
+        out: where the vectors go.
+
+    Raises:
+        DataError: `out` has no place for a vector.
+        ModelError: an output is not finite.
+    """
+    if out is None and not isinstance(texts, Sequence):
+        texts = list(texts)
+    size = len(texts) if isinstance(texts, Sequence) else None
+    first: dict[bytes, int] = {}
+    start, stream = 0, iter(texts)
+    while part := list(itertools.islice(stream, EMBED_AT_ONCE)):
+        rows = rows_of(part)
+        keys = [blake2b(row.ids.tobytes(), digest_size=16).digest() for row in rows]
+        same_as = [first.setdefault(key, start + i) for i, key in enumerate(keys)]
+        fresh = [i for i, other in enumerate(same_as) if other == start + i]
+        if tick is not None:
+            tick(len(rows) - len(fresh))
+        outputs = run([rows[i] for i in fresh], tick=tick)
+        for i, output in zip(fresh, outputs, strict=True):
+            answer.check_finite(start + i, part[i], [output])
+            vector = unit_vector(output[SENTENCE])
+            if out is None:
+                out = np.empty((size or 0, len(vector)), np.float32)
+            if start + i >= len(out) or out.shape[1:] != vector.shape:
+                raise DataError(
+                    f"vector {start + i} of shape {vector.shape} has no place in an array of "
+                    f"shape {out.shape}",
+                    "give an array with one row a text, as wide as the model's vectors",
+                )
+            out[start + i] = vector
+        if out is not None:
+            out[start : start + len(part)] = out[same_as]
+        start += len(part)
+    return np.zeros((0, 0), np.float32) if out is None else out

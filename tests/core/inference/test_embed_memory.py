@@ -1,0 +1,96 @@
+"""`embed` keeps the vectors and a slice of texts in memory, and nothing of every text."""
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from xlt.core.errors import DataError
+from xlt.core.inference import embedding
+from xlt.core.inference import engine as engines
+from xlt.core.inference.engine import Engine
+
+WIDTH = 384
+
+
+class Stub:
+    """A session that answers at once: every token's vector is made of its id."""
+
+    inputs = {"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"}
+    outputs = ["last_hidden_state"]
+    device = "cpu"
+
+    def run(self, feeds, outputs):
+        ids = feeds["input_ids"]
+        return [np.sin((ids[..., None] + 1.0) * np.arange(1, WIDTH + 1))]
+
+
+@pytest.fixture
+def engine(bundles, monkeypatch):
+    monkeypatch.setattr(embedding, "EMBED_AT_ONCE", 256)
+    opened = Engine.open(bundles["embed"], device="cpu", threads=1)
+    return replace(opened, session=Stub(), outputs=("last_hidden_state",))
+
+
+def texts(count):
+    return (f"wa {i} mo {i % 97} ni" for i in range(count))
+
+
+def test_memory_is_the_result_and_a_slice(engine, tmp_path):
+    engine.embed(list(texts(300)))  # what is loaded once
+    out = np.lib.format.open_memmap(tmp_path / "v.npy", "w+", np.float32, (6000, WIDTH))
+    peaks = {}
+    for count in (2000, 6000):
+        tracemalloc.start()
+        engine.embed(texts(count), out=out)
+        peaks[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks[6000] - peaks[2000] < 300 * 4000  # of a million texts, 300 MB
+    assert np.allclose(np.linalg.norm(out, axis=1), 1, atol=1e-5)
+
+
+def test_slices_change_no_bit(engine, monkeypatch):
+    given = [*texts(700), *texts(300)]
+    sliced = engine.embed(given)
+    monkeypatch.setattr(embedding, "EMBED_AT_ONCE", 10_000)
+    assert np.array_equal(sliced, engine.embed(given))
+    assert np.array_equal(sliced[700:], sliced[:300])
+
+
+def test_a_text_that_came_in_an_earlier_slice_is_not_computed_again(engine, monkeypatch):
+    distinct = {row.ids.tobytes() for row in engine.encode_rows(list(texts(400)))}
+    rows = []
+    monkeypatch.setattr(engines.Engine, "run", _counting(engines.Engine.run, rows))
+    done = []
+    engine.embed([*texts(400), *texts(400)], tick=done.append)
+    assert sum(rows) == len(distinct)
+    assert sum(done) == 800
+
+
+def _counting(run, rows):
+    def counted(self, given, *, tick=None):
+        rows.append(len(given))
+        return run(self, given, tick=tick)
+
+    return counted
+
+
+def test_texts_may_come_one_by_one_from_a_file(engine, tmp_path):
+    path = tmp_path / "texts"
+    path.write_text("\n".join(texts(600)))
+    out = np.empty((600, WIDTH), np.float32)
+    with path.open() as lines:
+        assert engine.embed((line.rstrip("\n") for line in lines), out=out) is out
+    assert np.array_equal(out, engine.embed(list(texts(600))))
+    assert np.array_equal(out[:5], engine.embed(texts(5)))
+
+
+@pytest.mark.parametrize("shape", [(5, WIDTH), (7, WIDTH - 1)])
+def test_an_array_without_place_is_an_error(engine, shape):
+    with pytest.raises(DataError, match="has no place"):
+        engine.embed(list(texts(7)), out=np.empty(shape, np.float32))
+
+
+def test_no_texts_no_vectors(engine):
+    assert engine.embed([]).shape == (0, 0)
