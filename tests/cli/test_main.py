@@ -211,7 +211,8 @@ def test_light_install_explains_missing_packages(tmp_path):
     (tmp_path / "model.safetensors").touch()
     (tmp_path / "tokenizer.json").touch()
     (tmp_path / "config.json").write_text(
-        '{"model_type": "bert", "architectures": ["BertModel"], "num_hidden_layers": 2}'
+        '{"model_type": "bert", "architectures": ["BertModel"], "num_hidden_layers": 2, '
+        '"hidden_size": 8}'
     )
     for verb, extra in (("train", "train"), ("export", "export")):
         arguments = ["--model", "compact", "--data", tmp_path] if verb == "train" else [tmp_path]
