@@ -31,7 +31,7 @@ COMPACT = "compact"
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=as_typed(
         "\b\nExamples:\n  xlt study run paper --data ROOT --out paper\n"
-        "  xlt study run demo --scale demo --out try"
+        "  xlt study run families --scale demo --out try"
     ),
 )
 def study() -> None:
