@@ -22,10 +22,9 @@ import tempfile
 import time
 from pathlib import Path
 
-BATCH = 32
-WORK = {
-    "udpos": {"task": "udpos", "max_length": 128},
-    "xnli": {"task": "xnli", "max_length": 128},
+WORK = {  # the batches of the recipe width-384
+    "udpos": {"task": "udpos", "max_length": 128, "batch": 32},
+    "xnli": {"task": "xnli", "max_length": 128, "batch": 16},
 }
 
 
@@ -102,7 +101,8 @@ def child(side, work, folder, count, data):
     torch.set_num_threads(1)
     task, examples = examples_of(work, Path(data), int(count))
     function = trainer if side == "trainer" else ours
-    print(json.dumps(function(side, task, examples, Path(folder), WORK[work]["max_length"])))
+    how = WORK[work]
+    print(json.dumps(function(side, task, examples, Path(folder), how["max_length"], how["batch"])))
 
 
 def examples_of(work, data, count):
@@ -115,7 +115,7 @@ def examples_of(work, data, count):
     return task, root.read(task, "en", split).examples[:count]
 
 
-def ours(side, task, examples, folder, max_length):
+def ours(side, task, examples, folder, max_length, batch):
     """One epoch through `xlt train`'s own phase, without dev scores."""
     from types import SimpleNamespace
 
@@ -128,7 +128,7 @@ def ours(side, task, examples, folder, max_length):
 
     if side == "xlt-whole":
         phases.cut_vocabulary = lambda *_: None
-    hyper = Hyper(lr=3e-4, epochs=1.0, batch_size=BATCH, max_length=max_length)
+    hyper = Hyper(lr=3e-4, epochs=1.0, batch_size=batch, max_length=max_length)
     out = Path(tempfile.mkdtemp())
     run = Run.create(out / "run", {}, force=True, resume=False)
     part = Part(task=task, hyper=hyper, trains=(SimpleNamespace(examples=examples),), dev=None)
@@ -151,7 +151,7 @@ def ours(side, task, examples, folder, max_length):
     }
 
 
-def trainer(_, task, examples, folder, max_length):
+def trainer(_, task, examples, folder, max_length, batch):
     """The same rows and labels through transformers.Trainer, grouped by length."""
     import numpy as np
     import torch
@@ -198,7 +198,7 @@ def trainer(_, task, examples, folder, max_length):
 
     clock, out = Clock(), tempfile.mkdtemp()
     settings = transformers.TrainingArguments(
-        output_dir=out, per_device_train_batch_size=BATCH, num_train_epochs=1, learning_rate=3e-4,
+        output_dir=out, per_device_train_batch_size=batch, num_train_epochs=1, learning_rate=3e-4,
         warmup_ratio=0.1, group_by_length=True, save_strategy="no", logging_strategy="no",
         report_to=[], disable_tqdm=True, use_cpu=True, seed=1, dataloader_num_workers=0,
     )  # fmt: skip

@@ -20,6 +20,7 @@ from xlt.core.errors import CheckFailed
 from xlt.core.show.terminal import progress
 from xlt.train.loop.memory import named_out_of_memory
 from xlt.train.loop.meter import Meter
+from xlt.train.loop.products import with_fast_products
 from xlt.train.loop.state import State
 from xlt.train.loop.vocabulary import clip_gradients
 from xlt.train.seeds import derive
@@ -138,6 +139,7 @@ def run_job(job: Job, run: Run) -> Outcome:
         UsageError: out of memory.
     """
     model = job.model
+    changed = with_fast_products(model)
     optimizer = _optimizer(job)
     state = State(run.state / job.name)
     stored = state.load(model, optimizer)
@@ -171,7 +173,8 @@ def run_job(job: Job, run: Run) -> Outcome:
     if at.best:
         state.load_best(at.best, model)
     workers().wait()
-    run.measure(job.name, **meter.record())
+    by_onednn = {"onednn_layers": changed} if changed else {}
+    run.measure(job.name, **meter.record(), **by_onednn)
     best_step = at.best_step if at.best else at.step
     return Outcome(steps=at.step, best_step=best_step, dev=at.dev, loss=at.loss)
 
