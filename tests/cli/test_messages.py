@@ -128,8 +128,8 @@ def test_other_errors_pass_through_the_collector():
          ["3 mistakes", "--lr 5", "./nowhere", "udpso"]),
         (("train", "--lr", "a", "--seed", "b", "--data", "none", "--nonsense"),
          ["4 mistakes", "--nonsense", "'--lr'", "'--seed'", "'--model'"]),
-        (("export", "./nowhere", "--precision", "int8", "--device", "gpu", "--data", "none"),
-         ["4 mistakes", "int8", "gpu", "./nowhere", "data root none"]),
+        (("export", "./nowhere", "--precision", "int4", "--device", "gpu", "--data", "none"),
+         ["4 mistakes", "int4", "gpu", "./nowhere", "data root none"]),
         (("eval", "./nowhere", "--data", "none", "--device", "gpu"),
          ["3 mistakes", "nowhere", "data root none", "gpu"]),
         (("serve", "./nowhere", "--device", "gpu", "--root-path", "x", "--repository", "none"),
@@ -225,7 +225,7 @@ def test_a_target_that_nothing_trains_says_so(run_xlt, tiny_world):
 
 def test_precision_that_does_not_exist_hints_at_what_does(run_xlt, tiny_world, embedder):
     for arguments in (
-        ("export", str(embedder), "--out", "b", "--precision", "int8"),
+        ("export", str(embedder), "--out", "b", "--precision", "int4"),
         ("eval", str(embedder), "--data", str(tiny_world), "--precision", "int8"),
         ("serve", str(embedder), "--precision", "int8"),
     ):

@@ -62,14 +62,14 @@ def test_an_unloaded_model_is_freed_at_once(changing):
     session = load(changing, "xnli")
     traffic(changing, "xnli")
     assert changing.call("DELETE", "/admin/models/xnli", headers=KEY)[0] == 200
-    changing.wait(lambda: session() is None, seconds=2)
+    changing.wait(lambda: session() is None)
 
 
 def test_a_swapped_model_is_freed_at_once(changing):
     session = load(changing, "xnli")
     traffic(changing, "xnli")
     second = load(changing, "xnli")
-    changing.wait(lambda: session() is None, seconds=2)
+    changing.wait(lambda: session() is None)
     assert second() is not None
 
 
@@ -83,7 +83,7 @@ def test_an_unloaded_embedder_is_freed_at_once(changing):
     ):
         changing.post(path, body)
     changing.call("DELETE", "/admin/models/other", headers=KEY)
-    changing.wait(lambda: session() is None, seconds=2)
+    changing.wait(lambda: session() is None)
 
 
 def series_of(running, name):

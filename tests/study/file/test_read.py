@@ -114,5 +114,6 @@ def test_the_flags_are_those_of_the_trainer():
     of_train = {param.name for param in train.params} - {
         "data", "out", "intermediate", "joint", "control", "target", "data_seed",
         "settings", "save_every", "resume", "force", "threads", "device", "dry_run", "as_json",
+        "tensorboard",
     }  # fmt: skip
     assert set(FLAGS) - {"set"} == {"config" if n == "recipe" else n for n in of_train}
