@@ -16,6 +16,7 @@ Sentences, and the tests that hold them (here, where no file is named):
 | parts cut where padding and fixed cost are smallest | test_batches.py: test_no_cut_is_cheaper |
 | bf16 in autocast, weights and moments in fp32 | test_bf16_... |
 | AdamW as one fused kernel | test_the_update_is_one_kernel |
+| oneDNN on AMD processors, wide layers | test_products.py, test_vocabulary.py |
 | not finite: stops with step, examples, checkpoint | test_a_gradient_that_is_not_... |
 | a step has one task | test_what_a_step_does_not_use_..., test_mixture.py |
 | how often each is drawn; rate, decay, rounds | test_mixture.py, plan/test_hyper.py |

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModel, BertConfig, BertForMaskedLM
 from xlt.core.encode.rows import Row
 from xlt.train import TrainConfig, fit
 from xlt.train.finetune import phase as phases
+from xlt.train.loop import products
 from xlt.train.loop.vocabulary import clip_gradients, cut_vocabulary
 
 EXTRA = 700  # rows that no text can reach
@@ -82,6 +83,24 @@ def test_all_weights_equal_those_of_the_whole_table(
     assert moved == bool(decay)
     config = json.loads((tmp_path / "cut/targets/udpos/config.json").read_text())
     assert config["vocab_size"] == len(before)
+
+
+def test_weights_equal_those_of_the_whole_table_with_onednns_products_too(
+    wide, root, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(products, "onednn_is_faster", lambda: True)
+    monkeypatch.setattr(products, "LEAST_WIDTH", 8)
+    model = wide("xlm-roberta")
+    train(model, root, tmp_path / "cut", target=("udpos",), epochs=1.0)
+    measured = json.loads((tmp_path / "cut/measured.json").read_text())
+    assert "onednn_layers" in json.dumps(measured)
+    monkeypatch.setattr(phases, "cut_vocabulary", lambda *_: None)
+    train(model, root, tmp_path / "whole", target=("udpos",), epochs=1.0)
+    for part in ("phases/1-mnli", "targets/udpos"):
+        one, other = (
+            load_file(tmp_path / out / part / "model.safetensors") for out in ("cut", "whole")
+        )
+        assert [name for name in one if not torch.equal(one[name], other[name])] == [], part
 
 
 def rows_of(*lists):
