@@ -11,8 +11,11 @@ import xlt.train.finetune.phase as phase_module
 import xlt.train.loop.loop as loop
 from xlt.core.artifacts.runs import Run
 from xlt.core.errors import DataError, UsageError
+from xlt.core.tasks.table import INTERMEDIATE
+from xlt.data import DataRoot
 from xlt.train import fit
 from xlt.train.finetune.heads import Heads
+from xlt.train.plan.choose import choose
 from xlt.train.plan.plan import make_plan
 
 pytestmark = pytest.mark.usefixtures("silent")
@@ -44,6 +47,19 @@ def test_tasks_of_every_kind_share_one_encoder(config, family, root, models_of, 
     # 54 pairs (6 are held out), 40 questions, 40 choices, once an epoch each
     assert entry["draws"] == {"mnli": 7, "squad": 5, "hellaswag": 5} and entry["steps"] == 34
     AutoModelForTokenClassification.from_pretrained(run.targets["udpos"])
+
+
+def test_all_is_the_nine_intermediate_tasks_in_one_phase(config, root, models_of, tmp_path):
+    wanted = config(
+        root, models_of("bert"), tmp_path, intermediate=("all", "mnli"), joint=("all",),
+        target=("udpos",),
+    )  # fmt: skip
+    chosen = choose(wanted, DataRoot(root))
+    assert [[task.name for task in phase] for phase in chosen.intermediate] == [
+        ["anli+", "mnli", "qqp", "squad", "squad2", "hellaswag", "ccg", "cosmosqa", "csqa"],
+        ["mnli"],
+    ]
+    assert [task.name for task in chosen.joint] == list(INTERMEDIATE)
 
 
 def test_the_weights_are_chosen_by_the_mean_of_all_dev_sets(config, root, models_of, tmp_path):

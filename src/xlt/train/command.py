@@ -89,8 +89,8 @@ class NeededWithoutRecipe(click.Option):
 @click.option(
     "--intermediate",
     multiple=True,
-    metavar="TASK[,TASK]",
-    help="Train on this first; a list is one phase, repeat for phases in sequence; mlm: text/.",
+    metavar="all|TASK[,TASK]",
+    help="Train on this first; a list, or all nine, is one phase; repeat for phases in sequence.",
 )
 @click.option(
     "--mix",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xlt.core.errors import DataError, UsageError
 from xlt.core.kinds.table import kind_of
-from xlt.core.tasks.table import TARGETS, TASKS, Task, get_task
+from xlt.core.tasks.table import INTERMEDIATE, TARGETS, TASKS, Task, get_task
 from xlt.data import DataRoot
 from xlt.train.plan.config import TrainConfig
 
@@ -46,10 +47,10 @@ def choose(config: TrainConfig, root: DataRoot) -> Chosen:
             mistakes.append(error.message)
             return None
 
-    groups = [group.split(",") for group in config.intermediate]
+    groups = [_spelled_out(group.split(",")) for group in config.intermediate]
     intermediate = [[task for name in group if (task := resolve(name))] for group in groups]
     first = list(itertools.chain.from_iterable(intermediate))
-    joint = [task for name in config.joint if (task := resolve(name))]
+    joint = [task for name in _spelled_out(config.joint) if (task := resolve(name))]
     mistakes += [
         f"{flag} {task.name}: it {kind_of(task).untrained}, there is nothing to train"
         for flag, tasks in (("--intermediate", first), ("--joint", joint))
@@ -100,6 +101,12 @@ def choose(config: TrainConfig, root: DataRoot) -> Chosen:
         joint=tuple(joint),
         targets=_by_source(trainable),
     )
+
+
+def _spelled_out(names: Iterable[str]) -> list[str]:
+    """Names of intermediate tasks, each once, `all` being the nine."""
+    every = (INTERMEDIATE if name == "all" else (name,) for name in names)
+    return list(dict.fromkeys(itertools.chain.from_iterable(every)))
 
 
 def _has_training(root: DataRoot, task: Task, files: set[str]) -> bool:
