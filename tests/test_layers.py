@@ -119,11 +119,7 @@ FILES = {
     "faiss": {"evalsuite/mine/ann.py"},
     "opentelemetry": {"serve/app/tracing.py"},
 }
-RAY_FILES = {
-    "evalsuite/workers/ray_engine.py",
-    "serve/ray_app.py",
-    "study/engine/ray_engine.py",
-}
+RAY_FILES = {"core/inference/cluster.py", "serve/ray_app.py"}
 
 
 def module_of(path, source):

@@ -65,7 +65,8 @@ def test_more_threads_than_any_machine_has_are_told(run_xlt, ray_cluster, bundle
 
 def test_without_ray_the_extra_is_named_before_any_work(bundles, root, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "xlt.evalsuite.workers.ray_engine", raising=False)
+    for module in ("xlt.evalsuite.workers.ray_engine", "xlt.core.inference.cluster"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(MissingExtra, match="'ray' is not installed") as caught:
         evaluate(bundles, root, out=tmp_path / "r", engine="ray")
     assert "[study]" in caught.value.hint

@@ -7,8 +7,6 @@ when a worker dies, is Ray's.
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,23 +14,16 @@ from typing import Any
 
 from xlt.core.artifacts.bundle import Bundle
 from xlt.core.errors import ModelError, UsageError
-from xlt.core.extras import needs
+from xlt.core.inference.cluster import connected, ray
 from xlt.core.inference.session import usable_cores
 from xlt.core.kinds.table import kind_of
 from xlt.evalsuite.plan.plan import Plan
 from xlt.evalsuite.workers.job import Done, Job
 from xlt.evalsuite.workers.remote import TEXTS, Reply, answer_cell, answer_texts
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use home otherwise
-with needs("study", "--engine ray"):
-    import ray
-
 __all__ = ["OverRay"]
 
 RETRIES = 3  # of a task whose worker died
-KNOCK_SECONDS = 10
-QUIETLY = "error"
-OUT_OF_REACH = (ConnectionError, RuntimeError, ValueError, TimeoutError)
 
 
 class OverRay:
@@ -55,7 +46,7 @@ class OverRay:
             ModelError: the cluster is out of reach or has no such device; a bundle does not load.
             UsageError: no machine of the cluster has as many CPUs as a worker needs.
         """
-        with _connected(self._address):
+        with connected(self._address, usable_cores()):
             gpus = self._gpus()
             plan = self._plan if gpus else replace(self._plan, device="cpu")
             tasks = _Tasks(
@@ -102,55 +93,6 @@ class OverRay:
                 "device cuda is not there: no machine of the cluster has a GPU", "use --device cpu"
             )
         return int(there and kind != "cpu")
-
-
-@contextlib.contextmanager
-def _connected(address: str | None) -> Iterator[None]:
-    """A connection for as long as the block runs; one that is open already stays open.
-
-    Raises:
-        ModelError: nobody answers at the address, or with another version of Ray or Python.
-    """
-    if ray.is_initialized():
-        yield
-        return
-    _check_somebody(address or "")
-    own: dict[str, Any] = {"num_cpus": usable_cores(), "include_dashboard": False}
-    try:
-        ray.init(
-            address=address or "local",
-            logging_level=QUIETLY,
-            log_to_driver=False,
-            **({} if address else own),
-        )
-    except OUT_OF_REACH as error:
-        text = " ".join(str(error).split())
-        raise ModelError(
-            f"the Ray cluster {address or 'on this machine'} cannot be used: {text:.300}",
-            "start one with ray start --head, and give its --address HOST:6379",
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_somebody(address: str) -> None:
-    """Knock at HOST:PORT; Ray itself waits for minutes.
-
-    Raises:
-        ModelError: nobody answers.
-    """
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or "/" in host:
-        return  # "auto" and the like: Ray knows what they are
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise ModelError(
-            f"no Ray cluster at {address}: {error}",
-            "ray start --head starts one and names its --address HOST:6379",
-        ) from error
 
 
 def _received(ref: Any, what: str) -> Reply:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xlt.core.errors import Interrupted, ModelError, UsageError
-from xlt.core.extras import needs
+from xlt.core.errors import Interrupted, UsageError
 from xlt.core.files import sha256_bytes
+from xlt.core.inference.cluster import connected, ray
 from xlt.core.show import terminal
 from xlt.study.engine.job import XLT
 from xlt.study.engine.mirror import Mirror
@@ -25,17 +24,11 @@ from xlt.study.engine.progress import Progress
 from xlt.study.engine.remote import Outcome, Work, perform
 from xlt.study.plan.records import Stage
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use home otherwise
-with needs("study", "--engine ray"):
-    import ray
-
 __all__ = ["Cluster", "run_ray"]
 
 RETRIES = 3  # of a task whose machine died
 WAIT_SECONDS = 0.5
 STOP_SECONDS = 30.0
-KNOCK_SECONDS = 10.0
-OUT_OF_REACH = (ConnectionError, RuntimeError, ValueError, TimeoutError)
 ON_GPU = ("train", "eval")
 
 
@@ -68,7 +61,7 @@ def run_ray(progress: Progress, cluster: Cluster) -> None:
         UsageError: no machine has as many CPUs as a stage needs.
         Interrupted: Ctrl-C; what is finished is kept.
     """
-    with _connected(cluster.address), terminal.lanes() as view:
+    with connected(cluster.address, os.cpu_count()), terminal.lanes() as view:
         driver = _Driver(progress, cluster)
         try:
             for text in driver.run():
@@ -189,52 +182,3 @@ def _outcome(one: Any) -> Outcome:
         text = " ".join(str(getattr(error, "cause", None) or error).split())
         return Outcome(failure={"code": 1, "message": f"its worker died: {text:.300}"})
     return found
-
-
-@contextlib.contextmanager
-def _connected(address: str | None) -> Iterator[None]:
-    """A connection for as long as the block runs; one that is open already stays open.
-
-    Raises:
-        ModelError: nobody answers at the address, or with another version of Ray or Python.
-    """
-    if ray.is_initialized():
-        yield
-        return
-    _knock(address or "")
-    own: dict[str, Any] = {"num_cpus": os.cpu_count(), "include_dashboard": False}
-    try:
-        ray.init(
-            address=address or "local",
-            logging_level="error",
-            log_to_driver=False,
-            **({} if address else own),
-        )
-    except OUT_OF_REACH as error:
-        text = " ".join(str(error).split())
-        raise ModelError(
-            f"the Ray cluster {address or 'on this machine'} cannot be used: {text:.300}",
-            "start one with ray start --head, and give its --address HOST:6379",
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """Look whether somebody answers at HOST:PORT; Ray itself waits for minutes.
-
-    Raises:
-        ModelError: nobody does.
-    """
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or "/" in host:
-        return  # "auto" and the like: Ray knows what they are
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise ModelError(
-            f"no Ray cluster at {address}: {error}",
-            "ray start --head starts one and names its --address HOST:6379",
-        ) from error
