@@ -56,7 +56,7 @@ ROOMS = {
     "export": {*GROUND, "data", "cli", "export.*"},
     "export.checkpoint": GROUND,
     "export.graph": {*GROUND, "export.checkpoint"},
-    "export.graph.int8": {"core", "core.inference"},
+    "export.graph.int8": {"core", "core.inference", "export.graph"},
     "export.variants": {
         *GROUND, "data", "export.checkpoint", "export.gate", "export.graph", "export.graph.int8",
     },

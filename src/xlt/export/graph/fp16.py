@@ -12,12 +12,12 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from xlt.core.kinds.embed import TOKEN_VECTORS
+from xlt.export.graph.saving import save_graph
 
 __all__ = ["halve"]
 
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 LARGEST = float(np.finfo(np.float16).max)
-DATA_LIMIT = 1_900_000_000  # bytes of one protobuf message
 
 
 def halve(source: Path, target: Path) -> None:
@@ -29,14 +29,7 @@ def halve(source: Path, target: Path) -> None:
     """
     model = onnx.load(str(source), load_external_data=True)
     _convert(model)
-    big = model.ByteSize() > DATA_LIMIT
-    onnx.save(
-        model,
-        str(target),
-        save_as_external_data=big,
-        location=f"{target.name}_data" if big else None,
-        size_threshold=100,
-    )
+    save_graph(model, target)
 
 
 def _convert(model: ModelProto) -> None:

@@ -15,12 +15,12 @@ from xlt.export.graph.int8.products import Layer, Writer
 from xlt.export.graph.int8.recipe import Recipe
 from xlt.export.graph.int8.surgery import Editor, attribute
 from xlt.export.graph.int8.trunk import watched, write_trunk
+from xlt.export.graph.saving import save_graph
 
 __all__ = ["Quantized", "calibrate", "quantize"]
 
 SMALLEST = 16  # columns of an activation below which a product stays in fp32
 FEWEST_ROWS = 256  # of the largest embedding, below which it stays in fp32
-DATA_LIMIT = 1_900_000_000  # bytes of one protobuf message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +67,7 @@ def quantize(source: Path, target: Path, recipe: Recipe, seen: Mapping[str, Seen
     products = _other_products(editor, recipe, exact)
     embeddings = int(recipe.embeddings and _embedding(editor))
     model = editor.finish()
-    big = model.ByteSize() > DATA_LIMIT
-    onnx.save(
-        model,
-        str(target),
-        save_as_external_data=big,
-        location=f"{target.name}_data" if big else None,
-        size_threshold=100,
-    )
+    save_graph(model, target)
     return Quantized(blocks=len(blocks), products=products, embeddings=embeddings)
 
 
