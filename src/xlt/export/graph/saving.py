@@ -22,3 +22,5 @@ def save_graph(model: ModelProto, target: Path) -> None:
         location=f"{target.name}_data" if big else None,
         size_threshold=100,
     )
+    if big:  # onnx writes external data for its owner only
+        target.with_name(f"{target.name}_data").chmod(0o644)
