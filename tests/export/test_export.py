@@ -452,8 +452,8 @@ def test_kill_in_the_middle_leaves_no_bundle_and_a_second_run_makes_it(checkpoin
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "import xlt.export.build as build\nfrom xlt.export import export\n"
-        "build.write_manifest = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import xlt.export.files.finish as last\nfrom xlt.export import export\n"
+        "last.write_manifest = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
         "export(sys.argv[1], out=Path(sys.argv[2]))\n"
     )
     arguments = [sys.executable, "-c", code, str(checkpoints()), str(tmp_path / "b" / "m")]

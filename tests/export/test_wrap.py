@@ -63,6 +63,16 @@ def test_a_graph_is_wrapped_in_a_process_without_torch(graphs, tmp_path, kind):
         assert np.array_equal(a, b) if kind == "embed" else repr(a) == repr(b)
 
 
+def test_a_graph_is_wrapped_in_8_bits_alone(graphs, tmp_path):
+    """Its opset was read after the fp32 graph was gone."""
+    folder, _ = graphs("embed")
+    [made] = export(folder, out=tmp_path / "b", precision="int8")
+    assert made.status == "exported"
+    manifest = json.loads((tmp_path / "b/xlt.json").read_text())
+    assert list(manifest["variants"]) == ["int8"] and manifest["export"]["opset"] == 18
+    assert not (tmp_path / "b/onnx/model.onnx").exists()
+
+
 def test_a_wrapped_graph_cannot_be_cut(graphs, tmp_path):
     folder, _ = graphs("embed")
     with pytest.raises(UsageError, match=r"--layer 1: .* no weights"):

@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from xlt.core.artifacts.bundle import write_manifest
 from xlt.core.encode.encoder import Encoder
-from xlt.core.files import atomic_folder, write_atomic
+from xlt.core.files import atomic_folder
 from xlt.core.inference.device import choose_device
 from xlt.core.inference.head import Head
 from xlt.core.inference.session import Session
@@ -23,21 +22,15 @@ from xlt.core.kinds.table import KINDS
 from xlt.core.show.terminal import progress
 from xlt.data import DataRoot
 from xlt.export.checkpoint.weights import load_head, load_model
-from xlt.export.files.card import model_card
+from xlt.export.files.finish import finish
 from xlt.export.files.folder import write_model_files, write_sentence_files
-from xlt.export.files.manifest import (
-    MODEL_FILE,
-    check_variants,
-    failed_folder,
-    keep_failed,
-    manifest_of,
-)
+from xlt.export.files.manifest import MODEL_FILE, failed_folder, keep_failed
 from xlt.export.gate.parity import Run, compare, make_batches, reference
 from xlt.export.gate.probe import gate_text
 from xlt.export.graph.convert import Graph, convert
 from xlt.export.graph.sentence import SentenceEncoder, cut_blocks
 from xlt.export.plan import Job
-from xlt.export.variants.write import Source, write_variants
+from xlt.export.variants.write import Source
 from xlt.export.vectors.fitting import fit_job
 
 __all__ = ["Where", "build", "failed_folder", "gate_device"]
@@ -142,19 +135,8 @@ def build(
             pooling=job.pooling,
             head=head,
         )
-        variants = write_variants(source, precisions, root)
-        parity = {"fp32": record, **variants.parity}
-        check_variants(job, folder, variants)
-        write_atomic(folder / "README.md", model_card(job, record, max_length=encoder.max_length))
-        fields = manifest_of(
-            job,
-            names=graph.files,
-            parity=parity,
-            variants=variants.entries,
-            max_length=encoder.max_length,
-            export={**facts, **asdict(graph)},
-        )
-        write_manifest(folder, fields)
+        export = {**facts, **asdict(graph)}
+        parity = finish(job, source, record, precisions=precisions, root=root, export=export)
         tick(1)
     shutil.rmtree(failed_folder(job.target), ignore_errors=True)
     return parity

@@ -15,28 +15,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xlt.core.artifacts.bundle import write_manifest
 from xlt.core.encode.encoder import Encoder
 from xlt.core.errors import ModelError, UsageError
-from xlt.core.files import atomic_folder, write_atomic
+from xlt.core.files import atomic_folder
 from xlt.core.inference.head import Head, read_head
 from xlt.core.inference.session import Session
 from xlt.core.kinds.embed import SENTENCE, TOKEN_VECTORS
 from xlt.core.kinds.table import kind_of
 from xlt.data import DataRoot
-from xlt.export.files.card import model_card
+from xlt.export.files.finish import finish
 from xlt.export.files.folder import write_model_files, write_sentence_files
-from xlt.export.files.manifest import (
-    MODEL_FILE,
-    check_variants,
-    failed_folder,
-    keep_failed,
-    manifest_of,
-)
+from xlt.export.files.manifest import MODEL_FILE, failed_folder, keep_failed
 from xlt.export.gate.parity import Batch, compare, make_batches, pooled
 from xlt.export.gate.probe import gate_text
 from xlt.export.plan import Job
-from xlt.export.variants.write import Source, write_variants
+from xlt.export.variants.write import Source
 
 __all__ = ["wrap", "wrapper_versions"]
 
@@ -132,10 +125,6 @@ def wrap(
             pooling=job.pooling,
             head=head,
         )
-        variants = write_variants(whole, precisions, root)
-        parity = {"fp32": record, **variants.parity}
-        check_variants(job, folder, variants)
-        write_atomic(folder / "README.md", model_card(job, record, max_length=encoder.max_length))
         export = {
             **facts,
             "exporter": EXPORTER,
@@ -144,15 +133,7 @@ def wrap(
             "outputs": list(session.outputs),
             "files": names,
         }
-        fields = manifest_of(
-            job,
-            names=names,
-            parity=parity,
-            variants=variants.entries,
-            max_length=encoder.max_length,
-            export=export,
-        )
-        write_manifest(folder, fields)
+        parity = finish(job, whole, record, precisions=precisions, root=root, export=export)
     shutil.rmtree(failed_folder(job.target), ignore_errors=True)
     return parity
 
