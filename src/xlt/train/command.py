@@ -29,7 +29,7 @@ from xlt.train import TrainConfig, check_plan, fit
 from xlt.train.plan.base import find_base
 from xlt.train.plan.check import find_start
 from xlt.train.plan.config import COMPACT
-from xlt.train.plan.recipe import read_recipe, with_flags
+from xlt.train.plan.recipe import read_recipe, read_settings, with_flags
 
 __all__ = ["train"]
 
@@ -107,6 +107,9 @@ class NeededWithoutRecipe(click.Option):
     "--control",
     metavar="mlm|shuffled|fake|longer",
     help="In place of the intermediate tasks: what their labels add.",
+)
+@click.option(
+    "--forgetting", is_flag=True, help="After each phase, score earlier ones again by their heads."
 )
 @click.option(
     "--target",
@@ -212,7 +215,7 @@ def train(
     with mistakes:
         read = read_recipe(recipe) if recipe else {}
     with mistakes:
-        parsed = _settings(settings)
+        parsed = read_settings(settings)
     for name, value in flags.items():
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
             with mistakes:
@@ -286,27 +289,6 @@ def _value(name: str, value: Any) -> Any:
     if name in LISTS:
         return _names(value)
     return _splits(value) if name == "train_split" else value
-
-
-def _settings(texts: tuple[str, ...]) -> tuple[tuple[str, str, float], ...]:
-    """PHASE.NAME=X, the phase's name possibly with dots.
-
-    Raises:
-        UsageError: names every one that is no such thing.
-    """
-    found, mistakes = [], []
-    for text in texts:
-        left, equals, number = text.partition("=")
-        scope, dot, name = left.rpartition(".")
-        try:
-            if not (equals and dot and scope and name):
-                raise ValueError
-            found.append((scope, name.replace("-", "_"), float(number)))
-        except ValueError:
-            mistakes.append(f"--set {text!r} is not PHASE.NAME=NUMBER")
-    if mistakes:
-        raise UsageError.all_of(mistakes, "as in 1-mnli.lr=8e-5")
-    return tuple(found)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:

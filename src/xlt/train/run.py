@@ -9,7 +9,8 @@
 5. Write the folder that training starts from: a copy of the base encoder, or a new compact one
    and its phase 0 (finetune/start.py, pretrain/).
 6. Train each intermediate phase on the encoder of the one before (finetune/phase.py): a fresh
-   head, batches and steps (loop/), the best weights on English dev.
+   head, batches and steps (loop/), the best weights on English dev; where it is asked for, what
+   the phases before have lost by it (finetune/forgetting.py).
 7. Write the encoder of the last phase.
 8. Train each target from that encoder, in the same way.
 9. Drop the checkpoints and say `done`.
@@ -34,6 +35,7 @@ from xlt.core.files import refuse_non_empty, write_error
 from xlt.core.inference.device import choose_device
 from xlt.core.show import terminal
 from xlt.core.show.terminal import note
+from xlt.train.finetune.forgetting import forgetting
 from xlt.train.finetune.phase import count_steps, train_phase
 from xlt.train.finetune.start import PRETRAINING, pretrain, write_start
 from xlt.train.lineage import add_phase, has_phase, lineage_of
@@ -142,6 +144,7 @@ def _train(plan: Plan, corpus: Corpus | None, run: Run, device: torch.device) ->
     for phase in plan.intermediate:  # 6
         if not has_phase(run, phase.name):
             entry = train_phase(plan, phase, folder, run, device)
+            entry |= forgetting(plan, phase, run, device)
             add_phase(run, {"name": phase.name, "tasks": list(phase.tasks), **entry})
         folder = run.path / phase.folder
     encoder = run.path / "encoder"

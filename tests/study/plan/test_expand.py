@@ -122,3 +122,18 @@ def test_a_plan_is_read_back_as_it_was_written(planned, tmp_path):
     plan.write(tmp_path)
     again = Plan.open(tmp_path)
     assert (again.hash, again.cells, again.stages) == (plan.hash, plan.cells, dict(plan.stages))
+
+
+def test_forgetting_is_asked_of_later_phases_alone_and_changes_no_other_key(planned):
+    asked = FILE.replace("steps: 9", "steps: 9, forgetting: true")
+    before, after = planned().stages, planned(asked).stages
+    told = {name for name, stage in after.items() if "--forgetting" in stage.argv}
+    assert {after[name].label for name in told} == {
+        "compact-mnli-squad-i1",
+        "compact-mnli-squad-i2",
+    }
+    new = after.keys() - before.keys()
+    assert told <= new
+    assert all(after[name].label.startswith("compact-mnli-squad") for name in new)
+    alone = FILE.replace("[mnli, squad]}", "[mnli, squad], forgetting: true}")
+    assert planned(alone).stages.keys() == after.keys()

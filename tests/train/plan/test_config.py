@@ -19,7 +19,7 @@ OPTIONS = """
 --resume --force --seed --threads --device --dry-run --json
 --config --set --mix --joint --with-mlm --mlm-ratio --translated --control --target-langs
 --dev-examples --data-seed --trained-on --part-tokens --keep --gradient-checkpointing --attention
---tensorboard
+--tensorboard --forgetting
 """
 
 

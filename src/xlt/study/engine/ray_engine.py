@@ -30,6 +30,7 @@ RETRIES = 3  # of a task whose machine died
 WAIT_SECONDS = 0.5
 STOP_SECONDS = 30.0
 ON_GPU = ("train", "eval")
+FORGETTING = "--forgetting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,15 @@ class _Driver:
         stages = self.progress.plan.stages
         # the checkpoint that an average names lies in the training that it read
         beyond = [stages[name].needs for name in stage.needs if stages[name].verb == "average"]
+        if FORGETTING in stage.argv:  # the heads of all phases before
+            beyond += [self._before(stage)]
         return tuple(dict.fromkeys((*stage.needs, *(name for some in beyond for name in some))))
+
+    def _before(self, stage: Stage) -> tuple[str, ...]:
+        """The trainings that a training goes back to."""
+        stages = self.progress.plan.stages
+        own = [name for name in stage.needs if stages[name].verb == "train"]
+        return tuple(name for near in own for name in (near, *self._before(stages[near])))
 
     def _ended(self, stage: Stage, one: Any) -> None:
         outcome = _outcome(one)

@@ -21,6 +21,7 @@ FLAGS = {
     "vocab_size": "int",
     "trained_on": "str", "seed": "int",
     "mix": "str", "with_mlm": "bool", "mlm_ratio": "float", "translated": "names",
+    "forgetting": "bool",
     "target_langs": "names", "train_examples": "amount", "dev_examples": "int",
     "train_split": "files", "task_file": "names", "epochs": "float", "steps": "int",
     "lr": "float", "batch_size": "int", "max_length": "int", "warmup": "float",
@@ -31,7 +32,7 @@ FLAGS = {
 # Of the first training alone: what everything starts from.
 ONCE = frozenset({"model", "pretrain", "pretrain_steps", "vocab_size", "trained_on", "seed"})
 # Of intermediate phases alone.
-ARM = frozenset({"mix", "with_mlm", "mlm_ratio", "translated"})
+ARM = frozenset({"mix", "with_mlm", "mlm_ratio", "translated", "forgetting"})
 
 
 def read_flag(name: str, node: Node) -> Any:

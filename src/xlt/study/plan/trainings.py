@@ -20,6 +20,7 @@ __all__ = ["Start", "Trainings"]
 COMPACT = "compact"
 KEPT = "5"  # dev evaluations whose weights are kept where other rules choose among them
 PICKS = {"last checkpoint": "last", "target-dev oracle": "target-dev oracle"}
+FORGETTING = "forgetting"  # of phases with a phase before them
 PRETRAINING = ("pretrain", "pretrain_steps", "vocab_size")
 
 
@@ -86,9 +87,11 @@ class Trainings:
         """The phases of an arm, one training after the other."""
         start = self._start(point)
         base = {**self.study.base, **{n: v for n, v in point.items() if n == "precision"}}
-        for phase in arm.phases:
+        for place, phase in enumerate(arm.phases):
             tasks = spelled_out(phase)
             flags = {**common(base), **mixing(base), **arm.phase}
+            if not place:  # nothing to forget: one training with the arms that do not ask for it
+                flags.pop(FORGETTING, None)
             words = [
                 "--intermediate", phase,
                 *(("--control", arm.control) if arm.control else ()),
@@ -134,7 +137,7 @@ class Trainings:
                 words += ["--intermediate", phase]
                 tasks += spelled_out(phase)
             words += ["--control", arm.control]
-        given = {name: value for name, value in flags.items() if value is not None}
+        given = {n: v for n, v in flags.items() if v is not None and n != FORGETTING}
         if self.study.evaluation.picks and head is None:
             given.setdefault("keep", KEPT)
         words += [*words_of(self._fitting(given, [*tasks, *names])), *self._seeds(seed, data_seed)]

@@ -19,6 +19,7 @@ from xlt.study.report.drawings import (
     language_maps,
     transfer_map,
 )
+from xlt.study.report.forgetting import forgetting_sheet
 from xlt.study.report.secondary import secondary_sheet
 from xlt.study.report.sheets import (
     choice_sheet,
@@ -52,11 +53,13 @@ class StudyReport:
     def sheets(self) -> list[Sheet]:
         """The tables, in the order of the page."""
         choices, secondary = choice_sheet(self.answer), secondary_sheet(self.answer)
+        forgotten = self.forgetting()
         return [
             *([secondary] if secondary else []),
             matrix_sheet(self.answer),
             score_sheet(self.answer),
             *([choices] if choices else []),
+            *([forgotten] if forgotten else []),
             cost_sheet(self.answer),
             pick_sheet(self.answer),
             finding_sheet(self.answer),
@@ -67,6 +70,10 @@ class StudyReport:
     def table(self) -> Sheet:
         """The long table."""
         return long_table(self.answer.folder, self.answer.scores)
+
+    def forgetting(self) -> Sheet | None:
+        """What later phases cost the earlier tasks, where the study measured it."""
+        return forgetting_sheet(self.answer)
 
     def text(self, form: str) -> str:
         """The report in one of `FORMATS`.

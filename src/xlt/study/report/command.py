@@ -25,7 +25,8 @@ __all__ = ["report"]
 )  # fmt: skip
 @click.option(
     "--out", "file", type=PATH, metavar="FILE",
-    help="File to write  [default: OUT/report.html and OUT/table.csv; other formats: stdout].",
+    help="File to write  [default: OUT/report.html, OUT/table.csv and, where forgetting was "
+    "measured, OUT/forgetting.csv; other formats: stdout].",
 )  # fmt: skip
 def report(study: Path, store: Path | None, form: str, file: Path | None) -> None:
     """Answer a study's question from the cells that are finished.
@@ -45,6 +46,8 @@ def report(study: Path, store: Path | None, form: str, file: Path | None) -> Non
         file = study / "report.html"
         write_atomic(study / "table.csv", built.table().csv())
         note(f"table: {study / 'table.csv'}")
+        if (forgotten := built.forgetting()) is not None:
+            write_atomic(study / "forgetting.csv", forgotten.csv())
     if file is None:
         click.echo(text, nl=False)
         return

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 
 from xlt.core.encode.encoder import Encoder
+from xlt.core.encode.families import family_of
+from xlt.core.errors import ModelError
 from xlt.core.kinds.table import KINDS, encode
 from xlt.core.tasks.examples import Example
 from xlt.core.tasks.table import Task
 from xlt.train.finetune.scoring import SELECTION, dev_scores
-from xlt.train.models import quiet
+from xlt.train.models import load_encoder, quiet
 
 __all__ = ["ORACLE", "best_on_targets", "score_folder"]
 
@@ -27,7 +30,13 @@ PART_TOKENS = 1024
 
 
 def score_folder(
-    folder: Path, task: Task, sets: Mapping[str, Sequence[Example]], max_length: int
+    folder: Path,
+    task: Task,
+    sets: Mapping[str, Sequence[Example]],
+    max_length: int,
+    *,
+    encoder: Path | None = None,
+    device: torch.device | None = None,
 ) -> dict[str, dict[str, float]]:
     """Language -> scores of a model folder, `selection` (the headline's mean) among them.
 
@@ -36,17 +45,38 @@ def score_folder(
         task: with labels resolved.
         sets: language -> labelled examples.
         max_length: tokens per model input.
+        encoder: a folder whose encoder takes the place of its own, below its head.
+        device: where to compute; None: the CPU.
     """
-    encoder = Encoder.load(folder, max_length=max_length)
+    tokens = Encoder.load(folder, max_length=max_length)
     auto = getattr(transformers, str(KINDS[task.kind].auto_model))
     with quiet():
         model = auto.from_pretrained(folder).float().eval()
+    if encoder is not None:
+        _put_encoder(model, encoder)
+    model.to(device or "cpu")
     found = {}
     with torch.no_grad():
         for lang, examples in sets.items():
-            rows = encode(encoder, task.kind, examples)
-            found[lang] = dev_scores(model, encoder, task, examples, rows, PART_TOKENS, lang)
+            rows = encode(tokens, task.kind, examples)
+            found[lang] = dev_scores(model, tokens, task, examples, rows, PART_TOKENS, lang)
     return found
+
+
+def _put_encoder(model: Any, folder: Path) -> None:
+    """Give a model the encoder of another folder; what lies above the last layer stays.
+
+    A pooler lies above it, whether the architecture counts it to the encoder or to the head.
+
+    Raises:
+        ModelError: the encoders differ in their weights' names or shapes.
+    """
+    pooler = f"{family_of(model.config.model_type).pooler}."
+    own = {n: t for n, t in model.base_model.state_dict().items() if not n.startswith(pooler)}
+    given = load_encoder(folder).state_dict()
+    if any(name not in given or given[name].shape != own[name].shape for name in own):
+        raise ModelError(f"the encoder of {folder} has another shape", "start from the same model")
+    model.base_model.load_state_dict({name: given[name] for name in own}, strict=False)
 
 
 def best_on_targets(scores: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:

@@ -45,6 +45,7 @@ class TrainConfig:
         mlm_ratio: share of the steps of such a phase that are masked LM.
         translated: languages whose translations of the intermediate tasks are trained on too.
         control: in place of the intermediate tasks: mlm, shuffled, fake or longer.
+        forgetting: after each phase, score the earlier phases' kept heads on its encoder.
         target: target tasks; ("all",) every one whose training data the root has; () none;
             None: all, or none when a phase is asked for.
         train_examples: a number or a percentage; smaller sets are part of larger ones.
@@ -94,6 +95,7 @@ class TrainConfig:
     mlm_ratio: float | None = None
     translated: tuple[str, ...] = ()
     control: str | None = None
+    forgetting: bool = False
     target: tuple[str, ...] | None = None
     target_langs: tuple[str, ...] = ()
     train_examples: str | None = None
@@ -200,7 +202,7 @@ class TrainConfig:
             near = did_you_mean(self.control, CONTROLS)
             found.append(f"--control {self.control!r} is none of {', '.join(CONTROLS)}{near}")
         needs = {"--with-mlm": self.with_mlm, "--translated": self.translated,
-                 "--control": self.control}  # fmt: skip
+                 "--control": self.control, "--forgetting": self.forgetting}  # fmt: skip
         found += [
             f"{flag} needs an --intermediate task"
             for flag, value in needs.items()
@@ -252,7 +254,8 @@ ADDED: dict[str, Any] = {
     for field in fields(TrainConfig)
     if field.name
     in {
-        "mix", "joint", "with_mlm", "mlm_ratio", "translated", "control", "target_langs",
+        "mix", "joint", "with_mlm", "mlm_ratio", "translated", "control", "forgetting",
+        "target_langs",
         "dev_examples", "data_seed", "trained_on", "settings", "part_tokens", "keep",
         "gradient_checkpointing", "attention",
     }

@@ -67,6 +67,7 @@ class Plan:
         attention: sdpa or eager.
         trained_on: what the user says the base model was trained on.
         keep: how many of the last dev evaluations' weights stay.
+        forgetting: whether earlier phases' heads are scored after each phase.
         tensorboard: where TensorBoard reads losses and scores; None: nowhere.
     """
 
@@ -90,6 +91,7 @@ class Plan:
     attention: str
     trained_on: str | None
     keep: int
+    forgetting: bool
     tensorboard: Path | None
 
     @property
@@ -172,6 +174,7 @@ def make_plan(config: TrainConfig) -> Plan:
         attention=config.attention,
         trained_on=config.trained_on,
         keep=config.keep or 0,
+        forgetting=config.forgetting,
         tensorboard=config.tensorboard,
     )
 

@@ -21,7 +21,7 @@ from xlt.train.plan.hyper import resolve
 from xlt.train.plan.phases import Part
 from xlt.train.seeds import derive
 
-__all__ = ["read_part", "read_text", "target_dev"]
+__all__ = ["cut_dev", "read_part", "read_text", "target_dev"]
 
 MOST_CHARACTERS = 20_000_000  # of text a language
 MLM_RATIO = 0.2
@@ -68,7 +68,7 @@ def read_part(
             data if amount is None else _subset(data, amount, seed)
             for data, amount in zip(trains, amounts, strict=True)
         ),
-        dev=_dev(config, found.dev, task),
+        dev=cut_dev(found.dev, task, config.dev_examples, config.data_seed),
         notes=found.notes,
     )
     if config.control is None or target:
@@ -173,10 +173,11 @@ def _few_shot(config: TrainConfig, root: DataRoot, task: Task) -> list[tuple[Dat
     return found
 
 
-def _dev(config: TrainConfig, dev: DataSet | None, task: Task) -> DataSet | None:
-    if dev is None or config.dev_examples is None or config.dev_examples >= len(dev.examples):
+def cut_dev(dev: DataSet | None, task: Task, count: int | None, data_seed: int) -> DataSet | None:
+    """At most so many examples of a dev set; None: all."""
+    if dev is None or count is None or count >= len(dev.examples):
         return dev
-    return _subset(dev, str(config.dev_examples), derive(config.data_seed, "dev", task.name))
+    return _subset(dev, str(count), derive(data_seed, "dev", task.name))
 
 
 def _subset(data: DataSet, amount: str, seed: int) -> DataSet:

@@ -29,7 +29,15 @@ from xlt.train.plan.config import TrainConfig
 from xlt.train.plan.phases import Phase
 from xlt.train.plan.ranges import HYPER
 
-__all__ = ["RECIPE", "check_scopes", "read_recipe", "shipped", "with_flags", "write_recipe"]
+__all__ = [
+    "RECIPE",
+    "check_scopes",
+    "read_recipe",
+    "read_settings",
+    "shipped",
+    "with_flags",
+    "write_recipe",
+]
 
 RECIPE = "recipe.yaml"
 LISTS = {"pretrain", "intermediate", "joint", "translated", "target", "target_langs"}
@@ -139,6 +147,27 @@ def _set(value: Any, mistakes: list[str]) -> tuple[tuple[str, str, float], ...]:
             amount = _scalar(f"set: {scope}.{name}", number, "float", mistakes)
             if amount is not None:
                 found.append((str(scope), str(name).replace("-", "_"), amount))
+    return tuple(found)
+
+
+def read_settings(texts: tuple[str, ...]) -> tuple[tuple[str, str, float], ...]:
+    """PHASE.NAME=X, the phase's name possibly with dots.
+
+    Raises:
+        UsageError: names every one that is no such thing.
+    """
+    found, mistakes = [], []
+    for text in texts:
+        left, equals, number = text.partition("=")
+        scope, dot, name = left.rpartition(".")
+        try:
+            if not (equals and dot and scope and name):
+                raise ValueError
+            found.append((scope, name.replace("-", "_"), float(number)))
+        except ValueError:
+            mistakes.append(f"--set {text!r} is not PHASE.NAME=NUMBER")
+    if mistakes:
+        raise UsageError.all_of(mistakes, "as in 1-mnli.lr=8e-5")
     return tuple(found)
 
 
