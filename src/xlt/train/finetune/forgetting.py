@@ -17,17 +17,16 @@ from typing import Any
 import torch
 
 from xlt.core.artifacts.runs import Run
-from xlt.core.errors import UsageError, XltError
+from xlt.core.errors import XltError
 from xlt.core.files import read_json
 from xlt.core.show.terminal import note
 from xlt.core.tasks.examples import Example
 from xlt.core.tasks.table import Task
-from xlt.data import DataRoot, training_sets
 from xlt.train.finetune.compare import score_folder
 from xlt.train.finetune.scoring import SELECTION
 from xlt.train.plan.phases import Phase
 from xlt.train.plan.plan import Plan
-from xlt.train.plan.read import cut_dev
+from xlt.train.plan.read import dev_of_run
 from xlt.train.workers import workers
 
 __all__ = ["forgetting"]
@@ -121,7 +120,7 @@ def _lost(
     folder = None if earlier.run is None else earlier.run.path / earlier.entry["path"]
     if earlier.run is None or folder is None or not (folder / "config.json").is_file():
         return {"reason": GONE}
-    task, examples = _dev(plan.root, earlier.entry["tasks"][0], earlier.run, folder)
+    task, examples = _dev(plan, earlier.entry["tasks"][0], earlier.run, folder)
     if not examples:
         return {"reason": OTHER_DATA}
     length = int(earlier.entry["hyper"]["max_length"])
@@ -136,17 +135,9 @@ def _lost(
     return {**counts, "before": scores[0], "after": scores[1]}
 
 
-def _dev(root: DataRoot, name: str, run: Run, folder: Path) -> tuple[Task, Sequence[Example]]:
+def _dev(plan: Plan, name: str, run: Run, folder: Path) -> tuple[Task, Sequence[Example]]:
     """The dev set that selected a phase of a run; no examples where it is another one now."""
-    asked = run.record["config"]
-    task = root.tasks.get(name)
-    if task is None:
-        raise UsageError(f"{name} is not among the tasks of this run", "add its --task-file")
-    files = asked.get("train_split", {})
-    file = files.get(task.source or name, files.get(name))
-    seed = int(asked.get("data_seed", 1))
-    sets = training_sets(root, task, seed=seed, train_file=Path(file) if file else None)
-    dev = cut_dev(sets.dev, task, asked.get("dev_examples"), seed)
+    task, dev = dev_of_run(plan.root, name, run.record["config"])
     if not task.labels and task.kind in {"pair", "tag"}:
         labels = read_json(folder / "config.json")["id2label"]
         task = task.with_labels([labels[number] for number in sorted(labels, key=int)])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from xlt.train.plan.hyper import resolve
 from xlt.train.plan.phases import Part
 from xlt.train.seeds import derive
 
-__all__ = ["cut_dev", "read_part", "read_text", "target_dev"]
+__all__ = ["dev_of_run", "read_part", "read_text", "target_dev"]
 
 MOST_CHARACTERS = 20_000_000  # of text a language
 MLM_RATIO = 0.2
@@ -68,7 +70,7 @@ def read_part(
             data if amount is None else _subset(data, amount, seed)
             for data, amount in zip(trains, amounts, strict=True)
         ),
-        dev=cut_dev(found.dev, task, config.dev_examples, config.data_seed),
+        dev=_cut_dev(found.dev, task, config.dev_examples, config.data_seed),
         notes=found.notes,
     )
     if config.control is None or target:
@@ -113,6 +115,28 @@ def read_text(
     task = TASKS["mlm"]
     hyper = resolve(config, task, compact=base.compact, aligned=base.aligned, phase=phase)
     return Part(task=task, hyper=hyper, trains=tuple(sets), dev=None, selects=False, share=share)
+
+
+def dev_of_run(root: DataRoot, name: str, config: Mapping[str, Any]) -> tuple[Task, DataSet | None]:
+    """A task, and the English dev set of its phase in another run, from the data as they are now.
+
+    Args:
+        root: the data root.
+        name: of an intermediate task.
+        config: what run.json of that run says it was asked.
+
+    Raises:
+        UsageError: the root does not have the task.
+        DataError: its files are missing or wrong.
+    """
+    task = root.tasks.get(name)
+    if task is None:
+        raise UsageError(f"{name} is not among the tasks of this run", "add its --task-file")
+    files = config.get("train_split", {})
+    file = files.get(task.source or name, files.get(name))
+    seed = int(config.get("data_seed", 1))
+    sets = training_sets(root, task, seed=seed, train_file=Path(file) if file else None)
+    return task, _cut_dev(sets.dev, task, config.get("dev_examples"), seed)
 
 
 def target_dev(
@@ -173,7 +197,7 @@ def _few_shot(config: TrainConfig, root: DataRoot, task: Task) -> list[tuple[Dat
     return found
 
 
-def cut_dev(dev: DataSet | None, task: Task, count: int | None, data_seed: int) -> DataSet | None:
+def _cut_dev(dev: DataSet | None, task: Task, count: int | None, data_seed: int) -> DataSet | None:
     """At most so many examples of a dev set; None: all."""
     if dev is None or count is None or count >= len(dev.examples):
         return dev
