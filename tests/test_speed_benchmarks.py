@@ -1,0 +1,117 @@
+"""What the speed benchmarks conclude from their measurements, on made-up ones."""
+
+import importlib
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def benchmark(project):
+    sys.path.insert(0, str(project / "benchmarks"))
+    yield importlib.import_module
+    sys.path.remove(str(project / "benchmarks"))
+
+
+def two_answers():
+    """One query whose second and third neighbours are equal but for float32's rounding."""
+    query_ND = np.zeros((1, 64), np.float32)
+    query_ND[0, 0] = 1
+    base_ND = np.zeros((4, 64), np.float32)
+    base_ND[:, 0] = [0.9, 0.5, np.nextafter(np.float32(0.5), np.float32(1)), 0.1]
+    return query_ND, base_ND
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"), [([0, 1], (1, 0)), ([0, 2], (0, 0)), ([0, 3], (0, 1)), ([1, 2], (0, 1))]
+)
+def test_a_neighbour_that_float32_cannot_tell_apart_is_a_tie_and_any_other_an_error(
+    benchmark, other, expected
+):
+    query_ND, base_ND = two_answers()
+    judge = benchmark("retrieval").judge
+    assert judge(query_ND, base_ND, np.array([[0, 2]]), np.array([other])) == expected
+
+
+def test_a_neighbour_named_twice_is_an_error_however_close_it_is(benchmark):
+    query_ND, base_ND = two_answers()
+    judge = benchmark("retrieval").judge
+    assert judge(query_ND, base_ND, np.array([[2, 2]]), np.array([[2, 1]])) == (0, 1)
+
+
+def made_up(*, amx=False, **seconds):
+    return {
+        "texts": 10,
+        "tokens": {"mean": 11.0, "longest": 30},
+        "flop": 60e9,
+        "gemm": {"numpy": 100e9, "torch": 80e9, "oneDNN": 200e9},
+        "results": {
+            name: {"setting": "x", "cpu_seconds": cpu, "wall_seconds": cpu, "cosine": 1.0}
+            for name, cpu in seconds.items()
+        },
+        "rounds": 1,
+        "load": [0.0, 0.0],
+        "cores": 2,
+        "cpu": "made up",
+        "can": ["amx_bf16"] if amx else ["avx512_bf16"],
+        "versions": {"openvino": "absent", "numpy": "2"},
+    }
+
+
+def verdicts(benchmark, runs):
+    rows, good = benchmark("eval_speed_lines").judged(runs)
+    return {row[0]: (row[1], row[-1]) for row in rows if row[-1] != "not measured"}, good
+
+
+def test_a_missed_line_says_by_how_much_and_fails(benchmark):
+    run = made_up(**{"ours fp32": 1.0, "torch sorted fp32": 0.9, "sentence-transformers onnx": 1.5,
+                     "sentence-transformers torch": 2.0})  # fmt: skip
+    found, good = verdicts(benchmark, {"e5/short/1": run})
+    assert not good
+    assert found["e5/short/1: fp32 over sorted torch fp32"] == ("0.90", "**missed by 0.05**")
+    better = "e5/short/1: fp32 over sentence-transformers' better backend"
+    assert found[better] == ("1.50", "reached")
+    assert found["e5/short/1: fp32, share of sgemm"] == ("0.60", "**missed by 0.12**")
+
+
+def test_a_goal_alone_does_not_fail(benchmark):
+    run = made_up(**{"ours fp32": 1.0, "torch sorted fp32": 0.9})
+    found, good = verdicts(benchmark, {"minilm/short/1": run})
+    assert good
+    assert found["minilm/short/1: fp32 over sorted torch fp32"] == ("0.90", "goal missed by 0.05")
+
+
+@pytest.mark.parametrize(
+    ("amx", "verdict"), [(False, "no AMX"), (True, "**missed by 0.10**")]
+)  # fmt: skip
+def test_a_line_of_processors_with_amx_binds_them_alone(benchmark, amx, verdict):
+    run = made_up(amx=amx, **{"ours int8": 1.0, "torch sorted bf16": 1.2})
+    found, good = verdicts(benchmark, {"e5/short/1": run})
+    assert found["e5/short/1: int8 over sorted torch bf16"] == ("1.20", verdict)
+    assert good is not amx
+
+
+def test_the_report_names_who_is_absent_and_the_products_of_the_run(benchmark):
+    text, _ = benchmark("eval_speed_lines").report({"e5/short/1": made_up(**{"ours fp32": 1.0})})
+    assert "Absent: openvino." in text
+    assert "numpy 100, torch 80, oneDNN 200" in text
+    assert "no AMX" in text
+    assert "| ours fp32 | x | 10.0 | 1.00 | 60 | 1.00 | 1.00000 |" in text
+
+
+def test_the_fastest_setting_of_a_peer_runs(benchmark, monkeypatch):
+    models = benchmark("eval_speed_models")
+    clock = [0.0]
+    monkeypatch.setattr(models, "time", SimpleNamespace(process_time=lambda: clock[0]))
+
+    def taking(seconds):
+        def embed(texts):
+            clock[0] += seconds
+
+        return embed
+
+    settings = {"slow": taking(3.0), "fast": taking(1.0), "middling": taking(2.0)}
+    one = models.Contestant(name="peer", settings=settings)
+    assert models.fastest(one, ["a"] * 8) == ("fast", settings["fast"])
