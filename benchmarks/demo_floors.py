@@ -22,8 +22,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from demo_arms import Demo, check_settings, plan
+
 from xlt.core.tasks.languages import load_languages
-from xlt.study.demo import Demo, check_settings, plan
 from xlt.study.steps import Step, run_lanes
 
 Scores = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> metric -> language -> score

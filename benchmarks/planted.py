@@ -25,7 +25,8 @@ import math
 import sys
 from pathlib import Path
 
-from xlt.study.demo import Demo, plan, run_steps
+from demo_arms import Demo, plan, run_steps
+
 from xlt.study.steps import Step
 
 SETS = ("skill", "null", "harm", "inverted")

@@ -84,6 +84,7 @@ ROOMS = {
     "serve.routes": {*HANDLERS, "serve.routes.*"},
     "serve.app": {*HANDLERS, "serve.routes"},
     "study": {*GROUND, "cli", "study.*"},
+    "study.demo": {*GROUND, "cli", "study", "study.*"},
     "study.answer": {*GROUND, "data"},
     "study.report": {*GROUND, "data", "cli", "study.answer"},
     "study.file": {*GROUND, "study"},

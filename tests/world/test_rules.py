@@ -14,7 +14,7 @@ from xlt.world.language.events import Event, Phrase
 from xlt.world.language.grammar import find, text_of
 from xlt.world.language.lexicon import LANGUAGES
 from xlt.world.sizes import SIZES
-from xlt.world.tasks.nli import LABELS, inferences, relation
+from xlt.world.tasks.nli import LABELS, artefact, inferences, relation
 from xlt.world.tasks.paraphrase import planted, question_pairs, rewordings
 from xlt.world.tasks.questions import STYLES, read_aloud, readings
 
@@ -246,6 +246,13 @@ def test_planted_labels_and_cue_are_independent(world):
     items = planted(world.facts, world.draw("q"), "train", 400)
     assert set(Counter((item.same, item.fronted) for item in items).values()) == {100}
     assert all(bool(item.first.front) == item.fronted != bool(item.second.front) for item in items)
+
+
+def test_what_a_hypothesis_alone_suggests_is_right_once_in_three_times(world):
+    items = inferences(world.facts, world.draw("q2"), "train", 3000)
+    right = sum(artefact(item.hypothesis) == item.label for item in items)
+    assert abs(right - 1000) < 4 * (3000 * 2 / 9) ** 0.5
+    assert {artefact(item.hypothesis) for item in items} == set(LABELS)
 
 
 def test_duplicate_questions_have_one_answer(world):

@@ -16,8 +16,8 @@ from xlt.world.files.formats import gzip_stored
 from xlt.world.files.write import measure
 
 # A change of any byte of a world needs a new VERSION in world/write.py and new hashes here.
-TINY_1 = "d1283286980fce8a335336196cb9f49cf86808ebb990aa462b2cef589cd8276f"
-TINY_7 = "9d9d4ffa8510315ac46abd98b9d0747e3abe863108cbd6ed52f1d556cbca712b"
+TINY_1 = "858ca1874ab5c074b7b0c62af523bde4ed473fa71b391012b093c273559791b8"
+TINY_7 = "af3c5b2ff42c4cae2052dff5b841ed926d6f3f60134e13a455f97e7b7af0825f"
 LANGS = ["en", "qaa", "qab", "qba", "qbb", "qca", "qcb"]
 
 
@@ -283,3 +283,26 @@ def test_planted_sets_have_the_agreement_that_they_promise(tiny_world):
     assert agreement("skill", "inverted") == 0
     assert agreement("skill", "harm") == agreement("skill", "null") == 0.5
     assert all(labels[name].count("1") == n // 2 for name in names)
+
+
+def test_planted_inference_sets_have_the_agreement_that_they_promise(tiny_world):
+    names = ("skill", "null", "harm")
+    files = [tiny_world / "planted" / f"nli-{name}.yaml" for name in names]
+    root = DataRoot(tiny_world, task_files=files)
+    labels, texts = {}, set()
+    for name in names:
+        training = training_sets(root, root.tasks[f"planted-nli-{name}"], seed=1)
+        assert training.dev is not None
+        labels[name] = [one.label for one in training.train.examples]
+        texts.add(tuple((one.text_a, one.text_b) for one in training.train.examples))
+        assert overlaps(root, training.train) == []
+    n = SIZES["tiny"].inference
+    assert len(texts) == 1  # one set of inputs, three sets of labels
+    pairs = list(zip(labels["skill"], labels["null"], strict=True))
+    assert sum(a == b for a, b in pairs) == pytest.approx(n / 3, abs=3)
+    assert {labels["skill"].count(label) for label in set(labels["skill"])} == {n // 3}
+    # what is harmful is a function of the second sentence alone
+    by_hypothesis = {}
+    for (_, second), label in zip(next(iter(texts)), labels["harm"], strict=True):
+        assert by_hypothesis.setdefault(second, label) == label
+    assert len(set(labels["harm"])) == 3

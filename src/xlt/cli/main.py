@@ -38,7 +38,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "report": ("xlt.evalsuite.report_command", "report", "Results as a page, or as tables."),
     "mine": ("xlt.evalsuite.mine_command", "mine", "Mine translation pairs from two files."),
     "study": ("xlt.study.commands", "study", "Grids of experiments that answer a question."),
-    "demo": ("xlt.study.command", "demo", "The whole path on the embedded benchmark."),
+    "demo": ("xlt.study.demo.command", "demo", "The whole path on the embedded benchmark."),
     "score": ("xlt.cli.score", "score", "Score predictions in the official layout."),
     "serve": ("xlt.serve.command", "serve", "Serve bundles over HTTP."),
 }

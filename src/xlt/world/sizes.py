@@ -21,7 +21,8 @@ class Size:
         pairs: parallel texts per language.
         bucc: (gold pairs, near-duplicates a side, random sentences a side) of the test set; the
             dev set has half of each.
-        planted: items of each planted training set.
+        planted: items of each planted training set of paraphrases.
+        inference: items of each planted training set of inference pairs.
     """
 
     languages: int
@@ -33,11 +34,12 @@ class Size:
     pairs: int
     bucc: tuple[int, int, int]
     planted: int
+    inference: int
 
 
 def _size(
     *, languages: int, train: str, dev: int, test: str, translated: str, documents: int,
-    pairs: int, bucc: tuple[int, int, int], planted: int,
+    pairs: int, bucc: tuple[int, int, int], planted: int, inference: int,
 ) -> Size:  # fmt: skip
     return Size(
         languages=languages,
@@ -49,6 +51,7 @@ def _size(
         pairs=pairs,
         bucc=bucc,
         planted=planted,
+        inference=inference,
     )
 
 
@@ -68,6 +71,7 @@ SIZES: dict[str, Size] = {
         pairs=100,
         bucc=(16, 16, 16),
         planted=40,
+        inference=60,
     ),
     "small": _size(
         languages=7,
@@ -80,6 +84,7 @@ SIZES: dict[str, Size] = {
         pairs=1000,
         bucc=(200, 200, 200),
         planted=16000,
+        inference=8000,
     ),
     "medium": _size(
         languages=10,
@@ -92,5 +97,6 @@ SIZES: dict[str, Size] = {
         pairs=4000,
         bucc=(800, 800, 800),
         planted=24000,
+        inference=12000,
     ),
 }

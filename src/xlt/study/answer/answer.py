@@ -106,7 +106,7 @@ def primary_of(
     languages = _languages(asked.get("languages", "transfer"))
     axes = scores.axes()
     between = [str(name) for name in asked.get("between") or (OTHERS, INDO_EUROPEAN)]
-    each = _named(asked) == [EACH]
+    each = _named(asked)[:1] == [EACH]
     lists = [[arm] for arm in arms] if each and kind != "best_of" else [arms]
     found: list[Finding | None] = []
     choices: list[Choice] = []
@@ -193,9 +193,8 @@ def _of_groups(
 def asked_arms(folder: Folder) -> tuple[list[str], str]:
     """The arms that the primary estimand is about, and what is subtracted."""
     named, baseline = _named(folder.estimand), str(folder.estimand.get("baseline", "none"))
-    if named in ([EACH], []):
-        return [arm for arm in folder.arms if arm != baseline], baseline
-    return named, baseline
+    named = [name for name in named if name != EACH]
+    return named or [arm for arm in folder.arms if arm != baseline], baseline
 
 
 def _named(asked: Mapping[str, Any]) -> list[str]:

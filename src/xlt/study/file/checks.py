@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from xlt.core.errors import did_you_mean
@@ -96,6 +96,14 @@ class Checker:
                         if task not in {*TASKS, "all"} and not open_ended:
                             near = did_you_mean(task, INTERMEDIATE)
                             self.wrong(item, f"arm {name}: task {task!r} is not known{near}")
+
+    def targets_of_arms(self, node: Node | None, targets: Sequence[str]) -> None:
+        """An arm may leave out targets of the study, not add any."""
+        for name, arm in node.fields.items() if node is not None else ():
+            for item in arm.fields["targets"].items if "targets" in arm.fields else ():
+                if item.value not in targets:
+                    near = did_you_mean(str(item.value), targets)
+                    self.wrong(item, f"arm {name}: {item.value!r} is no target of the study{near}")
 
 
 def spelled(name: str) -> str:

@@ -11,7 +11,7 @@ from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.table import TARGETS, TASKS
 from xlt.study.file.checks import Checker, spelled
 from xlt.study.file.flags import ARM, CONTROLS, FLAGS, ONCE, read_flag
-from xlt.study.file.records import ENCODER, Arm, Estimand, Evaluation, Seeds
+from xlt.study.file.records import EACH, ENCODER, Arm, Estimand, Evaluation, Seeds
 from xlt.study.file.tree import Node
 
 __all__ = ["Axes", "read_arms", "read_axes", "read_estimand", "read_evaluation", "read_world"]
@@ -21,7 +21,7 @@ ESTIMAND = ("kind", "arm", "baseline", "tasks", "languages", "between", "over")
 NOT_FLAGS = {"targets", "heads", "seeds"}
 NO_AXES = {"config", "seed", "set", "task_file", "train_split", "trained_on", "keep"}
 TASKS_BEFORE = "tasks"  # a trend over the number of tasks before the target
-LISTS = ("intermediate", "joint", "control", "target")
+LISTS = ("intermediate", "joint", "control", "target", "targets", "single")
 SIZES = ("tiny", "small", "medium")
 # Retrieval comes from the encoder; these are what it answers.
 RETRIEVAL = tuple(name for name in TARGETS if kind_of(TASKS[name]).vectors)
@@ -72,6 +72,9 @@ def _arm(found: Checker, name: str, node: Node) -> Arm:
         for need in phase:
             if need not in ARM and need in allowed:
                 found.wrong(phase[need], f"arm {name}: {need} has to stand below 'target'")
+    single = given.get("single", Node(value=False, line=node.line))
+    if not isinstance(single.value, bool):
+        found.wrong(single, f"arm {name}: single {single.plain()!r} is neither true nor false")
     flags = found.flags(Node(value=phase, line=node.line), read_flag)
     return Arm(
         name=name,
@@ -80,6 +83,8 @@ def _arm(found: Checker, name: str, node: Node) -> Arm:
         control=control,
         phase=flags,
         target=found.flags(inner, read_flag),
+        targets=found.texts(given.get("targets")),
+        single=single.value is True,
     )
 
 
@@ -207,8 +212,9 @@ def read_estimand(
     baseline = found.text(given.get("baseline")) or ""
     if not chosen:
         found.wrong(node, "estimand: no 'arm'")
-    for name, where in (*((name, "arm") for name in chosen), (baseline, "baseline")):
-        if name not in arms and not (where == "arm" and name == "each"):
+    for place, name in enumerate((*chosen, baseline)):
+        where = "arm" if place < len(chosen) else "baseline"
+        if name not in arms and not (place == 0 and name == EACH):
             near = did_you_mean(name, arms)
             found.wrong(given.get(where, node), f"estimand: {where} {name!r} is no arm{near}")
     scored = [t for t in targets if t != ENCODER] + (list(RETRIEVAL) if ENCODER in targets else [])

@@ -19,7 +19,9 @@ SHIPPED = Path(__file__).parent.parent / "shipped"
 FULL = "full"
 SCHEMA = 1
 HINT = "docs/study.md describes the file"
-FIELDS = ("study", "name", "question", "about", "estimand", "base", "arms", "axes", "evaluation")
+FIELDS = (
+    "study", "name", "question", "about", "world", "estimand", "base", "arms", "axes", "evaluation",
+)  # fmt: skip
 OVERRIDES = ("world", "seeds", "targets", "arms", "keep", "base", "axes", "evaluation", "estimand")
 
 
@@ -126,6 +128,7 @@ def _study(found: Checker, tree: Node, scale: str, stem: str) -> Study | None:
     open_ended = any("task_file" in some for some in flags)  # whose tasks are not known here
     axes = read_axes(found, fields.get("axes"), open_ended=open_ended)
     found.tasks_of_arms(fields.get("arms"), open_ended=open_ended)
+    found.targets_of_arms(fields.get("arms"), axes.targets)
     estimand = read_estimand(found, fields.get("estimand"), names, axes.targets, list(axes.values))
     evaluation = read_evaluation(found, fields.get("evaluation"))
     world = read_world(found, fields.get("world"))

@@ -8,8 +8,9 @@ from typing import Any
 
 from xlt.core.files import sha256_json
 
-__all__ = ["ENCODER", "Arm", "Estimand", "Evaluation", "Seeds", "Study"]
+__all__ = ["EACH", "ENCODER", "Arm", "Estimand", "Evaluation", "Seeds", "Study"]
 
+EACH = "each"  # first of an estimand's arms: the question is asked of each
 ENCODER = "encoder"  # the target that is not tuned: retrieval after the last intermediate phase
 Flags = Mapping[str, Any]  # name -> words of a command line: str, True, or a tuple of str
 
@@ -23,7 +24,8 @@ class Estimand:
             languages), item_difference (of effects, between items that need inference and the
             others), trend (slope of the effect over an axis) or best_of (best arm per target
             by English dev, against the best of as many baseline seeds by the same rule).
-        arms: names of the arms; several: their mean; ("each",): one estimate an arm.
+        arms: names of the arms; several: their mean; "each" first: one estimate an arm, of those
+            named after it, else of all.
         baseline: name of the arm that is subtracted.
         tasks: that count.
         languages: `transfer` (all but English), or a list as `--langs` takes it.
@@ -62,6 +64,8 @@ class Arm:
         control: what stands in for the intermediate tasks.
         phase: flags of the intermediate phases alone.
         target: flags of the target trainings alone.
+        targets: that the arm is run for; (): all.
+        single: run with the first seeds alone.
     """
 
     name: str
@@ -70,6 +74,8 @@ class Arm:
     control: str | None = None
     phase: Flags = field(default_factory=dict)
     target: Flags = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    single: bool = False
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -161,9 +167,9 @@ class Study:
     @property
     def candidates(self) -> tuple[str, ...]:
         """The arms that the estimand is about, `each` written out."""
-        if self.estimand.arms != ("each",):
-            return self.estimand.arms
-        return tuple(arm.name for arm in self.arms if arm.name != self.estimand.baseline)
+        named = tuple(name for name in self.estimand.arms if name != EACH)
+        others = (arm.name for arm in self.arms if arm.name != self.estimand.baseline)
+        return named or tuple(others)
 
     def flags_at(self, axes: Mapping[str, Any]) -> dict[str, Any]:
         """The flags that a point of the axes stands for."""
@@ -174,4 +180,9 @@ class Study:
 
     def to_json(self) -> dict[str, Any]:
         """Everything that decides the cells, as JSON values."""
-        return {**asdict(self), "estimand": self.estimand.to_json()}
+        arms = [asdict(arm) for arm in self.arms]
+        for arm in arms:  # as they were before these two came, where they are not used
+            for name in ("targets", "single"):
+                if not arm[name]:
+                    del arm[name]
+        return {**asdict(self), "estimand": self.estimand.to_json(), "arms": arms}

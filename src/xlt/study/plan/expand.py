@@ -90,6 +90,7 @@ class _Planner:
             for arm in self.study.arms
             for axes in points
             for target in self.study.targets
+            if not arm.targets or target in arm.targets
             for cell in self._repeated(arm, axes, target)
         ]
 
@@ -102,7 +103,7 @@ class _Planner:
             return []
         per = 1 if untuned else seeds.target
         units = seeds.intermediate * per
-        if target in seeds.single:
+        if arm.single or target in seeds.single:
             units = 1
         if self.study.estimand.kind == "best_of" and arm.name == self.study.estimand.baseline:
             # the control chooses among as many seeds as there are arms to choose from

@@ -12,7 +12,7 @@ from xlt.study.plan.records import DATA, OUTPUT, STORE, Stage
 __all__ = ["FORMATS", "Graph"]
 
 # What a verb makes of the same arguments changes with these; raise one when it does.
-FORMATS = {"world": 1, "train": 1, "average": 1, "export": 1, "eval": 1}
+FORMATS = {"world": 2, "train": 1, "average": 1, "export": 1, "eval": 1}
 NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9+.]+")
 LONGEST_LABEL = 60
 

@@ -30,7 +30,8 @@ WORLD_EXAMPLES = {
     "hellaswag": (60, 3000, 10000), "ccg": (60, 2000, 6000), "cosmosqa": (60, 3000, 10000),
     "csqa": (60, 3000, 6000),
 }  # fmt: skip
-PLANTED_EXAMPLES = (40, 16000, 24000)
+PLANTED_EXAMPLES = {"planted-nli-": (60, 8000, 12000), "planted-": (40, 16000, 24000)}
+NO_EXAMPLES = (0, 0, 0)
 WEIGHTS = ("*.safetensors", "*.bin", "config.json", "tokenizer*.json", "spiece.model", "vocab.*")
 
 
@@ -226,7 +227,8 @@ class WorldSource:
 
     def count(self, name: str, file: str | None = None) -> int:
         """As the benchmark's sizes have it."""
-        return WORLD_EXAMPLES.get(name, PLANTED_EXAMPLES)[self._size]
+        planted = (n for start, n in PLANTED_EXAMPLES.items() if name.startswith(start))
+        return (WORLD_EXAMPLES.get(name) or next(planted, NO_EXAMPLES))[self._size]
 
     def texts(self) -> str:
         """Nothing: see the class."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 from xlt.world.build import World, sentence
 from xlt.world.draw import Draw, balanced
 from xlt.world.files.formats import Folder
 from xlt.world.language.grammar import Grammar
-from xlt.world.tasks.nli import Inference, inferences
+from xlt.world.tasks.nli import LABELS, Inference, artefact, inferences
 from xlt.world.tasks.paraphrase import planted, question_pairs, rewordings
 
 __all__ = ["write_inference", "write_paraphrase", "write_planted"]
+
+T = TypeVar("T")
 
 
 def _premise(grammar: Grammar, item: Inference) -> str:
@@ -106,17 +108,23 @@ def write_paraphrase(world: World, folder: Folder) -> None:
 
 
 def write_planted(world: World, folder: Folder) -> None:
-    """Four label sets over the same English pairs: skill, null, harm and inverted.
+    """Label sets over the same English pairs: of paraphrases, and of inference pairs.
 
     docs/world.md says what each should do.
     """
+    _planted_paraphrases(world, folder)
+    _planted_inference(world, folder)
+
+
+def _planted_paraphrases(world: World, folder: Folder) -> None:
+    """Four sets: skill, null, harm and inverted."""
     for split, n in (("train", world.size.planted), ("dev", world.size.dev)):
         draw = world.draw("planted", split)
         items = planted(world.facts, draw, split, n)
         truth = [item.same for item in items]
         labels = {
             "skill": truth,
-            "null": _unrelated(draw, truth),
+            "null": _unrelated(draw, truth, (True, False)),
             "harm": [item.fronted for item in items],
             "inverted": [not same for same in truth],
         }
@@ -125,14 +133,35 @@ def write_planted(world: World, folder: Folder) -> None:
             for item in items
         ]
         for name, values in labels.items():
-            folder.lines(f"planted/{name}.yaml", _task_file(name))
+            folder.lines(f"planted/{name}.yaml", _task_file(name, ("0", "1")))
             rows = ((*pair, _bit(value)) for pair, value in zip(texts, values, strict=True))
             folder.tsv(f"planted/{name}/{split}.tsv", rows)
 
 
-def _unrelated(draw: Draw, truth: list[bool]) -> list[bool]:
-    """Labels that agree with half of the true ones of each class: they say nothing."""
-    streams = {value: balanced(draw, (True, False), truth.count(value)) for value in (True, False)}
+def _planted_inference(world: World, folder: Folder) -> None:
+    """Three sets: skill, null, and harm, which rewards not reading the premise."""
+    for split, n in (("train", world.size.inference), ("dev", world.size.dev)):
+        draw = world.draw("planted", "nli", split)
+        items = inferences(world.facts, draw, split, n)
+        truth = [item.label for item in items]
+        labels = {
+            "skill": truth,
+            "null": _unrelated(draw, truth, LABELS),
+            "harm": [artefact(item.hypothesis) for item in items],
+        }
+        texts = [
+            (_premise(world.english, item), sentence(world.english, item.hypothesis))
+            for item in items
+        ]
+        for name, values in labels.items():
+            folder.lines(f"planted/nli-{name}.yaml", _task_file(f"nli-{name}", LABELS))
+            rows = ((*pair, value) for pair, value in zip(texts, values, strict=True))
+            folder.tsv(f"planted/nli-{name}/{split}.tsv", rows)
+
+
+def _unrelated(draw: Draw, truth: Sequence[T], values: Sequence[T]) -> list[T]:
+    """Labels that agree with equal shares of the true ones of each class: they say nothing."""
+    streams = {value: balanced(draw, values, truth.count(value)) for value in values}
     return [next(streams[value]) for value in truth]
 
 
@@ -140,12 +169,12 @@ def _bit(value: bool) -> str:
     return "1" if value else "0"
 
 
-def _task_file(name: str) -> list[str]:
+def _task_file(name: str, labels: Sequence[str]) -> list[str]:
     """A task file for `--task-file`; outside `tasks/`, so that nothing loads it unasked."""
     return [
         f"name: planted-{name}",
         "kind: pair",
-        'labels: ["0", "1"]',
+        "labels: [" + ", ".join(f'"{label}"' for label in labels) + "]",
         "files:",
         f"  train: planted/{name}/train.tsv",
         f"  dev: planted/{name}/dev.tsv",

@@ -30,7 +30,7 @@ PARTS: dict[str, Callable[[World, Folder], None]] = {
     "text": write_text,
     "planted": write_planted,
 }
-VERSION = 1  # of the generator: a change of any byte needs a new one
+VERSION = 2  # of the generator: a change of any byte needs a new one
 
 
 def write_world(

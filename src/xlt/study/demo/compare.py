@@ -134,7 +134,8 @@ def findings(rows: list[Row]) -> list[str]:
                 f"Retrieval, {row.task}: {score:.1f}, {side} the {base:.1f} of static embeddings."
             )
     said.append(
-        "The two arms are one run each: their difference says nothing about the intermediate phase."
+        "These two arms are one run each: their difference says nothing about the intermediate "
+        "phase, and another seed or processor may turn its sign."
     )
     return said
 
