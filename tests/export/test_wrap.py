@@ -70,6 +70,11 @@ def test_a_graph_is_wrapped_in_8_bits_alone(graphs, tmp_path):
     assert made.status == "exported"
     manifest = json.loads((tmp_path / "b/xlt.json").read_text())
     assert list(manifest["variants"]) == ["int8"] and manifest["export"]["opset"] == 18
+    # there is no PyTorch to compare a finished graph with, and the record said there was
+    for record in manifest["parity"].values():
+        assert record["reference"] == "the same graph, each row alone"
+    card = (tmp_path / "b/README.md").read_text()
+    assert "PyTorch" not in card and "## Same in every batch" in card
     assert not (tmp_path / "b/onnx/model.onnx").exists()
 
 

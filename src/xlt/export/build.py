@@ -132,6 +132,7 @@ def build(
             encoder=encoder,
             batches=batches,
             expected=expected,
+            reference=record["reference"],
             pooling=job.pooling,
             head=head,
         )

@@ -82,7 +82,7 @@ def wrap(
             f"--layer {job.layer}: {job.checkpoint.source} has a finished graph and no weights",
             "use --layer last, or export a checkpoint with weights",
         )
-    source = job.checkpoint.path / str(job.checkpoint.graph)
+    source = job.checkpoint.model / str(job.checkpoint.graph)
     with atomic_folder(job.target) as folder:
         write_model_files(job, folder, architecture=job.checkpoint.architecture)
         head = _head(job)
@@ -122,6 +122,7 @@ def wrap(
             encoder=encoder,
             batches=batches,
             expected=alone,
+            reference=REFERENCE,
             pooling=job.pooling,
             head=head,
         )

@@ -9,6 +9,7 @@ import pytest
 import xlt
 from xlt.core.errors import ModelError, UsageError
 from xlt.export import export
+from xlt.export.checkpoint.fetching import fetch
 from xlt.export.checkpoint.reading import read_checkpoint
 
 OLD = "sentence_transformers.models."
@@ -187,7 +188,7 @@ def test_a_prompt_of_the_user_s_own_and_one_that_is_mistyped(checkpoints, tmp_pa
         ([("Transformer", ""), ("Pooling", "1_Pooling"), ("Dropout", "2")], "Dropout"),
         ([("Transformer", ""), ("Normalize", "1")], "Transformer \\+ Normalize"),
         ([("StaticEmbedding", "")], "StaticEmbedding"),
-        ([("Transformer", "0_Transformer"), ("Pooling", "1_Pooling")], "0_Transformer"),
+        ([("Transformer", "0_Transformer"), ("Pooling", "1_Pooling")], "0_Transformer is not a"),
         ([("Transformer", ""), ("Pooling", "../other")], "outside the folder"),
     ],
 )
@@ -208,16 +209,85 @@ def test_modules_of_a_model_s_own_code_are_refused(checkpoints, tmp_path):
         read_checkpoint(folder)
 
 
-def test_lower_case_that_the_tokenizer_does_not_do_is_refused(checkpoints, tmp_path):
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "normalizer", [None, {"type": "NFC"}, {"type": "Sequence", "normalizers": [{"type": "NFKC"}]}]
+)
+def test_texts_are_lowered_where_the_settings_say_so(checkpoints, tmp_path, normalizer):
+    """Such models were refused unless their tokenizer lowered texts by itself."""
     folder = sentence_folder(checkpoints(kind="embed"), tmp_path / "s", {"pooling_mode": "mean"})
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["normalizer"] = normalizer
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     settings = folder / "sentence_bert_config.json"
     settings.write_text('{"max_seq_length": 20, "do_lower_case": true}')
-    with pytest.raises(ModelError, match="do_lower_case"):
-        read_checkpoint(folder)
+    loud = [*TEXTS, "THE FERRY IS LATE.", "ΟΔΥΣΣΕΥΣ ΚΑΙ ΠΗΝΕΛΟΠΗ", "İSTANBUL'DA YAĞMUR"]
+    bundle = same_vectors(folder, tmp_path, loud)
+    engine = xlt.open(bundle)
+    assert np.array_equal(engine.encode("THE FERRY"), engine.encode("the ferry"))
+    from sentence_transformers import SentenceTransformer
+
+    opened = SentenceTransformer(str(bundle), backend="onnx", device="cpu")
+    assert np.abs(opened.encode(loud) - engine.encode(loud)).max() < 1e-5
+
+
+def test_a_tokenizer_that_lowers_texts_is_kept_byte_for_byte(checkpoints, tmp_path):
+    folder = sentence_folder(checkpoints(kind="embed"), tmp_path / "s", {"pooling_mode": "mean"})
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokenizer["normalizer"] = {"type": "Lowercase"}
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    assert read_checkpoint(folder).sentence.max_length == 20
+    (folder / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    [made] = export(folder, out=tmp_path / "b")
+    assert (made.path / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
+
+
+def old_folder(base, target):
+    """Versions 0 and 1 of the library keep the model beside its pooling, in a folder of its own."""
+    sentence_folder(base, target, {"pooling_mode_cls_token": True}, layers=[("Dense", {})])
+    place = target / "0_Transformer"
+    place.mkdir()
+    for part in list(target.iterdir()):
+        if part.is_file() and part.name != "modules.json":
+            part.rename(place / part.name)
+    modules = json.loads((target / "modules.json").read_text())
+    modules[0]["path"] = "0_Transformer"
+    (target / "modules.json").write_text(json.dumps(modules))
+    return target
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_transformer_in_a_folder_of_its_own(checkpoints, tmp_path, monkeypatch):
+    """Such models were refused: open it in a current version and save it again."""
+    folder = old_folder(checkpoints("bert", "embed"), tmp_path / "s")
+    bundle = same_vectors(folder, tmp_path)
+    found = read_checkpoint(folder)
+    assert (found.sentence.max_length, found.sentence.pooling) == (64, "cls")
+    before = found.sha256()
+    settings = folder / "0_Transformer/sentence_bert_config.json"
+    settings.write_text('{"max_seq_length": 20}')
+    assert read_checkpoint(folder).sha256() != before
+    assert (bundle / "onnx/model.onnx").is_file() and not (bundle / "0_Transformer").exists()
+
+
+def test_an_old_sentence_model_is_opened_by_its_folder_and_by_its_name(
+    checkpoints, tmp_path, monkeypatch
+):
+    import transformers.utils.hub
+
+    monkeypatch.setenv("XLT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    hub = tmp_path / "home/hub"
+    monkeypatch.setattr(transformers.utils.hub, "TRANSFORMERS_CACHE", str(hub))
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    model = hub / "models--somebody--old"
+    (model / "refs").mkdir(parents=True)
+    (model / "refs/main").write_text(commit)
+    folder = old_folder(checkpoints("bert", "embed"), model / "snapshots" / commit)
+    assert fetch("somebody/old") == folder
+    engine = xlt.open("hf:somebody/old")
+    assert engine.encode("a ferry").shape == (1, 24)
+    assert np.array_equal(xlt.open(folder).encode("a ferry"), engine.encode("a ferry"))
 
 
 def test_limit_of_another_architecture_s_name_is_found(checkpoints, tmp_path):

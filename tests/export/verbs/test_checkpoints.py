@@ -5,13 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import xlt
-from xlt.core.artifacts import ready
+from xlt.core.artifacts import ready, verified
 from xlt.core.errors import MissingExtra, ModelError, UsageError
+from xlt.core.files import sha256_file
 from xlt.export import export
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -85,6 +87,32 @@ def test_a_checkpoint_folder_is_exported_once_and_again_when_it_changes(
     (folder / "config.json").write_text(json.dumps({**config, "note": 1}))
     assert xlt.open(folder).bundle.path != first.bundle.path
     assert len(seen) == 2
+
+
+def test_a_checkpoint_is_read_whole_once_and_again_only_when_it_changes(
+    graphs, tmp_path, cache, monkeypatch
+):
+    """Every call read all of its weights to find its export in the cache."""
+    real, seen = time.time_ns, []
+    folder = tmp_path / "my-nli"
+    shutil.copytree(graphs(), folder)
+
+    def hashed(path):
+        seen.append(path)
+        return sha256_file(path)
+
+    monkeypatch.setattr(verified, "sha256_file", hashed)
+    # new files count as settled: the clock stands ten seconds ahead
+    monkeypatch.setattr(verified.time, "time_ns", lambda: real() + 10_000_000_000)
+    [first] = ready.find_models(folder)
+    assert folder / "onnx/model.onnx" in seen
+    seen.clear()
+    assert ready.find_models(folder) == [first]
+    assert not seen
+    settings = folder / "special_tokens_map.json"
+    settings.write_text(settings.read_text() + " ")
+    assert ready.find_models(folder) != [first]
+    assert seen == [settings]
 
 
 def test_the_process_that_asks_loads_no_torch(checkpoints, cache):

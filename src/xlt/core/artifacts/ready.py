@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from xlt.core.artifacts.bundle import MANIFEST, find_bundles
+from xlt.core.artifacts.verified import recorded_sha256
 from xlt.core.errors import CheckFailed, DataError, ModelError, UsageError, XltError
-from xlt.core.files import cache_folder, sha256_file, sha256_json
+from xlt.core.files import cache_folder, sha256_json
 from xlt.core.show.terminal import note
 
 __all__ = ["HUB", "absolute", "cache_folder", "find_models", "only_model", "ready"]
@@ -30,6 +31,7 @@ PARTS = (
     "[0-9]*_*/*", "*.onnx*", "onnx/model.onnx*",
 )  # fmt: skip
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin", "onnx/model.onnx", "model.onnx")
+OLD = "0_Transformer"  # where old sentence models keep what others have at the top
 FAMILIES: dict[int, type[XltError]] = {
     2: UsageError, 3: DataError, 4: ModelError, 5: CheckFailed,
 }  # fmt: skip
@@ -92,7 +94,7 @@ def _exported(folder: Path, model: str, name: str, task: str | None, source: Pat
     """The export of a checkpoint folder; any other folder as it is."""
     if not _is_checkpoint(folder):
         return folder
-    listed = {str(p.relative_to(source)): sha256_file(p) for p in _parts(source)}
+    listed = {str(p.relative_to(source)): recorded_sha256(p) for p in _parts(source)}
     key = sha256_json({"files": listed, "task": task, "xlt": _version()})
     target = cache_folder() / "bundles" / key[:32] / name
     if not (target / MANIFEST).is_file():
@@ -114,9 +116,14 @@ def _version() -> str:
 
 def _is_checkpoint(folder: Path) -> bool:
     """Whether a folder is a model and neither a bundle nor a run."""
-    if not (folder / "config.json").is_file():
+    if not _has_config(folder):
         return False
     return not any((folder / name).is_file() for name in (MANIFEST, "run.json"))
+
+
+def _has_config(folder: Path) -> bool:
+    old = (folder / "modules.json").is_file() and (folder / OLD / "config.json").is_file()
+    return old or (folder / "config.json").is_file()
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -142,9 +149,10 @@ def _snapshot(name: str) -> Path | None:
     except OSError:
         return None
     found = folder / "snapshots" / commit
-    if not re.fullmatch(r"[0-9a-f]{40}", commit) or not (found / "config.json").is_file():
+    if not re.fullmatch(r"[0-9a-f]{40}", commit) or not _has_config(found):
         return None
-    return found if any(any(found.glob(pattern)) for pattern in WEIGHTS) else None
+    places = (found, found / OLD)
+    return found if any(any(p.glob(pattern)) for p in places for pattern in WEIGHTS) else None
 
 
 def _run(arguments: list[str]) -> str:

@@ -18,7 +18,7 @@ from xlt.export.checkpoint.reading import (
     SMALL_FILES,
     parts_of,
 )
-from xlt.export.checkpoint.sentence import module_files
+from xlt.export.checkpoint.sentence import module_files, transformer_place
 
 __all__ = ["HUB_ID", "fetch"]
 
@@ -49,7 +49,9 @@ def fetch(hub_id: str, *, pickles: bool = False) -> Path:
         return None if found is None else str(found)
 
     try:
-        folder = Path(str(cached_file(hub_id, "config.json"))).parent
+        # old sentence models have no config.json at the top, and those without either are refused
+        first = get("config.json") or str(cached_file(hub_id, "modules.json"))
+        folder = Path(first).parent
         _get_all(folder, get, pickles)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -72,15 +74,19 @@ def _get_all(folder: Path, get: Callable[[str], Any], pickles: bool) -> None:
     for name in module_files(folder):
         if pickles or not name.endswith(".bin"):
             get(name)
+    place = transformer_place(folder)
+    before = f"{place}/" if place else ""
+    for name in ("config.json", *SMALL_FILES) if place else ():
+        get(f"{before}{name}")
     for name in (*SAFE_WEIGHTS, *(PICKLES if pickles else ())):
-        found = get(name)
+        found = get(f"{before}{name}")
         if found is None:
             continue
         if name.endswith(".index.json"):
             for part in parts_of(read_json(Path(found), ModelError), name):
-                get(part)
+                get(f"{before}{part}")
         return
     for name in GRAPHS:  # no weights: a graph that somebody else has made
-        if get(name) is not None:
-            get(f"{name}_data")
+        if get(f"{before}{name}") is not None:
+            get(f"{before}{name}_data")
             return

@@ -24,6 +24,7 @@ from xlt.export.checkpoint.sentence import (
     SentenceSettings,
     module_files,
     read_sentence,
+    transformer_place,
 )
 
 __all__ = ["Checkpoint", "read_checkpoint"]
@@ -55,7 +56,9 @@ class Checkpoint:
         depth: transformer blocks.
         sentence: set for sentence-embedding models (a folder with modules.json).
         pickles: whether weights in pickles may be loaded.
-        graph: an ONNX file that stands in for weights, relative to the folder; None with weights.
+        graph: an ONNX file that stands in for weights, relative to `model`; None with weights.
+        place: where weights, config.json and tokenizer lie, relative to the folder: "" but for old
+            sentence models.
     """
 
     path: Path
@@ -68,6 +71,12 @@ class Checkpoint:
     sentence: SentenceSettings | None
     pickles: bool = False
     graph: str | None = None
+    place: str = ""
+
+    @property
+    def model(self) -> Path:
+        """The folder that transformers opens."""
+        return self.path / self.place
 
     @property
     def model_type(self) -> str:
@@ -86,7 +95,7 @@ class Checkpoint:
         Raises:
             ModelError: config.json does not say.
         """
-        return _number(self.path, self.config, self.family.width, "how wide hidden states are")
+        return _number(self.model, self.config, self.family.width, "how wide hidden states are")
 
     @property
     def public_name(self) -> str:
@@ -100,11 +109,12 @@ class Checkpoint:
 
     def sha256(self) -> str:
         """One hash over every file that shapes the bundle: weights, configuration, tokenizer."""
-        names = {"config.json", *TOKENIZER_FILES, *SENTENCE_FILES, *module_files(self.path)}
-        files = {p for name in names if (p := self.path / name).is_file()}
+        names = {"config.json", *TOKENIZER_FILES, *SENTENCE_FILES}
+        places = [self.path / name for name in (*SENTENCE_FILES, *module_files(self.path))]
+        files = {p for p in (*places, *(self.model / name for name in names)) if p.is_file()}
         graphs = (f"{self.graph}*",) if self.graph else ()
         for pattern in ("*.safetensors", "*.safetensors.index.json", "pytorch_model*", *graphs):
-            files.update(self.path.glob(pattern))
+            files.update(self.model.glob(pattern))
         listed = {str(p.relative_to(self.path)): sha256_file(p) for p in files}
         return sha256_json(listed)
 
@@ -122,34 +132,37 @@ def read_checkpoint(folder: Path, *, source: str = "", pickles: bool = False) ->
     """
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such folder", "name a run, a checkpoint folder or a hub id")
-    if not (folder / "config.json").is_file():
+    place = transformer_place(folder)
+    model = folder / place
+    if not (model / "config.json").is_file():
         raise ModelError(
-            f"{folder} is not a checkpoint (no config.json)",
+            f"{model} is not a checkpoint (no config.json)",
             "name a run, a folder that transformers can open, or a hub id",
         )
-    vet_folder(folder, None)
-    config = read_json(folder / "config.json", ModelError)
+    vet_folder(model, None)
+    config = read_json(model / "config.json", ModelError)
     if not isinstance(config, dict) or "model_type" not in config:
         raise ModelError(
-            f"{folder}/config.json names no model_type", "is it a transformers checkpoint?"
+            f"{model}/config.json names no model_type", "is it a transformers checkpoint?"
         )
-    graph = _graph_of(folder, pickles)
+    graph = _graph_of(model, pickles)
     sentence = read_sentence(folder)
     architecture = str((config.get("architectures") or [""])[0])
-    kind: KindName = EMBED.name if sentence else _kind_of(folder, architecture)
+    kind: KindName = EMBED.name if sentence else _kind_of(model, architecture)
     return Checkpoint(
         path=folder,
         source=source or str(folder),
         config=config,
         architecture=architecture,
         kind=kind,
-        labels=_labels(folder, config) if KINDS[kind].classes else (),
+        labels=_labels(model, config) if KINDS[kind].classes else (),
         depth=_number(
-            folder, config, family_of(config["model_type"]).depth, "how many blocks there are"
+            model, config, family_of(config["model_type"]).depth, "how many blocks there are"
         ),
         sentence=sentence,
         pickles=pickles,
         graph=graph,
+        place=place,
     )
 
 

@@ -13,7 +13,10 @@ from typing import Any
 from xlt.core.errors import ModelError
 from xlt.core.files import read_json
 
-__all__ = ["SENTENCE_FILES", "DenseSettings", "SentenceSettings", "module_files", "read_sentence"]
+__all__ = [
+    "SENTENCE_FILES", "DenseSettings", "SentenceSettings", "module_files", "read_sentence",
+    "transformer_place",
+]  # fmt: skip
 
 MODULES, PROMPTS = "modules.json", "config_sentence_transformers.json"
 # Where versions and architectures keep the longest input, in the order of the library.
@@ -67,6 +70,7 @@ class SentenceSettings:
         default_prompt: name of the prompt where nobody asks for one; None for none.
         steps: what follows the pooling; None stands for scaling to length 1. The scaling that
             ends every export is not among them.
+        lower: whether texts are lowered before the tokenizer sees them.
     """
 
     pooling: str
@@ -74,6 +78,7 @@ class SentenceSettings:
     prompts: Mapping[str, str]
     default_prompt: str | None = None
     steps: tuple[DenseSettings | None, ...] = ()
+    lower: bool = False
 
 
 def read_sentence(folder: Path) -> SentenceSettings | None:
@@ -92,12 +97,7 @@ def read_sentence(folder: Path) -> SentenceSettings | None:
             "Transformer + Pooling (+ Dense, Normalize) can be exported",
             "layers of other kinds and static embeddings are not supported",
         )
-    if modules[0][1] != "":
-        raise ModelError(
-            f"{folder}/{MODULES} keeps the transformer in {modules[0][1]!r}, not beside itself",
-            "open it in a current sentence-transformers and save it again",
-        )
-    limit = _limit(folder)
+    limit, lower = _reading(folder / modules[0][1])
     settings = _object(folder / modules[1][1] / "config.json")
     prompts, default = (
         _prompts(folder / PROMPTS) if settings.get("include_prompt", True) else ({}, None)
@@ -112,7 +112,21 @@ def read_sentence(folder: Path) -> SentenceSettings | None:
         prompts=prompts,
         default_prompt=default,
         steps=tuple(steps),
+        lower=lower,
     )
+
+
+def transformer_place(folder: Path) -> str:
+    """Where a model's own files lie, relative to the folder: "" beside modules.json.
+
+    Folders of older versions keep them in `0_Transformer`.
+
+    Raises:
+        ModelError: see `read_sentence`.
+    """
+    if not (folder / MODULES).is_file():
+        return ""
+    return next((path for name, path in _modules(folder) if name == "Transformer"), "")
 
 
 def module_files(folder: Path) -> list[str]:
@@ -155,15 +169,15 @@ def _is_module(entry: Any) -> bool:
     return isinstance(entry.get("type"), str) and isinstance(entry.get("path", ""), str)
 
 
-def _limit(folder: Path) -> int | None:
-    """The longest input.
+def _reading(folder: Path) -> tuple[int | None, bool]:
+    """The longest input, and whether texts are lowered first.
 
     Raises:
         ModelError: the texts are to be read in a way that a bundle does not have.
     """
     path = next((folder / name for name in LIMITS if (folder / name).is_file()), None)
     if path is None:
-        return None
+        return None, False
     settings = _object(path)
     task = settings.get("transformer_task") or "feature-extraction"
     output = settings.get("module_output_name") or "token_embeddings"
@@ -173,22 +187,10 @@ def _limit(folder: Path) -> int | None:
             "whose tokens are pooled",
             "name another model",
         )
-    if settings.get("do_lower_case") and not _lowers(folder / "tokenizer.json"):
-        raise ModelError(
-            f"{path}: do_lower_case, and the tokenizer does not lower texts itself",
-            "save the model with a tokenizer that does (a Lowercase normalizer)",
-        )
     limit = settings.get("max_seq_length")
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise ModelError(f"{path}: max_seq_length {limit!r} is no length", "write a number or null")
-    return limit
-
-
-def _lowers(path: Path) -> bool:
-    """Whether a tokenizer lowers texts as its first step or its only one."""
-    rule = _object(path).get("normalizer") if path.is_file() else None
-    steps = [rule, *(rule.get("normalizers") or [])] if isinstance(rule, dict) else []
-    return any(step.get("type") == "Lowercase" or step.get("lowercase") is True for step in steps)
+    return limit, bool(settings.get("do_lower_case"))
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Weights and tokenizer of a checkpoint, as transformers loads them."""
+"""Weights of a checkpoint, as transformers loads them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ import numpy as np
 from xlt.core.errors import ModelError
 from xlt.core.inference.head import WEIGHTS, Dense, Head
 from xlt.core.kinds.table import KINDS
-from xlt.export.checkpoint.reading import PICKLES, TOKENIZER_FILES, Checkpoint
+from xlt.export.checkpoint.reading import PICKLES, Checkpoint
 from xlt.export.checkpoint.sentence import DenseSettings
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["load_head", "load_model", "write_tokenizer"]
-
-# What the bundle's readers need; copied byte for byte where the checkpoint has it.
-BUNDLE_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+__all__ = ["load_head", "load_model"]
 
 
 def load_model(checkpoint: Checkpoint) -> nn.Module:
@@ -40,7 +37,7 @@ def load_model(checkpoint: Checkpoint) -> nn.Module:
     quiet.setLevel(logging.ERROR)  # missing and unused weights are judged below
     try:
         model, seen = auto.from_pretrained(
-            str(checkpoint.path),
+            str(checkpoint.model),
             attn_implementation="eager",
             output_loading_info=True,
             local_files_only=True,
@@ -123,39 +120,3 @@ def _tensors(folder: Path, *, pickles: bool) -> dict[str, Any]:
 
 def _has_head(checkpoint: Checkpoint) -> bool:
     return KINDS[checkpoint.kind].auto_model is not None
-
-
-def write_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
-    """Put the fast tokenizer's files into a bundle; a slow tokenizer is converted.
-
-    Raises:
-        ModelError: no tokenizer, or one that has no fast form.
-    """
-    here = [name for name in BUNDLE_TOKENIZER if (checkpoint.path / name).is_file()]
-    if len(here) < len(BUNDLE_TOKENIZER):
-        _fast_tokenizer(checkpoint).save_pretrained(str(folder))
-    for name in here:  # the very bytes that training used
-        (folder / name).write_bytes((checkpoint.path / name).read_bytes())
-
-
-def _fast_tokenizer(checkpoint: Checkpoint) -> Any:
-    from transformers import AutoTokenizer
-
-    found = [name for name in TOKENIZER_FILES if (checkpoint.path / name).is_file()]
-    reason = f"its tokenizer files: {', '.join(found) or 'none'}"
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(checkpoint.path), use_fast=True, local_files_only=True
-        )
-    except Exception as error:  # converters raise what they like, bare Exception included
-        raise ModelError(
-            f"{checkpoint.source} has no tokenizer.json and none can be made ({reason}): "
-            f"{' '.join(str(error).split())[:200]}",
-            "save the checkpoint with its fast tokenizer (tokenizer.json)",
-        ) from error
-    if not tokenizer.is_fast:
-        raise ModelError(
-            f"{checkpoint.source} has a slow tokenizer only ({reason})",
-            "save the checkpoint with its fast tokenizer (tokenizer.json)",
-        )
-    return tokenizer

@@ -39,7 +39,8 @@ def model_card(job: Job, parity: Mapping[str, Any], *, max_length: int) -> str:
     if job.dev:
         rows = "\n".join(f"| {name} | {_score(value)} |" for name, value in _scores(job))
         parts.append(f"## Scores on English dev\n\n| metric | value |\n| :- | -: |\n{rows}")
-    parts += ["## Same as PyTorch\n\n" + _parity(parity), "## Use\n\n" + _use(job)]
+    same = "in every batch" if job.checkpoint.graph else "as PyTorch"
+    parts += [f"## Same {same}\n\n" + _parity(parity), "## Use\n\n" + _use(job)]
     return "\n\n".join(parts) + "\n"
 
 

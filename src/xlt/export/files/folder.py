@@ -15,7 +15,7 @@ from xlt.core.files import write_json
 from xlt.core.inference.head import WEIGHTS, Dense, Head
 from xlt.core.kinds.table import kind_of
 from xlt.export.checkpoint.sentence import ACTIVATIONS, DenseSettings
-from xlt.export.checkpoint.weights import write_tokenizer
+from xlt.export.checkpoint.tokenizer import lowers, write_tokenizer
 from xlt.export.plan import Job
 
 __all__ = ["after_pooling", "write_model_files", "write_sentence_files"]
@@ -72,7 +72,7 @@ def write_sentence_files(job: Job, folder: Path, *, max_length: int, head: Head)
     write_json(folder / "modules.json", modules)
     write_json(
         folder / "sentence_bert_config.json",
-        {"max_seq_length": max_length, "do_lower_case": False},
+        {"max_seq_length": max_length, "do_lower_case": lowers(job.checkpoint)},
     )
     if job.prompts:
         write_json(

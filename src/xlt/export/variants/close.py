@@ -74,11 +74,15 @@ class Close:
             f"(limit {self.limits.changed:.0%})"
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """The record of xlt.json."""
+    def to_json(self, reference: str) -> dict[str, Any]:
+        """The record of xlt.json.
+
+        Args:
+            reference: what the variant was compared with.
+        """
         found: dict[str, Any] = {
             "passed": self.passed,
-            "reference": "PyTorch, fp32, eval mode",
+            "reference": reference,
             "limits": {
                 "min_mean_cosine": self.limits.mean_cosine,
                 "max_changed": self.limits.changed,

@@ -41,6 +41,7 @@ class Source:
         names: its files, relative to the graph's folder.
         batches: of the gate.
         expected: the reference's answers to them.
+        reference: what that is, in words.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Source:
     encoder: Encoder
     batches: Sequence[Batch]
     expected: Sequence[Mapping[str, Array]]
+    reference: str
     pooling: str | None
     head: Head
 
@@ -138,6 +140,6 @@ def _write(
             pooling=source.pooling,
             head=source.head,
         )
-        found.parity[name] = {**made, **close.to_json()}
+        found.parity[name] = {**made, **close.to_json(source.reference)}
         if not close.passed:
             found.failed[name] = close
