@@ -18,7 +18,7 @@ from xlt.study.engine.status import describe, status_of
 from xlt.study.engine.store import Store
 from xlt.study.file.read import FULL, find_file, read_study, shipped
 from xlt.study.plan.expand import make_plan
-from xlt.study.plan.records import Plan
+from xlt.study.plan.records import PLAN, Plan
 from xlt.study.plan.show import describe_plan
 from xlt.study.report.command import report
 
@@ -135,6 +135,30 @@ def status(out: Path, store: Path | None, as_json: bool) -> None:
     click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else describe(found))
 
 
+@command("xlt study prune STORE", "xlt study prune OUT --yes")
+@click.argument("place", type=PATH, metavar="STORE|OUT")
+@click.option("--study", "studies", type=PATH, multiple=True, metavar="OUT",
+              help="A further study whose stages stay; those that used the store are known.",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Remove them; without it they are listed.")
+@json_option
+def prune(place: Path, studies: tuple[Path, ...], yes: bool, as_json: bool) -> None:
+    """List, or remove, the stages of a store that no study's plan names any more."""
+    from xlt.study.engine import prune as pruning
+
+    given = list(studies)
+    if (place / PLAN).is_file():
+        given, place = [place, *given], place / "store"
+    if not place.is_dir():
+        raise UsageError(f"{place}: no such folder", "give a store, or a study that has its own")
+    act = pruning.prune if yes else pruning.find_leftovers
+    found = act(Store(place), given)
+    if as_json:
+        click.echo(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+    else:
+        click.echo(pruning.describe_pruning(found, removed=yes))
+
+
 @command("xlt study list")
 @json_option
 def list_studies(as_json: bool) -> None:
@@ -177,4 +201,5 @@ study.add_command(plan)
 study.add_command(run)
 study.add_command(status)
 study.add_command(report)
+study.add_command(prune)
 study.add_command(list_studies, "list")

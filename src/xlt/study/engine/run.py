@@ -72,6 +72,7 @@ def register(plan: Plan, out: Path, store: Store) -> dict[str, Any]:
         seen = {"estimand_hash": plan.estimand_hash, "evaluations": len(scored), "done": done}
     cost = cost_of(plan, store)
     plan.write(out, registered=seen, estimates=cost)
+    store.remember(out)
     return cost
 
 

@@ -6,12 +6,14 @@
                                     log.txt      what the command said
                                     root|run|bundles|results
     STORE/locks/<id>                held by whoever works on a stage, and by its process
+    STORE/studies/<hash>.json       where a study is that has used the store: `out`
 
 Several studies may share a store: a lock keeps a second one off a stage.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -20,14 +22,14 @@ from typing import Any
 
 from xlt.core.artifacts.lock import take_lock
 from xlt.core.errors import DataError, UsageError
-from xlt.core.files import read_json, sha256_file, write_json
+from xlt.core.files import read_json, sha256_bytes, sha256_file, write_json
 from xlt.study.plan.records import OUTPUT, Stage
 
-__all__ = ["Store"]
+__all__ = ["RECORD", "START", "Store", "size_of"]
 
 SCHEMA = 1
 RECORD, START, FAILED, LOG = "stage.json", "start.json", "failed.json", "log.txt"
-LOCKS = "locks"
+LOCKS, STUDIES = "locks", "studies"
 # What proves a result, by verb; small files that their writers write last.
 MANIFESTS = {
     "world": "root/world.json",
@@ -77,13 +79,7 @@ class Store:
 
     def running(self, stage: Stage) -> bool:
         """Whether somebody works on it now."""
-        if not (self.path / LOCKS / stage.id).exists():
-            return False
-        handle = self.lock(stage)
-        if handle is None:
-            return True
-        self.unlock(stage, handle)
-        return False
+        return self.is_held(stage.id)
 
     def lock(self, stage: Stage) -> int | None:
         """Take a stage: the descriptor that holds it, or None while another process has it.
@@ -91,17 +87,55 @@ class Store:
         Raises:
             UsageError: the store cannot be written.
         """
+        return self.hold(stage.id)
+
+    def unlock(self, stage: Stage, handle: int) -> None:
+        """Let go of a stage."""
+        self.let_go(stage.id, handle)
+
+    def is_held(self, name: str) -> bool:
+        """Whether somebody works on the stage of this id now."""
+        if not (self.path / LOCKS / name).exists():
+            return False
+        handle = self.hold(name)
+        if handle is None:
+            return True
+        self.let_go(name, handle)
+        return False
+
+    def hold(self, name: str) -> int | None:
+        """As `lock`, for a stage of which the id alone is known."""
         try:
-            return take_lock(self.path / LOCKS / stage.id)
+            return take_lock(self.path / LOCKS / name)
         except UsageError as error:
             if isinstance(error.__cause__, BlockingIOError):
                 return None
             raise
 
-    def unlock(self, stage: Stage, handle: int) -> None:
-        """Let go of a stage."""
-        (self.path / LOCKS / stage.id).unlink(missing_ok=True)
+    def let_go(self, name: str, handle: int) -> None:
+        """As `unlock`, by id."""
+        (self.path / LOCKS / name).unlink(missing_ok=True)
         os.close(handle)
+
+    def remember(self, out: Path) -> None:
+        """Note the folder of a study, so that its stages are known to be wanted."""
+        write_json(self._note(out), {"out": str(out.resolve())})
+
+    def forget(self, out: Path) -> None:
+        """Drop the note of a folder that is gone."""
+        self._note(out).unlink(missing_ok=True)
+
+    def studies(self) -> list[Path]:
+        """The folders of the studies that were planned or run in this store."""
+        found = []
+        for path in sorted((self.path / STUDIES).glob("*.json")):
+            with contextlib.suppress(DataError, KeyError, TypeError):
+                found.append(Path(read_json(path)["out"]))
+        return found
+
+    def _note(self, out: Path) -> Path:
+        name = sha256_bytes(str(out.resolve()).encode())[:16]
+        return self.path / STUDIES / f"{name}.json"
 
     def begin(self, stage: Stage, words: list[str], how: list[str]) -> list[str]:
         """Get a stage's folder ready; its lock is held.
@@ -149,7 +183,7 @@ class Store:
             "label": stage.label,
             "command": words,
             "seconds": seconds,
-            "bytes": _size(folder / OUTPUT[stage.verb]),
+            "bytes": size_of(folder / OUTPUT[stage.verb]),
             "facts": dict(stage.facts),
             **more,
             "outputs": {str(path.relative_to(folder)): sha256_file(path) for path in found},
@@ -162,6 +196,6 @@ class Store:
         write_json(self.folder(stage) / FAILED, dict(failure))
 
 
-def _size(folder: Path) -> int:
+def size_of(folder: Path) -> int:
     """Bytes below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,169 @@
+"""Stages of a store that no study refers to any more, found and removed.
+
+A store remembers the folders of the studies that were planned or run in it. What a plan in one of
+them names stays; a study whose folder is gone counts no more, and is told.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from xlt.core.errors import DataError, UsageError
+from xlt.core.show.terminal import table
+from xlt.study.engine.store import RECORD, START, Store, size_of
+from xlt.study.plan.records import OUTPUT, PLAN, Plan
+
+__all__ = ["Leftover", "Pruning", "describe_pruning", "find_leftovers", "prune"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A stage's folder that no plan names.
+
+    Attributes:
+        id: its name in the store.
+        bytes: on disk.
+        state: `done`, `unfinished`, `in use` (somebody works on it: it stays) or `removed`.
+    """
+
+    id: str
+    bytes: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruning:
+    """What was found in a store.
+
+    Attributes:
+        store: its path.
+        studies: folders whose plans count.
+        gone: folders that the store remembers and that hold no plan any more.
+        leftovers: stages that no plan names, the largest first.
+        kept: number of stages in the store that a plan names.
+    """
+
+    store: Path
+    studies: tuple[Path, ...]
+    gone: tuple[Path, ...]
+    leftovers: tuple[Leftover, ...]
+    kept: int
+
+    @property
+    def bytes(self) -> int:
+        """Of everything that is, or could be, removed."""
+        return sum(one.bytes for one in self.leftovers if one.state != "in use")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "schema": 1,
+            "store": str(self.store),
+            "studies": [str(path) for path in self.studies],
+            "gone": [str(path) for path in self.gone],
+            "kept": self.kept,
+            "bytes": self.bytes,
+            "stages": [asdict(one) for one in self.leftovers],
+        }
+
+
+def find_leftovers(store: Store, studies: Iterable[Path] = ()) -> Pruning:
+    """Look for stages that no plan names; nothing is changed.
+
+    Args:
+        store: to look through.
+        studies: folders of further studies, beside those that the store remembers.
+
+    Raises:
+        UsageError: it is no store, or no study is known that could name a stage.
+        DataError: a given folder has no plan, or a plan is damaged.
+    """
+    named = [path.resolve() for path in studies]
+    remembered = store.studies()
+    for path in named:
+        Plan.open(path)
+    there = list(dict.fromkeys([*named, *(p for p in remembered if (p / PLAN).is_file())]))
+    gone = [path for path in remembered if path not in there]
+    found = sorted(path for path in store.path.glob("*-*") if _is_stage(path))
+    if not there:
+        raise UsageError(
+            f"{store.path}: no study is known that uses it, so every stage would go",
+            "name the folders of the studies that do: --study OUT; "
+            "to throw away all of it, remove the folder",
+        )
+    wanted = {stage for path in there for stage in Plan.open(path).stages}
+    left = [_leftover(store, path) for path in found if path.name not in wanted]
+    return Pruning(
+        store=store.path,
+        studies=tuple(there),
+        gone=tuple(gone),
+        leftovers=tuple(sorted(left, key=lambda one: (-one.bytes, one.id))),
+        kept=sum(path.name in wanted for path in found),
+    )
+
+
+def prune(store: Store, studies: Sequence[Path] = ()) -> Pruning:
+    """Remove what `find_leftovers` finds, apart from what somebody works on.
+
+    A stage loses its record first, so that one whose removal was interrupted is not believed.
+
+    Raises:
+        UsageError, DataError: as `find_leftovers`.
+    """
+    found = find_leftovers(store, studies)
+    after = []
+    for one in found.leftovers:
+        handle = store.hold(one.id)
+        if handle is None:
+            after.append(Leftover(id=one.id, bytes=one.bytes, state="in use"))
+            continue
+        try:
+            folder = store.path / one.id
+            (folder / RECORD).unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            store.let_go(one.id, handle)
+        if folder.exists():
+            raise DataError(f"{folder} cannot be removed", "look at its permissions")
+        after.append(Leftover(id=one.id, bytes=one.bytes, state="removed"))
+    for path in found.gone:
+        store.forget(path)
+    return Pruning(
+        store=found.store, studies=found.studies, gone=found.gone, leftovers=tuple(after),
+        kept=found.kept,
+    )  # fmt: skip
+
+
+def describe_pruning(found: Pruning, *, removed: bool) -> str:
+    """What was found, or removed, for people."""
+    lines = [f"{found.store}: {found.kept} stages are named by the plans of these studies:"]
+    lines += [f"  {path}" for path in found.studies]
+    lines += [f"  {path}: no plan there any more, it does not count" for path in found.gone]
+    if not found.leftovers:
+        return "\n".join([*lines, "there are no others"])
+    rows = [[one.id, one.state, _megabytes(one.bytes)] for one in found.leftovers]
+    lines += ["", table(["stage that no plan names", "state", "size"], rows), ""]
+    count = sum(one.state != "in use" for one in found.leftovers)
+    told = f"{count} stages, {_megabytes(found.bytes)}"
+    lines.append(f"{told} removed" if removed else f"{told} would go; --yes removes them")
+    return "\n".join(lines)
+
+
+def _is_stage(path: Path) -> bool:
+    verb = path.name.partition("-")[0]
+    return verb in OUTPUT and path.is_dir() and any((path / n).is_file() for n in (RECORD, START))
+
+
+def _leftover(store: Store, folder: Path) -> Leftover:
+    state = "done" if (folder / RECORD).is_file() else "unfinished"
+    if store.is_held(folder.name):
+        state = "in use"
+    return Leftover(id=folder.name, bytes=size_of(folder), state=state)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
