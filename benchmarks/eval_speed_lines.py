@@ -107,7 +107,7 @@ def lines() -> Iterator[Line]:
             yield Line(
                 piece=f"{model}/short/2",
                 what=f"two cores over one, wall, {name.removeprefix('ours ')}",
-                value=ratio((f"{name}, one thread",), name, "wall"),
+                value=ratio((f"{name}, one thread",), f"{name}, side by side", "wall"),
                 required=1.7,
                 goal=1.85,
             )

@@ -77,15 +77,29 @@ def contestants(subject: Subject, wanted: Sequence[str]) -> Iterator[Contestant]
 
 
 def ours(subject: Subject) -> Iterator[Contestant]:
-    """Our engine: fp32, int8, and int8 cut at the block that is used."""
+    """Our engine: fp32, int8, and int8 cut at the block that is used.
+
+    With several threads in both arrangements: all of them at one batch after the other, or a batch
+    each, side by side, as `xlt eval` and `xlt mine` do it.
+    """
     forms = (
         ("ours fp32", subject.bundle, "fp32"),
         ("ours int8", subject.bundle, "int8"),
         ("ours cut int8", subject.cut, "int8"),
     )
     for name, bundle, precision in forms:
-        engine = Engine.open(bundle, precision=precision, device="cpu", threads=subject.threads)
-        yield Contestant(name=name, settings={f"budget {engine.batch_tokens}": _ours(engine)})
+        for beside in (False, True)[: subject.threads]:
+            engine = Engine.open(
+                bundle,
+                precision=precision,
+                device="cpu",
+                threads=subject.threads,
+                side_by_side=beside,
+            )
+            yield Contestant(
+                name=f"{name}, side by side" if beside else name,
+                settings={"budget of its own": _ours(engine)},
+            )
 
 
 def _ours(engine: Engine) -> Embed:

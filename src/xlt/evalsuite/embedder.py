@@ -49,13 +49,17 @@ def open_embedder(
     threads: int | None = None,
     batch_tokens: int | None = None,
 ) -> Engine:
-    """An engine on the bundle of a model that gives sentence vectors; arguments as `Engine.open`.
+    """An engine for many texts, on the bundle of a model that gives sentence vectors.
+
+    Arguments as `Engine.open`.
 
     Raises:
         ModelError, UsageError: as `find_embedder` and `Engine.open`.
     """
     bundle = model if isinstance(model, Bundle) else find_embedder(model, precision=precision)
-    return Engine.open(bundle, device=device, threads=threads, batch_tokens=batch_tokens)
+    return Engine.open(
+        bundle, device=device, threads=threads, batch_tokens=batch_tokens, side_by_side=True
+    )
 
 
 def prompts_of(bundle: Bundle) -> dict[str, str]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import xlt
 from xlt.core.artifacts.bundle import Bundle
 from xlt.core.errors import DataError, ModelError, UsageError
+from xlt.core.inference.budget import Budget
 from xlt.core.inference.engine import Engine
 from xlt.core.kinds.choice import Picked
 from xlt.core.kinds.pair import Label
@@ -70,7 +71,7 @@ def test_predictions_have_the_same_bits_under_any_budget_and_order(
     rng = np.random.default_rng(seed)
     items = make_items(kind, rng, count)
     alone = [frozen(engines[kind].predict([item])[0]) for item in items]
-    other = replace(engines[kind], batch_tokens=budget)
+    other = replace(engines[kind], budget=Budget(budget))
     order = rng.permutation(count)
     together = other.predict([items[i] for i in order])
     assert [frozen(p) for p in together] == [alone[i] for i in order]
@@ -95,7 +96,7 @@ def test_ticks_add_up_to_the_items(engines, kind):
     items = make_items(kind, np.random.default_rng(5), 40)
     items += items[:7]
     ticks = []
-    replace(engines[kind], batch_tokens=300).predict(items, tick=ticks.append)
+    replace(engines[kind], budget=Budget(300)).predict(items, tick=ticks.append)
     assert sum(ticks) == 47
     assert len(ticks) > 3
 
@@ -209,7 +210,7 @@ def test_token_vectors_are_pooled_as_the_bundle_says(make_bundle, bundles, pooli
 def test_an_engine_for_tokens_gives_the_hidden_states_that_are_pooled(make_bundle, bundles):
     engine = Engine.open(bundles["embed"], threads=1)
     texts = [item.text for item in make_items("embed", np.random.default_rng(8), 9)]
-    found = replace(engine.for_tokens(), batch_tokens=90).predict(texts)
+    found = replace(engine.for_tokens(), budget=Budget(90)).predict(texts)
     for text, hidden_LD in zip(texts, found, strict=True):
         assert hidden_LD.dtype == np.float32
         assert len(hidden_LD) == engine.encode_rows([text])[0].width

@@ -6,12 +6,21 @@ padding, and a small budget loses nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["plan"]
+from xlt.core.encode.rows import Row
+from xlt.core.inference.budget import Budget
+from xlt.core.kinds.base import Outputs
+
+__all__ = ["computed", "plan", "side_by_side"]
+
+Answer = TypeVar("Answer")
+Part = TypeVar("Part")
 
 
 def plan(
@@ -47,3 +56,60 @@ def plan(
         batches.append(order[start:stop])
         start = stop
     return batches
+
+
+def computed(
+    rows: Sequence[Row],
+    run_batch: Callable[[Sequence[Row]], list[Outputs]],
+    budget: Budget,
+    callers: int = 1,
+) -> Iterator[tuple[Sequence[int], list[Outputs]]]:
+    """Places of the rows of each batch, and their outputs.
+
+    Batches that the budget is found out from come first. Rows with another number of choices
+    never share a batch.
+
+    Args:
+        rows: of one or several lists of items.
+        run_batch: computes rows together.
+        budget: padded tokens of a batch.
+        callers: how many batches are computed side by side.
+    """
+
+    def compute(batch: Sequence[int]) -> list[Outputs]:
+        return run_batch([rows[i] for i in batch])
+
+    done: set[int] = set()
+    if all(row.ids.ndim == 1 for row in rows):
+        for places, outputs in budget.probe([row.width for row in rows], compute):
+            done.update(places)
+            yield places, outputs
+    groups: dict[int, list[int]] = {}
+    for index, row in enumerate(rows):
+        if index not in done:
+            groups.setdefault(1 if row.ids.ndim == 1 else len(row.ids), []).append(index)
+    batches = [
+        [group[i] for i in batch]
+        for n_choices, group in sorted(groups.items())
+        for batch in plan(
+            [rows[i].width for i in group], max_tokens=budget.tokens, rows_per_item=n_choices
+        )
+    ]
+    yield from zip(batches, side_by_side(compute, batches, callers), strict=True)
+
+
+def side_by_side(
+    compute: Callable[[Part], Answer], parts: Sequence[Part], threads: int
+) -> Iterator[Answer]:
+    """Answers in the order of the parts, several computed at a time.
+
+    An error of one, or a caller that stops, keeps those from being computed that have not begun.
+    """
+    if threads < 2 or len(parts) < 2:
+        yield from map(compute, parts)
+        return
+    pool = ThreadPoolExecutor(min(threads, len(parts)))
+    try:
+        yield from pool.map(compute, parts)
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,7 +1,8 @@
 """The engine: items in, predictions out, for any bundle; shared by eval, mine, serve and Python.
 
-An engine holds no changing state, so that threads can share it. Its three steps (encode, run,
-decode) are public: a server batches the rows of many requests itself and gets the same bits.
+Threads can share an engine: what changes in it is the budget of a batch alone, and no prediction
+depends on that. Its three steps (encode, run, decode) are public: a server batches the rows of many
+requests itself and gets the same bits.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from xlt.core.encode.encoder import Encoder
 from xlt.core.encode.rows import Row, pad
 from xlt.core.errors import ModelError, UsageError
 from xlt.core.inference import answer
-from xlt.core.inference.batch import plan
+from xlt.core.inference.batch import computed
+from xlt.core.inference.budget import Budget, budget_of
 from xlt.core.inference.embedding import embed
 from xlt.core.inference.head import Head, read_head
 from xlt.core.inference.int8 import check_int8
 from xlt.core.inference.plain import Plain, examples_of
-from xlt.core.inference.session import Session
+from xlt.core.inference.session import Session, usable_cores
 from xlt.core.kinds.base import Item, Outputs, Vector
 from xlt.core.kinds.embed import SENTENCE, TOKEN_VECTORS, pooled
 from xlt.core.kinds.table import Prediction, encode, kind_of
@@ -33,8 +35,6 @@ from xlt.core.show.terminal import Tick
 from xlt.core.tasks.table import Task
 
 __all__ = ["Engine"]
-
-BATCH_TOKENS = {"cpu": 512, "cuda": 16384}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -46,7 +46,8 @@ class Engine:
         encoder: text to rows.
         session: rows to raw outputs.
         outputs: names of the graph's outputs that are fetched.
-        batch_tokens: padded tokens of a batch. Predictions do not depend on it.
+        budget: padded tokens of a batch. Predictions do not depend on it.
+        callers: how many batches are computed side by side.
         head: embed bundles: what follows the pooling.
         per_token: embed bundles: predictions are the vectors of all tokens, see `for_tokens`.
     """
@@ -55,7 +56,8 @@ class Engine:
     encoder: Encoder
     session: Session
     outputs: tuple[str, ...]
-    batch_tokens: int
+    budget: Budget = field(default_factory=Budget)
+    callers: int = 1
     head: Head = field(default_factory=Head)
     per_token: bool = False
 
@@ -68,6 +70,7 @@ class Engine:
         device: str = "auto",
         threads: int | None = None,
         batch_tokens: int | None = None,
+        side_by_side: bool = False,
         task: str | None = None,
     ) -> Engine:
         """Load a bundle.
@@ -78,7 +81,11 @@ class Engine:
             precision: the variant: fp32, fp16, int8 or int8-vnni; an opened bundle has its own.
             device: auto, cpu, cuda or cuda:N.
             threads: CPU threads; default, the cores this process may use.
-            batch_tokens: padded tokens of a batch; default, what suits the device.
+            batch_tokens: padded tokens of a batch; default, what suits the device: on a CPU it is
+                found out from the first batches, where no prediction can depend on it.
+            side_by_side: let each thread compute batches of its own, where the device is a CPU:
+                more of them a second than all threads at one batch after the other, but each
+                takes longer.
             task: what a checkpoint answers, where it does not say.
 
         Raises:
@@ -95,9 +102,11 @@ class Engine:
         int8 = bundle.precision in INT8
         if bundle.precision == "int8-vnni":
             check_int8()
+        cores = threads or usable_cores()
+        each = 1 if side_by_side else cores
         with ThreadPoolExecutor(1) as beside:  # a session loads without the interpreter
             loading = beside.submit(
-                Session, bundle.onnx_path, device=device, threads=threads, int8=int8
+                Session, bundle.onnx_path, device=device, threads=each, int8=int8
             )
             encoder = Encoder.load(bundle.path, max_length=bundle.max_length)
             session = loading.result()
@@ -107,7 +116,8 @@ class Engine:
             encoder=encoder,
             session=session,
             outputs=_needed_outputs(bundle, session),
-            batch_tokens=batch_tokens or BATCH_TOKENS[session.device.partition(":")[0]],
+            budget=budget_of(bundle, session.device, batch_tokens, threads=each),
+            callers=cores if side_by_side and session.device == "cpu" else 1,
             head=read_head(bundle.path, bundle.manifest.get("after_pooling") or []),
         )
 
@@ -115,6 +125,11 @@ class Engine:
     def task(self) -> Task:
         """The bundle's task."""
         return self.bundle.task
+
+    @property
+    def batch_tokens(self) -> int:
+        """Padded tokens of a batch, as far as is known."""
+        return self.budget.tokens
 
     @property
     def token_output(self) -> str | None:
@@ -228,8 +243,8 @@ class Engine:
         for row in rows:
             waiting[row.item] = waiting.get(row.item, 0) + 1
         found: list[Outputs] = [{}] * len(rows)
-        for batch in self._batches(rows):
-            for index, output in zip(batch, self.run_batch([rows[i] for i in batch]), strict=True):
+        for batch, outputs in computed(rows, self.run_batch, self.budget, self.callers):
+            for index, output in zip(batch, outputs, strict=True):
                 found[index] = output
                 waiting[rows[index].item] -= 1
             if tick is not None:
@@ -282,21 +297,6 @@ class Engine:
             vector = pooled(arrays, row.width, self.bundle.pooling)
             return {SENTENCE: vector if SENTENCE in arrays else self.head(vector)}
         return {name: array.astype(np.float32) for name, array in kind.cut(row, arrays).items()}
-
-    def _batches(self, rows: Sequence[Row]) -> list[list[int]]:
-        """Batch plan; rows with another number of choices never share a batch."""
-        groups: dict[int, list[int]] = {}
-        for index, row in enumerate(rows):
-            groups.setdefault(1 if row.ids.ndim == 1 else len(row.ids), []).append(index)
-        return [
-            [group[i] for i in batch]
-            for n_choices, group in sorted(groups.items())
-            for batch in plan(
-                [rows[i].width for i in group],
-                max_tokens=self.batch_tokens,
-                rows_per_item=n_choices,
-            )
-        ]
 
 
 def _needed_outputs(bundle: Bundle, session: Session) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class Engines:
                 device=self._plan.device,
                 threads=self._plan.threads,
                 batch_tokens=self._plan.batch_tokens,
+                side_by_side=True,
             )
             self._bundle = bundle
         return self._engine
