@@ -268,7 +268,7 @@ def sentence_transformers(subject: Subject) -> Iterator[Contestant]:
 
     def built(**more: Any) -> Any:
         encoder = models.Transformer(str(subject.model), max_seq_length=LONGEST, **more)
-        pooling = models.Pooling(encoder.get_word_embedding_dimension(), "mean")
+        pooling = models.Pooling(width_of(encoder), "mean")
         return SentenceTransformer(modules=[encoder, pooling, models.Normalize()], device="cpu")
 
     def of(model: Any) -> Mapping[str, Embed]:
@@ -291,15 +291,21 @@ def sentence_transformers(subject: Subject) -> Iterator[Contestant]:
     given = {"provider": "CPUExecutionProvider"}
     if not (folder / "onnx/model.onnx").is_file():
         models.Transformer(
-            str(subject.model), backend="onnx", model_args={**given, "export": True}
+            str(subject.model), backend="onnx", model_kwargs={**given, "export": True}
         ).save(str(folder))
     args = {**given, "session_options": options, "export": False, "file_name": "onnx/model.onnx"}
     encoder = models.Transformer(
-        str(folder), max_seq_length=LONGEST, backend="onnx", model_args=args
+        str(folder), max_seq_length=LONGEST, backend="onnx", model_kwargs=args
     )
-    pooling = models.Pooling(encoder.get_word_embedding_dimension(), "mean")
+    pooling = models.Pooling(width_of(encoder), "mean")
     model = SentenceTransformer(modules=[encoder, pooling, models.Normalize()], device="cpu")
     yield Contestant(name="sentence-transformers onnx", settings=of(model))
+
+
+def width_of(encoder: Any) -> int:
+    """Numbers of a vector; the method has another name in newer versions."""
+    newer = getattr(encoder, "get_embedding_dimension", None)
+    return int(newer() if newer else encoder.get_word_embedding_dimension())
 
 
 def openvino(subject: Subject) -> Iterator[Contestant]:

@@ -1,6 +1,6 @@
 """Exact neighbours in both directions: ours beside two FAISS flat searches, one thread.
 
-    python benchmarks/retrieval.py [--sizes 20000 100000] [--widths 384 768]
+    python benchmarks/retrieval.py [--sizes 20000 100000] [--widths 384 768] [--json FILE]
 
 CPU seconds, in turns; sgemm is numpy's own product of the same matrices in this run. FAISS is left
 out where it is not installed. Where the two name different neighbours, float64 decides: products
@@ -11,17 +11,20 @@ peak of a process of its own, above its vectors.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from speed import heading, table
 
+from xlt.core.files import read_json, write_json
 from xlt.core.retrieval.knn import COLUMNS, ROWS, nearest_both
 
 K = 4
@@ -112,7 +115,9 @@ def judge(
     return tied, wrong
 
 
-def compare(x_ND: Vectors, y_ND: Vectors, rounds: int, have: bool) -> tuple[list[str], bool]:
+def compare(
+    x_ND: Vectors, y_ND: Vectors, rounds: int, have: bool
+) -> tuple[list[str], bool, dict[str, Any]]:
     """One row of the table; whether the neighbours are FAISS's and memory is within the bound."""
     runs: dict[str, Callable[[], Any]] = {
         "gemm": lambda: gemm(x_ND, y_ND),
@@ -146,7 +151,15 @@ def compare(x_ND: Vectors, y_ND: Vectors, rounds: int, have: bool) -> tuple[list
         f"{peak:.0f}",
     ]
     print(" ".join(row), file=sys.stderr, flush=True)
-    return row, not wrong and peak <= MOST_MIB
+    record = {
+        "seconds": best["ours"],
+        "gemm_seconds": best["gemm"],
+        "faiss_seconds": best.get("faiss"),
+        "flop": 2.0 * n * n * width,
+        "peak_mib": peak,
+        "load": os.getloadavg()[0],
+    }
+    return row, not wrong and peak <= MOST_MIB, record
 
 
 def main() -> int:
@@ -154,6 +167,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=[20_000, 100_000])
     parser.add_argument("--widths", type=int, nargs="+", default=[384, 768])
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="kept there under `retrieval`")
     parser.add_argument("--peak", type=int, nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
@@ -166,13 +180,17 @@ def main() -> int:
     except ImportError:
         have = False
     print(heading() + "\n")
-    found = [
-        compare(*vectors(n, width), options.rounds, have)
-        for n in options.sizes
-        for width in options.widths
-    ]
+    found, records = [], {}
+    for n in options.sizes:
+        for width in options.widths:
+            row, good, record = compare(*vectors(n, width), options.rounds, have)
+            found.append((row, good))
+            records[f"{n}/{width}"] = record
     head = ["", "CPU s", "share of sgemm", "FAISS / ours", "neighbours", "MiB above vectors"]
     print(table(head, [row for row, _ in found]))
+    if options.json is not None:
+        kept = read_json(options.json) if options.json.is_file() else {"schema": 1, "runs": {}}
+        write_json(options.json, {**kept, "retrieval": kept.get("retrieval", {}) | records})
     return 0 if all(good for _, good in found) else 1
 
 

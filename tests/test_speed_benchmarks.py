@@ -115,3 +115,46 @@ def test_the_fastest_setting_of_a_peer_runs(benchmark, monkeypatch):
     settings = {"slow": taking(3.0), "fast": taking(1.0), "middling": taking(2.0)}
     one = models.Contestant(name="peer", settings=settings)
     assert models.fastest(one, ["a"] * 8) == ("fast", settings["fast"])
+
+
+def cluster(scale, **values):
+    kinds = {"cores": 10, "network": 1e12, "start": 0.0, "driver": 1e-6}
+    return scale.Cluster(**{**kinds, **values})
+
+
+def test_a_million_texts_on_a_core(benchmark):
+    assert benchmark("scale").hours_on_a_core(1e6 / 3600) == pytest.approx(1)
+
+
+def test_nodes_divide_the_work_until_something_else_is_slower(benchmark):
+    scale = benchmark("scale")
+    one, why = scale.seconds_on(1, 100.0, 384, cluster(scale))
+    assert (why, one) == ("computing", pytest.approx(1e6 / 100 / 10, rel=0.01))
+    four, _ = scale.seconds_on(4, 100.0, 384, cluster(scale, start=5.0))
+    assert four == pytest.approx(5 + one / 4, rel=0.05)
+    slow = cluster(scale, driver=0.1)
+    seconds, why = scale.seconds_on(100, 100.0, 384, slow)
+    assert (why, seconds) == ("the head", pytest.approx(1954 * 0.1))
+    thin = cluster(scale, network=1e6)
+    seconds, why = scale.seconds_on(100, 100.0, 384, thin)
+    assert (why, seconds) == ("the network", pytest.approx(1596))
+
+
+def test_more_workers_than_still_help_change_nothing(benchmark):
+    scale = benchmark("scale")
+    slow = cluster(scale, cores=1, driver=0.1)
+    most, why = scale.stops_at(100.0, 384, slow)
+    assert why == "the head"
+    assert scale.seconds_on(most // 2, 100.0, 384, slow)[1] == "computing"
+    assert scale.seconds_on(2 * most, 100.0, 384, slow)[1] == "the head"
+
+
+def test_no_worker_helps_beyond_one_for_each_task(benchmark):
+    scale = benchmark("scale")
+    assert scale.stops_at(1.0, 384, cluster(scale)) == (1954, "tasks")
+
+
+def test_search_takes_as_long_as_embedding_where_it_is_said_to(benchmark):
+    scale = benchmark("scale")
+    n = scale.as_long_as_embedding(200.0, 384, 1e11)
+    assert scale.search_seconds(n, 384, 1e11) == pytest.approx(2 * n / 200.0)

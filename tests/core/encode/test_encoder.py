@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from xlt.core.encode.encoder import Encoder
-from xlt.core.encode.model import word_mark
+from xlt.core.encode.model import vocabulary_size, word_mark
 from xlt.core.encode.rows import keep_longest_first, pad
 from xlt.core.errors import DataError, ModelError, UsageError
 from xlt.core.kinds.table import encode
@@ -366,3 +366,25 @@ def test_padding_fills_on_the_right(model_folders):
     for wrong in ([], rows):
         with pytest.raises(ValueError, match=r"row"):
             pad(wrong, 0, width=3)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_vocabulary_is_counted_as_the_tokenizer_counts_it(model_folders, family):
+    tokenizer = Tokenizer.from_file(str(model_folders[family] / "tokenizer.json"))
+    tokenizer.add_tokens(["<new>", "<newer>", "the"])
+    tokenizer.add_special_tokens(["<special>"])
+    assert vocabulary_size(tokenizer) == tokenizer.get_vocab_size()
+
+
+def test_counting_does_not_copy_the_vocabulary(model_folders):
+    tokenizer = Tokenizer.from_file(str(model_folders["bert"] / "tokenizer.json"))
+
+    class Watched:
+        model = tokenizer.model
+        get_added_tokens_decoder = tokenizer.get_added_tokens_decoder
+
+        def get_vocab_size(self, with_added_tokens=True):
+            assert not with_added_tokens
+            return tokenizer.get_vocab_size(with_added_tokens=False)
+
+    assert vocabulary_size(Watched()) == tokenizer.get_vocab_size()

@@ -1,7 +1,10 @@
 """`embed` keeps the vectors and a slice of texts in memory, and nothing of every text."""
 
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,3 +97,45 @@ def test_an_array_without_place_is_an_error(engine, shape):
 
 def test_no_texts_no_vectors(engine):
     assert engine.embed([]).shape == (0, 0)
+
+
+MILLION = """
+import sys
+from pathlib import Path
+import numpy as np
+from xlt.core.encode.rows import Row
+from xlt.core.inference.embedding import embed
+from xlt.core.kinds.embed import SENTENCE
+
+def most():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+def rows_of(texts):
+    return [Row(item=i, ids=np.array([0, int(text), 2], np.int32)) for i, text in enumerate(texts)]
+
+def run(rows, *, tick=None):
+    return [{SENTENCE: table[row.ids[1] % 64]} for row in rows]
+
+count, width = 1_000_000, 64
+table = np.random.default_rng(1).standard_normal((64, width), np.float32)
+with open(sys.argv[1], "w") as file:
+    file.writelines(f"{i}\\n" for i in range(count))
+out = np.empty((count, width), np.float32)
+before = most()
+with open(sys.argv[1]) as lines:
+    embed(lines, rows_of, run, tick=None, out=out)
+assert abs(float(out[-1] @ out[-1]) - 1) < 1e-5
+print((most() - before) * 1024, out.nbytes)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from /proc")
+def test_a_million_texts_from_a_file_take_the_result_and_300_megabytes(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", MILLION, str(tmp_path / "texts")],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    peak, result = map(int, done.stdout.split())
+    assert peak <= result + 300 * 10**6

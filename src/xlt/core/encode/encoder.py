@@ -21,6 +21,7 @@ from xlt.core.encode.model import (
     special_ids,
     usable_length,
     uses_types,
+    vocabulary_size,
     word_mark,
 )
 from xlt.core.encode.offsets import spans_of
@@ -103,7 +104,7 @@ class Encoder:
             mask_id=special_id(tokenizer, names, "mask_token"),
             unk_id=special_id(tokenizer, names, "unk_token"),
             special_ids=special_ids(tokenizer, (single, pair)),
-            vocab_size=int(tokenizer.get_vocab_size()),
+            vocab_size=vocabulary_size(tokenizer),
             uses_types=uses_types(config, names),
             keep_left=names.get("truncation_side", "right") != "left",
             word_mark=word_mark(tokenizer),

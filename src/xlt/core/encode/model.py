@@ -24,6 +24,7 @@ __all__ = [
     "special_ids",
     "usable_length",
     "uses_types",
+    "vocabulary_size",
     "word_mark",
 ]
 
@@ -85,6 +86,17 @@ def uses_types(config: dict[str, Any], names: dict[str, Any]) -> bool:
     return isinstance(size, int) and size > 1
 
 
+def vocabulary_size(tokenizer: Any) -> int:
+    """Number of tokens, added ones included.
+
+    The tokenizer's own count of both copies the vocabulary: a tenth of a second for 250,000 tokens.
+    """
+    added = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    model = tokenizer.model
+    beyond = sum(model.token_to_id(text) is None for text in added)
+    return int(tokenizer.get_vocab_size(with_added_tokens=False)) + beyond
+
+
 def word_mark(tokenizer: Any) -> str:
     """A blank where a word in a text has a mark that it lacks alone, else "".
 
@@ -125,7 +137,8 @@ def layout_of(tokenizer: Any, *, pair: bool) -> Layout:
 def _one_token_text(tokenizer: Any) -> str:
     """A text that is exactly one token."""
     added = (token.content for token in tokenizer.get_added_tokens_decoder().values())
-    plain = (tokenizer.id_to_token(index) for index in range(tokenizer.get_vocab_size()))
+    size = vocabulary_size(tokenizer)
+    plain = (tokenizer.id_to_token(index) for index in range(size))
     for text in itertools.chain(added, plain):
         if text and len(tokenizer.encode(text, add_special_tokens=False).ids) == 1:
             return str(text)

@@ -47,13 +47,16 @@ class TextVectors:
         unknown = list(dict.fromkeys(text for text in texts if text not in self._rows))
         tick(len(texts) - len(unknown))
         fresh = self._engine.embed(unknown, tick=tick) if unknown else None
-        place = {text: index for index, text in enumerate(unknown)}
-        vectors = [
-            self._rows[text] if fresh is None or text not in place else fresh[place[text]]
-            for text in texts
-        ]
+        found = fresh if fresh is not None and len(unknown) == len(texts) else None
+        if found is None:
+            place = {text: index for index, text in enumerate(unknown)}
+            rows = [
+                self._rows[text] if fresh is None or text not in place else fresh[place[text]]
+                for text in texts
+            ]
+            found = np.stack(rows)
         if fresh is not None:
             room = self._kept_bytes // max(1, fresh[0].nbytes) - len(self._rows)
-            for text in unknown[: max(0, room)]:
-                self._rows[text] = fresh[place[text]].copy()
-        return np.stack(vectors)
+            for text, row in zip(unknown[: max(0, room)], fresh, strict=False):
+                self._rows[text] = row.copy()
+        return found
