@@ -98,7 +98,7 @@ def test_a_cluster_gives_the_same_table(run_xlt, file, tmp_path, ray_cluster):
         assert done.returncode == 0, done.stderr
     tables = []
     for out in ("here", "there"):
-        told = run_xlt("study", "report", out, "--json")
+        told = run_xlt("study", "report", out)
         assert told.returncode == 0, told.stderr
         rows = (tmp_path / out / "table.csv").read_text().splitlines()
         seconds = rows[0].split(",").index("train_seconds")

@@ -18,6 +18,7 @@ ROW, CELL, LABEL = 20, 33, 86
 CHARACTER = 6.3  # width of a letter of 11 pixels, on average
 PLOT, VALUE = 210, 62
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 4")
+FEW_POINTS = 6  # of x that are all named on the axis
 NAME = 14  # letters of a row's name that are drawn
 
 
@@ -197,7 +198,8 @@ def curves(
         y = -upward(tick)
         drawing.line(left, y, left + width, y)
         drawing.text(left - 5, y + 4, f"{tick:g}", anchor="end", colour=SOFT, size=10)
-    for x in sorted({x for x, _ in points}) if log else ticks(min(xs), max(xs), 6):
+    own = sorted({x for x, _ in points})
+    for x in own if log or len(own) <= FEW_POINTS else ticks(min(xs), max(xs), 6):
         text = f"{x:g}" if x < 10_000 else f"{x / 1000:g}k"
         drawing.text(
             across(place(x)), top + height + 15, text, anchor="middle", colour=SOFT, size=10

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = ["Sheet", "Value", "shown"]
@@ -51,6 +51,19 @@ class Sheet:
             ]
             for row in self.rows
         ]
+
+    def filled(self) -> Sheet:
+        """The same without columns that hold nothing in any row."""
+        kept = [
+            place
+            for place in range(len(self.header))
+            if not self.rows or any(row[place] not in (None, "") for row in self.rows)
+        ]
+        return replace(
+            self,
+            header=[self.header[place] for place in kept],
+            rows=[[row[place] for place in kept] for row in self.rows],
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Title, note, and one object a row."""

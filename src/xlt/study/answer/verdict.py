@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xlt.core.stats.power import ALPHA
 from xlt.study.answer.finding import HEADLINE_SEEDS, Finding
 
-__all__ = ["number", "p_value", "verdict", "verdicts"]
+__all__ = ["number", "p_value", "proper", "verdict", "verdicts"]
 
 SAME_DATA = "the intermediate data hold the targets' own training data"
 
@@ -86,6 +86,11 @@ def p_value(p: float | None) -> str:
     return "< .001" if p < 0.001 else f"{p:.3f}".lstrip("0") if p < 0.9995 else "1"
 
 
+def proper(group: str) -> str:
+    """The name of a group of languages as it is written."""
+    return group.replace("indo-european", "Indo-European")
+
+
 def _subject(finding: Finding) -> str:
     tasks = _list(finding.tasks)
     where = {
@@ -96,7 +101,7 @@ def _subject(finding: Finding) -> str:
         one, other = finding.group.split(" - ")
         return (
             f"The effect of {finding.arm} against {finding.baseline} on {tasks} differs, "
-            f"{one} minus {other} languages, by"
+            f"{proper(one)} minus {proper(other)} languages, by"
         )
     if finding.kind == "item_difference":
         one, other = finding.group.split(" - ")

@@ -12,6 +12,7 @@ from xlt.core.show.sheet import Sheet
 from xlt.study.answer.answer import Answer, answer
 from xlt.study.answer.folder import open_folder
 from xlt.study.answer.table import long_table
+from xlt.study.report.compared import arm_sheet, target_sheet
 from xlt.study.report.drawings import (
     axis_curves,
     first_figure,
@@ -56,6 +57,8 @@ class StudyReport:
         forgotten = self.forgetting()
         return [
             *([secondary] if secondary else []),
+            arm_sheet(self.answer),
+            target_sheet(self.answer),
             matrix_sheet(self.answer),
             score_sheet(self.answer),
             *([choices] if choices else []),
@@ -96,7 +99,9 @@ class StudyReport:
         found = self.answer
         lines = [f"# {found.folder.question or found.folder.name}", "", found.sentence, ""]
         lines += [f"- {line}" for line in self._notes()]
-        return "\n".join([*lines, "", *(sheet.markdown() for sheet in self.sheets() if sheet.rows)])
+        return "\n".join(
+            [*lines, "", *(sheet.filled().markdown() for sheet in self.sheets() if sheet.rows)]
+        )
 
     def html(self) -> str:
         """The page: one file, no network."""
@@ -115,7 +120,7 @@ class StudyReport:
                 "languages": language_maps(found),
                 "groups": group_figures(found),
                 "curves": axis_curves(found),
-                "sheets": {sheet.name: sheet for sheet in self.sheets()},
+                "sheets": {sheet.name: sheet.filled() for sheet in self.sheets()},
                 "missing": found.folder.missing[:MOST_NAMED],
                 "more_missing": max(0, len(found.folder.missing) - MOST_NAMED),
             },

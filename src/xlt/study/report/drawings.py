@@ -17,7 +17,7 @@ from xlt.study.answer.finding import Finding
 from xlt.study.answer.folder import Axes
 from xlt.study.answer.groups import places_of, unit_of
 from xlt.study.answer.items import NEEDS
-from xlt.study.answer.verdict import p_value
+from xlt.study.answer.verdict import p_value, proper
 from xlt.study.report.sheets import arm_name, matrix, of_arm
 
 __all__ = ["axis_curves", "first_figure", "group_figures", "language_maps", "transfer_map"]
@@ -25,6 +25,7 @@ __all__ = ["axis_curves", "first_figure", "group_figures", "language_maps", "tra
 Captioned = tuple[str, str]  # caption, figure
 LEAST_SCALE = 2.0  # points at the ends of the colours
 MOST_MAPS = 12
+CONSTRUCTED = " (constructed)"  # said once on the page
 SURE = "Filled: not by chance, after correction. Hollow: chance would do."
 
 
@@ -40,8 +41,14 @@ def first_figure(found: Answer) -> Captioned | None:
     rows = [_bar(one.arm, one) for one in found.primary]
     if len(rows) == 1:
         rows = [*_by_task(found, found.primary[0]), _bar("mean", found.primary[0])]
-    label = "changes against the baseline, in points"
-    return f"{label.capitalize()}, with 95 % intervals. {SURE}", differences(label, rows)
+    label = f"changes against {found.primary[0].baseline}, in points"
+    return f"{label.capitalize()}{_bounded(found.primary)}. {SURE}", differences(label, rows)
+
+
+def _bounded(findings: Iterable[Finding]) -> str:
+    """What a caption says of intervals."""
+    known = any(one.low is not None for one in findings)
+    return ", with 95 % intervals" if known else "; one seed has no intervals"
 
 
 def _by_task(found: Answer, one: Finding) -> list[Bar]:
@@ -80,9 +87,12 @@ def _units(found: Answer, one: Finding) -> Captioned:
             bars.append(_bar(unit, part, sure=False))
     first, other = one.group.split(" - ")
     bars.append(_bar("difference", one))
-    label = f"effect in each branch or family, and the difference {first} minus {other}"
+    label = (
+        f"effect in each branch or family, and the difference {proper(first)} minus {proper(other)}"
+    )
     return (
-        f"{label.capitalize()}, in points. Only the difference is tested; {one.note}.",
+        f"{label[0].upper()}{label[1:]}, in points. Only the difference is tested; "
+        f"{proper(one.note)}.",
         differences(label, bars),
     )
 
@@ -104,16 +114,18 @@ def _trend(found: Answer) -> Captioned | None:
         else:
             about = found.folder.arm(finding.arm)
             number = len({n for part in about.get("intermediate", ()) for n in part.split(",")})
-            lines.setdefault("effect", []).append((number, finding))
+            lines.setdefault("mean of the targets", []).append((number, finding))
     if not lines:
         return None
     share = max(x for points in lines.values() for x, _ in points) <= 1
     series = [_line(arm, points, 100 if share else 1) for arm, points in lines.items()]
     log = over != "tasks"
-    label = "effect along the axis, in points"
+    baseline = found.primary[0].baseline
+    along = "the number of tasks before the target" if over == "tasks" else over.replace("_", " ")
+    label = f"change against {baseline}, in points, over {along}"
     x_name = f"{over.replace('_', ' ')}{', %' if share else ''}"
     return (
-        f"{label.capitalize()}, with 95 % intervals.",
+        f"{label.capitalize()}{_bounded(found.primary)}.",
         curves(label, series, x_name=x_name, y_name="points", log=log),
     )
 
@@ -139,7 +151,7 @@ def transfer_map(found: Answer) -> str:
     reach = _reach(cells.values())
     baseline = next(iter(cells.values())).baseline
     return heat_map(
-        "change by each arm on each target", tasks, [Group(name=f"minus {baseline}", rows=rows)],
+        "change by each arm on each target", tasks, [Group(name=f"against {baseline}", rows=rows)],
         low=-reach, high=reach, diverging=True,
     )  # fmt: skip
 
@@ -165,7 +177,7 @@ def language_maps(found: Answer) -> list[Captioned]:
         for family in families:
             own = sorted(lang for lang in langs if scores.languages[lang]["family"] == family)
             rows = [
-                (str(scores.languages[lang]["name"]),
+                (str(scores.languages[lang]["name"]).removesuffix(CONSTRUCTED),
                  [_cell(cells.get((task, lang))) for task in tasks])
                 for lang in own
             ]  # fmt: skip

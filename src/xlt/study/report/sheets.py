@@ -12,7 +12,7 @@ from xlt.study.answer.answer import Answer
 from xlt.study.answer.finding import HEADLINE_SEEDS, Finding
 from xlt.study.answer.folder import Axes, Cell
 from xlt.study.answer.groups import places_of
-from xlt.study.answer.verdict import p_value
+from xlt.study.answer.verdict import p_value, proper
 
 __all__ = [
     "arm_name", "choice_sheet", "cost_sheet", "finding_sheet", "matrix", "matrix_sheet",
@@ -90,7 +90,7 @@ def _row(finding: Finding) -> list[Value]:
     finite = finding.detectable < float("inf")
     return [
         arm_name(finding.arm, finding.axes), finding.baseline, ", ".join(finding.tasks),
-        finding.group if finding.group != "transfer" else f"{len(finding.langs)} others",
+        proper(finding.group) if finding.group != "transfer" else f"{len(finding.langs)} others",
         finding.estimate, finding.low, finding.high,
         None if finding.adjusted is None else p_value(finding.adjusted),
         finding.detectable if finite else None, finding.seeds, finding.clusters,
