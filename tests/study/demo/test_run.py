@@ -17,7 +17,13 @@ from xlt.study.answer.folder import open_folder
 from xlt.study.demo import command as module
 from xlt.study.demo.command import page_values
 from xlt.study.demo.compare import compare
-from xlt.study.demo.planted import as_planted, headline, planted_rows
+from xlt.study.demo.planted import (
+    as_planted,
+    headline,
+    planted_figure,
+    planted_rows,
+    sentence,
+)
 from xlt.study.demo.run import Demo, Finished, bundles_of, results_of, study_of
 from xlt.study.demo.run import _unlearnt as unlearnt
 from xlt.study.engine.progress import Progress
@@ -25,17 +31,17 @@ from xlt.study.engine.run import register
 from xlt.study.engine.store import Store
 from xlt.study.plan.expand import make_plan
 
-ASKED = {"arms": ["each", "skill", "null", "harm"], "baseline": "few"}
+ASKED = {"arms": ["each", "skill", "null", "harm"], "baseline": "few", "languages": "en"}
 
 
 @pytest.fixture
 def planted(made_up):
     """The planted half of a demo with effects of choice, answered."""
 
-    def build(skill=1.2, null=0.0, harm=0.0, **more):
+    def build(skill=1.2, null=0.0, harm=0.0, seeds=3, **more):
         sizes = {"skill": skill, "null": null, "harm": harm}
         out = made_up(
-            arms=("few", "skill", "null", "harm"), untrained=("few",), seeds=3, items=300,
+            arms=("few", "skill", "null", "harm"), untrained=("few",), seeds=seeds, items=300,
             effect=lambda arm, task, lang, axes: sizes.get(arm, 0.0), estimand=ASKED, **more,
         )  # fmt: skip
         return answer(open_folder(out))
@@ -47,29 +53,32 @@ def test_what_must_help_and_does_is_the_headline_and_p_is_for_three_arms(planted
     found = planted()
     assert [one.arm for one in found.primary] == ["skill", "null", "harm"]
     assert all(as_planted(one) for one in found.primary)
-    assert headline(found.primary).startswith("It can tell: what must help does")
+    assert headline(found).startswith("It can tell: what must help does")
     skill = found.primary[0]
     assert skill.adjusted == pytest.approx(3 * skill.p)
-    rows = planted_rows(found.primary)
-    assert [(row[0], row[2], row[-1]) for row in rows] == [
+    rows = planted_rows(found)
+    assert [(row[0], row[2], row[5]) for row in rows] == [
         ("skill", "helps", "yes"), ("null", "does not help", "yes"),
         ("harm", "does not help", "yes"),
     ]  # fmt: skip
-    assert len(rows[0][5].split()) == 3
+    assert skill.langs == ("en",)
+    assert sentence(found).startswith("In the 4 other languages")
+    assert rows[0][6] in sentence(found) and rows[0][6] != rows[0][3]
+    assert planted_figure(found)[1].count(": others") >= 3
 
 
 def test_a_harm_that_harms_is_as_planted_and_one_that_helps_is_not(planted):
     harmed = planted(harm=-1.2)
     assert harmed.primary[2].estimate < 0 and as_planted(harmed.primary[2])
-    assert headline(harmed.primary).startswith("It can tell")
+    assert headline(harmed).startswith("It can tell")
     helped = planted(harm=1.2)
-    assert headline(helped.primary).startswith("Not as planted: harm")
+    assert headline(helped).startswith("Not as planted: harm")
 
 
 def test_a_skill_that_is_not_found_is_said_and_nothing_is_claimed(planted):
-    said = headline(planted(skill=0.0).primary)
+    said = headline(planted(skill=0.0))
     assert said.startswith("It could not tell here: the planted skill was not found")
-    assert headline([]).startswith("Nothing can be said")
+    assert headline(planted(seeds=1)).startswith("Nothing can be said")
 
 
 def test_a_seed_that_learnt_nothing_is_told_and_stays(tmp_path):
@@ -178,7 +187,7 @@ def test_the_page_opens_with_the_answer_and_escapes(planted, tmp_path, monkeypat
     demo = Demo(out=tmp_path, intermediate="<b>mnli</b>")
     values = page_values(demo, found, compare(found.results), "xlt serve demo/models")
     html = render(module.PAGE, values)
-    first = html.index(headline(found.answer.primary)[:40])
+    first = html.index(headline(found.answer)[:40])
     assert first < html.index("<svg") < html.index("The whole path")
     assert "<b>mnli</b>" not in html and "&lt;b&gt;mnli" in html
     assert "did not learn &lt;it&gt;" in html

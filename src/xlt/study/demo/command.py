@@ -17,9 +17,8 @@ from xlt.core.show.program import command_line
 from xlt.core.show.terminal import note
 from xlt.core.tasks.languages import load_languages
 from xlt.study.demo.compare import Row, compare, findings, text_table, transfer_rows
-from xlt.study.demo.planted import headline, planted_rows
+from xlt.study.demo.planted import headline, planted_figure, planted_rows, sentence
 from xlt.study.demo.run import Demo, Finished, run_demo
-from xlt.study.report.drawings import first_figure
 
 __all__ = ["demo"]
 
@@ -42,14 +41,9 @@ LIMITS = (
 )
 PAGE = Path(__file__).with_name("demo.html")
 PLANTED_HEADER = (
-    "arm",
-    "its labels",
-    "must",
-    "effect, points (95 %)",
-    "p",
-    "each seed",
-    "as planted",
-)
+    "arm", "its labels", "must", "English, points (95 %)", "p", "as planted",
+    "other languages, points (95 %)",
+)  # fmt: skip
 
 
 @command(
@@ -112,7 +106,7 @@ def demo(
     primary = found.answer.primary
     if as_json:
         summary = {
-            "sentence": headline(primary),
+            "sentence": headline(found.answer),
             "planted": [one.to_json() for one in primary],
             "unlearnt": list(found.unlearnt),
             "tasks": {
@@ -129,11 +123,22 @@ def demo(
 
 def _tell(found: Finished, rows: list[Row], intermediate: str) -> None:
     """The answer and the table of tasks, at 80 columns."""
-    said = [headline(found.answer.primary), *found.unlearnt]
+    lines = [*findings(rows), *_same_data(found, intermediate)]
+    said = [headline(found.answer), sentence(found.answer), *found.unlearnt]
     click.echo("\n" + "\n".join(textwrap.fill(line, 80) for line in said))
     click.echo("\nAll nine tasks, one run each; x = mean of the languages other than English")
     click.echo(text_table(rows, intermediate))
-    click.echo("\n" + "\n".join(textwrap.fill(line, 80) for line in findings(rows)))
+    click.echo("\n" + "\n".join(textwrap.fill(line, 80) for line in lines))
+
+
+def _same_data(found: Finished, intermediate: str) -> list[str]:
+    """What the intermediate task has in common with a target: no transfer there."""
+    cells = found.answer.folder.cells
+    tasks = [task for cell in cells if cell.arm == intermediate for task in cell.same_data]
+    listed = ", ".join(dict.fromkeys(tasks))
+    return (
+        [f"{intermediate} holds the training data of {listed}: no transfer there."] if tasks else []
+    )
 
 
 def check_extras() -> None:
@@ -157,16 +162,17 @@ def page_values(wanted: Demo, found: Finished, rows: list[Row], serve: str) -> d
     changes = transfer_rows(rows, {lang.code: lang.family for lang in shown})
     return {
         "settings": wanted,
-        "sentence": headline(found.answer.primary),
-        "first": first_figure(found.answer),
+        "sentence": headline(found.answer),
+        "transfer": sentence(found.answer),
+        "first": planted_figure(found.answer),
         "planted_header": PLANTED_HEADER,
-        "planted": planted_rows(found.answer.primary),
+        "planted": planted_rows(found.answer),
         "unlearnt": found.unlearnt,
         "rows": rows,
         "languages": shown,
         "families": sorted({group for _, group, _, _ in changes}),
         "changes": {(task, group): change for task, group, change, _ in changes},
-        "findings": findings(rows),
+        "findings": [*findings(rows), *_same_data(found, wanted.intermediate)],
         "limits": LIMITS,
         "seconds": found.seconds,
         "longest": max(found.seconds.values(), default=1.0),

@@ -20,7 +20,15 @@ from xlt.study.answer.items import NEEDS
 from xlt.study.answer.verdict import p_value, proper
 from xlt.study.report.sheets import arm_name, matrix, of_arm
 
-__all__ = ["axis_curves", "first_figure", "group_figures", "language_maps", "transfer_map"]
+__all__ = [
+    "SURE",
+    "axis_curves",
+    "bar_of",
+    "first_figure",
+    "group_figures",
+    "language_maps",
+    "transfer_map",
+]
 
 Captioned = tuple[str, str]  # caption, figure
 LEAST_SCALE = 2.0  # points at the ends of the colours
@@ -38,9 +46,9 @@ def first_figure(found: Answer) -> Captioned | None:
         return _trend(found)
     if kind == "effect_difference":
         return _units(found, found.primary[0])
-    rows = [_bar(one.arm, one) for one in found.primary]
+    rows = [bar_of(one.arm, one) for one in found.primary]
     if len(rows) == 1:
-        rows = [*_by_task(found, found.primary[0]), _bar("mean", found.primary[0])]
+        rows = [*_by_task(found, found.primary[0]), bar_of("mean", found.primary[0])]
     label = f"changes against {found.primary[0].baseline}, in points"
     return f"{label.capitalize()}{_bounded(found.primary)}. {SURE}", differences(label, rows)
 
@@ -55,7 +63,7 @@ def _by_task(found: Answer, one: Finding) -> list[Bar]:
     """A mean's targets, one by one, when there are several."""
     if one.kind == "item_difference":
         parts = [f for f in found.findings if f.arm == one.arm and f.group in sum(NEEDS, ())]
-        return [_bar(f"{f.tasks[0]}: {f.group.split(':')[0]}", f) for f in parts]
+        return [bar_of(f"{f.tasks[0]}: {f.group.split(':')[0]}", f) for f in parts]
     if len(one.tasks) < 2:
         return []
     languages = str(found.folder.estimand.get("languages") or "transfer")
@@ -68,7 +76,7 @@ def _by_task(found: Answer, one: Finding) -> list[Bar]:
             part = effect_of(found.scores, one.arm.split(" + "), one.baseline,
                              found.scores.axes(), [task], languages)  # fmt: skip
         if part is not None:
-            bars.append(_bar(task, part))
+            bars.append(bar_of(task, part))
     return bars
 
 
@@ -84,9 +92,9 @@ def _units(found: Answer, one: Finding) -> Captioned:
         part = effect_of(scores, one.arm.split(" + "), one.baseline, scores.axes(), one.tasks,
                          ",".join(units[unit]))  # fmt: skip
         if part is not None:
-            bars.append(_bar(unit, part, sure=False))
+            bars.append(bar_of(unit, part, sure=False))
     first, other = one.group.split(" - ")
-    bars.append(_bar("difference", one))
+    bars.append(bar_of("difference", one))
     label = (
         f"effect in each branch or family, and the difference {proper(first)} minus {proper(other)}"
     )
@@ -195,7 +203,7 @@ def group_figures(found: Answer) -> list[Captioned]:
     figures = []
     for arm, axes in dict.fromkeys((f.arm, f.axes) for f in of_arm(found)):
         rows = [
-            _bar(f.group.partition(" ")[2], f)
+            bar_of(f.group.partition(" ")[2], f)
             for f in found.findings
             if (f.arm, f.axes) == (arm, axes) and f.group.startswith(("family ", "script "))
         ]
@@ -258,7 +266,8 @@ def _score_line(
     return Series(name=arm, points=points, bounds=bounds if len(bounds) == len(points) else ())
 
 
-def _bar(label: str, finding: Finding, *, sure: bool | None = None) -> Bar:
+def bar_of(label: str, finding: Finding, *, sure: bool | None = None) -> Bar:
+    """A finding as a bar with its interval; `sure` None: as the finding has it."""
     seeds = f"{finding.seeds} seed{'' if finding.seeds == 1 else 's'}"
     return Bar(
         label=label,
