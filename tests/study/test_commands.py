@@ -71,7 +71,7 @@ def test_the_shipped_studies_are_listed(run_xlt):
 @pytest.mark.slow
 def test_a_study_runs_from_world_to_scores_and_a_second_run_does_nothing(run_xlt, file, tmp_path):
     words = ("study", "run", file, "--scale", "demo", "--out", "out", "--jobs", "2")
-    done = run_xlt(*words, timeout=600)
+    done = run_xlt(*words, timeout=1500)
     assert done.returncode == 0, done.stderr
     cells = sorted((tmp_path / "out/cells").glob("*.json"))
     assert len(cells) == 4
@@ -94,7 +94,7 @@ def test_a_cluster_gives_the_same_table(run_xlt, file, tmp_path, ray_cluster):
     words = ("study", "run", file, "--scale", "demo", "--threads", "1")
     over = ("--engine", "ray", "--address", ray_cluster.address)
     for more in (("--out", "here"), ("--out", "there", *over)):
-        done = run_xlt(*words, *more, timeout=900)
+        done = run_xlt(*words, *more, timeout=1500)
         assert done.returncode == 0, done.stderr
     tables = []
     for out in ("here", "there"):

@@ -12,11 +12,19 @@ from xlt.study.engine.run import run_study
 
 pytest.importorskip("ray", reason="Ray is not installed")
 
+from xlt.core.inference.cluster import connected, ray
 from xlt.study.engine.ray_engine import Cluster, run_ray
 
 
+@pytest.fixture(scope="module")
+def connection(ray_cluster):
+    """One connection for all tests here: its workers stay warm, a study uses what is open."""
+    with connected(ray_cluster.address, None):
+        yield
+
+
 @pytest.fixture
-def run(bench, ray_cluster):
+def run(bench, ray_cluster, connection):
     def start(out="out", **more):
         given = {"address": ray_cluster.address, "program": bench.program, **more}
         plan, store = bench.plan(), bench.store()
@@ -79,7 +87,6 @@ def test_a_store_behind_a_url_holds_what_is_done_and_the_folder_its_small_files(
 @pytest.mark.parametrize(
     ("more", "error", "said"),
     [
-        ({"address": "127.0.0.1:9"}, ModelError, "no Ray cluster at 127"),
         ({"threads": 64}, UsageError, "a stage needs 64 CPUs"),
         ({"url": "nosuch://x/y"}, UsageError, "--store nosuch://x/y"),
     ],
@@ -87,6 +94,18 @@ def test_a_store_behind_a_url_holds_what_is_done_and_the_folder_its_small_files(
 def test_what_cannot_work_is_told(run, more, error, said):
     with pytest.raises(error, match=said):
         run(**more)
+
+
+def test_nobody_at_the_address_is_told(run, monkeypatch):
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(ModelError, match="no Ray cluster at 127"):
+        run(address="127.0.0.1:9")
+
+
+def test_where_nothing_is_left_to_do_no_cluster_is_needed(bench, run, monkeypatch):
+    bench.run("local")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    assert not run(address="127.0.0.1:9").missing()
 
 
 @pytest.mark.slow

@@ -20,8 +20,8 @@ import click
 from xlt.core.show.program import as_typed
 
 __all__ = [
-    "Lanes", "Line", "Tick", "clock", "fitted", "inside", "lanes", "live_line", "note", "progress",
-    "say", "table", "width",
+    "Lanes", "Line", "Tick", "clock", "fitted", "inside", "is_terminal", "lanes", "live_line",
+    "note", "progress", "say", "table", "width",
 ]  # fmt: skip
 
 QUIET = False
@@ -120,7 +120,7 @@ def live_line(state: Line) -> Iterator[Tick]:
     """Show a line as long as the block runs; the function that is yielded moves it on."""
     if QUIET:
         yield state.add
-    elif _is_terminal():
+    elif is_terminal():
         with _live_lines() as live:
             yield _ticker(state, BAR_SECONDS, lambda line: live.show("", line))
     elif os.environ.get(LIVE):
@@ -268,7 +268,7 @@ _outer: list[Callable[[str, int], AbstractContextManager[Tick]]] = []
 @contextmanager
 def lanes() -> Iterator[Lanes]:
     """Show several programs side by side while the block runs."""
-    if QUIET or not _is_terminal():
+    if QUIET or not is_terminal():
         yield Lanes()
         return
     with _live_lines() as live:
@@ -286,7 +286,7 @@ def _live_lines() -> Iterator[Lines]:
         found.close()
 
 
-def _is_terminal() -> bool:
+def is_terminal() -> bool:
     """Whether stderr is a terminal that can move its cursor."""
     return sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
 

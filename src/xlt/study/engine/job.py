@@ -99,7 +99,7 @@ class Job:
         code = self._process.poll()
         if code is None:
             return False
-        seconds = time.monotonic() - self._started
+        seconds = self.seconds
         try:
             if code == 0:
                 machine = {"host": socket.gethostname(), "cores": os.cpu_count()}
@@ -127,6 +127,11 @@ class Job:
             self._process.kill()
             self._process.wait()
         self._store.unlock(self.stage, self._handle)
+
+    @property
+    def seconds(self) -> float:
+        """Since it was started."""
+        return time.monotonic() - self._started
 
     def line(self) -> str:
         """What it said last."""

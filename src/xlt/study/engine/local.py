@@ -13,9 +13,9 @@ from pathlib import Path
 
 from xlt.core.errors import DataError, Interrupted
 from xlt.core.show import terminal
-from xlt.core.show.terminal import Lanes
 from xlt.study.engine.job import XLT, Job
 from xlt.study.engine.progress import Progress
+from xlt.study.engine.view import View, Working, live_view
 from xlt.study.plan.records import Stage
 
 __all__ = ["Slots", "run_local"]
@@ -74,7 +74,7 @@ def run_local(progress: Progress, slots: Slots) -> None:
     Raises:
         Interrupted: Ctrl-C; the stages were stopped, and what they finished is kept.
     """
-    with terminal.lanes() as view:
+    with live_view() as view:
         loop = _Loop(progress, slots, view)
         try:
             loop.run()
@@ -86,7 +86,7 @@ def run_local(progress: Progress, slots: Slots) -> None:
 class _Loop:
     """The running stages by slot."""
 
-    def __init__(self, progress: Progress, slots: Slots, view: Lanes) -> None:
+    def __init__(self, progress: Progress, slots: Slots, view: View) -> None:
         self.progress, self.slots, self.view = progress, slots, view
         self.running: dict[int, Job] = {}
         self.busy: dict[str, float] = {}  # stages that another study works on, and until when
@@ -107,7 +107,6 @@ class _Loop:
             self._fill(waiting)
             self._show()
             time.sleep(POLL_SECONDS)
-        self.view.show("study", "")
 
     def stop(self) -> None:
         """Stop all running stages and wait for them."""
@@ -176,14 +175,8 @@ class _Loop:
         terminal.note(f"[{done}/{total}] {stage.id}: {text}")
 
     def _show(self) -> None:
-        for slot in range(self.slots.jobs):
-            job = self.running.get(slot)
-            name = f"{slot + 1}"
-            self.view.show(name, f"{job.stage.label}: {job.line()}" if job else "")
-        missing, cells = len(self.progress.missing()), len(self.progress.plan.cells)
-        failed = len(self.progress.failures)
-        text = f"{len(self.progress.records)}/{len(self.progress.plan.stages)} stages"
-        text += f", {cells - missing}/{cells} cells"
-        minutes = self.progress.left() / self.slots.jobs / 60
-        text += f", about {minutes:.0f} minutes left" if minutes >= 1 else ""
-        self.view.show("study", text + (f", {failed} failed" if failed else ""))
+        working = [
+            Working(slot=slot + 1, name=job.stage.label, seconds=job.seconds, line=job.line())
+            for slot, job in sorted(self.running.items())
+        ]
+        self.view.show(self.progress, working, self.slots.jobs)

@@ -22,6 +22,7 @@ from xlt.study.engine.job import XLT
 from xlt.study.engine.mirror import Mirror
 from xlt.study.engine.progress import Progress
 from xlt.study.engine.remote import Outcome, Work, perform
+from xlt.study.engine.view import live_view
 from xlt.study.plan.records import Stage
 
 __all__ = ["Cluster", "run_ray"]
@@ -62,16 +63,17 @@ def run_ray(progress: Progress, cluster: Cluster) -> None:
         UsageError: no machine has as many CPUs as a stage needs.
         Interrupted: Ctrl-C; what is finished is kept.
     """
-    with connected(cluster.address, os.cpu_count()), terminal.lanes() as view:
-        driver = _Driver(progress, cluster)
+    driver = _Driver(progress, cluster)
+    driver.fetch()
+    if len(progress.records) == len(progress.plan.stages):
+        return  # nothing to do: no cluster is needed
+    with connected(cluster.address, os.cpu_count()), live_view() as view:
         try:
-            for text in driver.run():
-                view.show("study", text)
+            for jobs in driver.run():
+                view.show(progress, (), jobs)
         except KeyboardInterrupt as error:
             driver.stop()
             raise Interrupted("interrupted", "run the same command again to continue") from error
-        finally:
-            view.show("study", "")
 
 
 class _Driver:
@@ -82,20 +84,22 @@ class _Driver:
         self.mirror = None if cluster.url is None else Mirror(cluster.url, progress.store)
         self.waiting: dict[Any, Stage] = {}
 
-    def run(self) -> Iterator[str]:
-        """Start all tasks and see to each as it ends; yields how far the study is."""
+    def fetch(self) -> None:
+        """Have the records of what is done behind the URL, where there is one."""
         if self.mirror is not None:
             for stage in self.progress.plan.stages.values():
                 if stage.id not in self.progress.records and self.mirror.fetch_record(stage):
                     self.progress.look([stage])
+
+    def run(self) -> Iterator[int]:
+        """Start all tasks and see to each as it ends; yields how many can be at work at once."""
         self._start(self._gpus())
+        cpus = int(ray.cluster_resources().get("CPU", 1))
         while self.waiting:
             ready, _ = ray.wait(list(self.waiting), num_returns=1, timeout=WAIT_SECONDS)
             for one in ready:
                 self._ended(self.waiting.pop(one), one)
-            total, done = len(self.progress.plan.stages), len(self.progress.records)
-            failed = len(self.progress.failures)
-            yield f"{done}/{total} stages" + (f", {failed} failed" if failed else "")
+            yield max(1, cpus // self.cluster.threads)
 
     def stop(self) -> None:
         """Stop what runs: its process is asked to end, as by Ctrl-C."""
