@@ -33,7 +33,7 @@ types: setup ## mypy, strict
 test: setup lint types ## what CI runs
 	$(BIN)/python -m pytest -n 2 -q
 
-demo: setup ## the whole path on the embedded benchmark (about ten minutes)
+demo: setup ## a planted question and the whole path on the embedded benchmark (about 12 minutes)
 	$(BIN)/xlt demo --out xlt-demo
 
 test-full: test light clients ## everything that is slow as well
