@@ -78,6 +78,7 @@ bench: setup ## the figures of benchmarks/README.md: real files, real encoder, t
 	$(BIN)/python benchmarks/demo_floors.py
 	$(BIN)/python benchmarks/planted.py
 	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/retrieval.py
 	$(BIN)/python benchmarks/serve_load.py --check
 	$(BIN)/python benchmarks/serve_overload.py
 	$(BIN)/python benchmarks/serve_soak.py --check

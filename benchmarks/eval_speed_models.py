@@ -98,7 +98,7 @@ def ours(subject: Subject) -> Iterator[Contestant]:
             )
             yield Contestant(
                 name=f"{name}, side by side" if beside else name,
-                settings={"budget of its own": _ours(engine)},
+                settings={f"budget {engine.batch_tokens}": _ours(engine)},
             )
 
 

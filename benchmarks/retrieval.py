@@ -1,18 +1,18 @@
 """Exact neighbours in both directions: ours beside two FAISS flat searches, one thread.
 
-    python benchmarks/retrieval.py [--sizes 20000 100000] [--widths 384 768] [--json FILE]
+    python benchmarks/retrieval.py [--sizes 20000 100000] [--widths 384 768] [--sample ROWS]
+        [--json FILE]
 
 CPU seconds, in turns; sgemm is numpy's own product of the same matrices in this run. FAISS is left
 out where it is not installed. Where the two name different neighbours, float64 decides: products
 that lie closer than float32 can tell are a tie, anything else is an error and exit 1. Memory is the
-peak of a process of its own, above its vectors.
+peak of all arrays of a search, without its vectors.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 import tracemalloc
@@ -54,8 +54,8 @@ def gemm(x_ND: Vectors, y_ND: Vectors) -> None:
             np.matmul(x_BD, y_CD.T, out=out[: len(x_BD), : len(y_CD)])
 
 
-def flat(x_ND: Vectors, y_ND: Vectors) -> list[Any]:
-    """FAISS: the neighbours of each side in the other."""
+def flat(x_ND: Vectors, y_ND: Vectors, rows: int) -> list[Any]:
+    """FAISS: the neighbours of the first rows of each side in the other side."""
     import faiss
 
     faiss.omp_set_num_threads(1)
@@ -63,7 +63,7 @@ def flat(x_ND: Vectors, y_ND: Vectors) -> list[Any]:
     for queries, base in ((x_ND, y_ND), (y_ND, x_ND)):
         index = faiss.IndexFlatIP(base.shape[1])
         index.add(base)
-        found.append(index.search(queries, K)[1])
+        found.append(index.search(queries[:rows], K)[1])
     return found
 
 
@@ -73,20 +73,14 @@ def spent(run: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - start, found
 
 
-def memory(n: int, width: int) -> float:
-    """Peak MiB of a search above its vectors, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--peak", str(n), str(width)],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    return float(done.stdout)
-
-
-def print_peak(n: int, width: int) -> None:
-    x_ND, y_ND = vectors(n, width)
-    tracemalloc.start()  # numpy tells it of every array
-    nearest_both(x_ND, y_ND, K)
-    print(tracemalloc.get_traced_memory()[1] / (1 << 20))
+def traced(run: Callable[[], Any]) -> tuple[float, Any, float]:
+    """As `spent`, and the peak MiB of what was allocated meanwhile: numpy tells of every array."""
+    tracemalloc.start()
+    try:
+        seconds, found = spent(run)
+        return seconds, found, tracemalloc.get_traced_memory()[1] / (1 << 20)
+    finally:
+        tracemalloc.stop()
 
 
 def judge(
@@ -116,32 +110,38 @@ def judge(
 
 
 def compare(
-    x_ND: Vectors, y_ND: Vectors, rounds: int, have: bool
+    x_ND: Vectors, y_ND: Vectors, options: argparse.Namespace, have: bool
 ) -> tuple[list[str], bool, dict[str, Any]]:
     """One row of the table; whether the neighbours are FAISS's and memory is within the bound."""
+    n, width = x_ND.shape
+    sample = min(options.sample or n, n)
     runs: dict[str, Callable[[], Any]] = {
-        "gemm": lambda: gemm(x_ND, y_ND),
+        "gemm": lambda: gemm(x_ND[:sample], y_ND),
         "ours": lambda: nearest_both(x_ND, y_ND, K),
     }
     if have:
-        runs["faiss"] = lambda: flat(x_ND, y_ND)
+        runs["faiss"] = lambda: flat(x_ND, y_ND, sample)
     best = dict.fromkeys(runs, float("inf"))
     answers: dict[str, Any] = {}
-    for _ in range(rounds):
+    peak = 0.0
+    for turn in range(options.rounds):
         for name, run in runs.items():
-            seconds, answers[name] = spent(run)
-            best[name] = min(best[name], seconds)
-    n, width = x_ND.shape
+            if name == "ours" and not turn:
+                seconds, answers[name], peak = traced(run)
+            else:
+                seconds, answers[name] = spent(run)
+            best[name] = min(best[name], seconds * (1 if name == "ours" else n / sample))
     tied = wrong = 0
     if have:
         sides = ((x_ND, y_ND), (y_ND, x_ND))
         for side, one, other in zip(sides, answers["ours"], answers["faiss"], strict=True):
-            found = judge(*side, one[1], other)
+            found = judge(*side, one[1][:sample], other)
             tied, wrong = tied + found[0], wrong + found[1]
     verdict = f"{wrong} differ" if wrong else "identical"
     if tied:
-        verdict += f", {tied} of {2 * K * n:,} tied in float32"
-    peak = memory(n, width)
+        verdict += f", {tied} of {2 * K * sample:,} tied in float32"
+    if sample < n:
+        verdict += f" ({sample:,} rows a side)"
     row = [
         f"{n:,} x {n:,}, d {width}",
         f"{best['ours']:.2f}",
@@ -168,11 +168,10 @@ def main() -> int:
     parser.add_argument("--widths", type=int, nargs="+", default=[384, 768])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", type=Path, help="kept there under `retrieval`")
-    parser.add_argument("--peak", type=int, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--sample", type=int, help="rows a side of sgemm and FAISS; their times are scaled up"
+    )
     options = parser.parse_args()
-    if options.peak:
-        print_peak(*options.peak)
-        return 0
     try:
         import faiss  # noqa: F401
 
@@ -183,7 +182,7 @@ def main() -> int:
     found, records = [], {}
     for n in options.sizes:
         for width in options.widths:
-            row, good, record = compare(*vectors(n, width), options.rounds, have)
+            row, good, record = compare(*vectors(n, width), options, have)
             found.append((row, good))
             records[f"{n}/{width}"] = record
     head = ["", "CPU s", "share of sgemm", "FAISS / ours", "neighbours", "MiB above vectors"]
