@@ -19,7 +19,7 @@ from xlt.core.files import write_atomic
 from xlt.study.report.build import build_report
 
 PAGES = ("studies.md", "questions.md")
-TABLES = ("transfer", "scores", "cost")
+TABLES = ("arms", "transfer", "scores", "forgetting", "cost")
 MOST_ROWS = 40
 
 
@@ -48,7 +48,7 @@ def tables_of(report):
     parts = []
     for sheet in report.sheets():
         if sheet.name in TABLES and sheet.rows:
-            lines = sheet.markdown().replace("## ", "#### ", 1).splitlines()
+            lines = sheet.filled().markdown().replace("## ", "#### ", 1).splitlines()
             head = next(n for n, line in enumerate(lines) if line.startswith("|--")) + 1
             rows = lines[head:]
             parts.append("\n".join([*lines[:head], *rows[:MOST_ROWS]]))
