@@ -27,7 +27,7 @@ __all__ = ["Exported", "export"]
 Make = Callable[[Job, Mapping[str, Any]], dict[str, Any]]
 # Raise it when the same inputs would give another bundle: kept bundles are then written again.
 RECIPE = 3
-VARIANTS = 1  # the same for other precisions than fp32
+VARIANTS = 2  # the same for other precisions than fp32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

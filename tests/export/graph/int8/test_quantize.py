@@ -13,6 +13,8 @@ from xlt.export.checkpoint.weights import load_model
 from xlt.export.graph.convert import convert
 from xlt.export.graph.int8.quantize import calibrate, quantize
 from xlt.export.graph.int8.recipe import LIMITS, SITES, Recipe
+from xlt.export.graph.int8.rounding import compensated
+from xlt.export.graph.int8.scales import quantize_columns
 from xlt.export.graph.sentence import SentenceEncoder
 
 RNG = np.random.default_rng(11)
@@ -224,3 +226,35 @@ def test_an_outlier_in_other_text_is_clipped_and_nothing_else_moves(graphs, tmp_
     assert np.isfinite(got).all()
     assert cosines(exact[0, :6], got[0, :6]).min() > 0.9
     assert cosines(exact[1], got[1]).min() > 0.98
+
+
+def test_rounding_makes_up_for_its_errors_on_text_it_has_not_seen():
+    """Columns of an activation go together; what one weight loses another can give back."""
+    draw = np.random.default_rng(5)
+    mixed_KK = draw.normal(size=(48, 48)).astype(np.float32)
+    sample_RK, other_RK = (
+        (draw.normal(size=(600, 48)).astype(np.float32) ** 3) @ mixed_KK for _ in range(2)
+    )
+    weight_KN = draw.normal(size=(48, 32)).astype(np.float32)
+    nearest = quantize_columns(weight_KN, 64)
+    whole_KN = compensated(weight_KN, nearest.scale_N, sample_RK.T @ sample_RK, 64)
+    assert whole_KN.dtype == np.int8 and np.abs(whole_KN.astype(int)).max() <= 64
+
+    def lost(found_KN):
+        wrong_RN = other_RK @ (found_KN * nearest.scale_N - weight_KN)
+        return float(np.square(wrong_RN).mean())
+
+    assert lost(whole_KN) < 0.7 * lost(nearest.weight_KN)
+
+
+def test_rounding_stands_columns_that_calibration_never_saw():
+    draw = np.random.default_rng(6)
+    sample_RK = draw.normal(size=(5, 40)).astype(np.float32)  # fewer rows than columns
+    sample_RK[:, :7] = 0
+    weight_KN = draw.normal(size=(40, 8)).astype(np.float32)
+    nearest = quantize_columns(weight_KN, 127)
+    gram_KK = sample_RK.T @ sample_RK
+    found_KN = compensated(weight_KN, nearest.scale_N, gram_KK, 127)
+    assert np.array_equal(found_KN[:7], nearest.weight_KN[:7])
+    silent_KN = compensated(weight_KN, nearest.scale_N, gram_KK * 0, 127)
+    assert np.array_equal(silent_KN, nearest.weight_KN)

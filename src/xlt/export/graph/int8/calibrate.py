@@ -1,4 +1,4 @@
-"""What the activations of a graph look like: column maxima and sample rows, from real text."""
+"""What the activations of a graph look like, from real text: maxima, sample rows, products."""
 
 from __future__ import annotations
 
@@ -15,15 +15,31 @@ from xlt.core.inference.session import Session
 __all__ = ["Seen", "observe"]
 
 ROWS = 1024  # kept of every tensor
+TOGETHER = 1024  # rows that are multiplied at once
 Feeds = Mapping[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One activation: the largest magnitude of each column (K,), and rows of it (R, K)."""
+    """One activation.
+
+    Attributes:
+        largest: the largest magnitude of each column (K,).
+        sample: rows of it (R, K).
+        gram: products of its columns (K, K), summed over every row there was.
+    """
 
     largest: NDArray[np.float32]
     sample: NDArray[np.float32]
+    gram: NDArray[np.float32]
+
+    def divided(self, factor_K: NDArray[np.float32]) -> Seen:
+        """The same when each column is divided by a number."""
+        return Seen(
+            largest=self.largest / factor_K,
+            sample=self.sample / factor_K,
+            gram=self.gram / factor_K / factor_K[:, None],
+        )
 
 
 def observe(path: Path, tensors: Sequence[str], feeds: Sequence[Feeds]) -> dict[str, Seen]:
@@ -46,21 +62,42 @@ def observe(path: Path, tensors: Sequence[str], feeds: Sequence[Feeds]) -> dict[
     )
     watched = path.with_name(f"{path.name}.watched")
     watched.write_bytes(model.SerializeToString())
+    share = max(1, ROWS // max(1, len(feeds)))
+    notes = {name: _Notes(share) for name in tensors}
     try:
         session = Session(watched, device="cpu")
-        share = max(1, ROWS // max(1, len(feeds)))
-        largest: dict[str, NDArray[np.float32]] = {}
-        rows: dict[str, list[NDArray[np.float32]]] = {name: [] for name in tensors}
         for one in feeds:
             for name, array in zip(tensors, session.run(one, tensors), strict=True):
-                flat_RK = array.reshape(-1, array.shape[-1])
-                top_K = np.abs(flat_RK).max(axis=0)
-                largest[name] = np.maximum(largest[name], top_K) if name in largest else top_K
-                places = np.unique(np.linspace(0, len(flat_RK) - 1, share).astype(int))
-                rows[name].append(flat_RK[places].astype(np.float32))
+                notes[name].add(array.reshape(-1, array.shape[-1]))
     finally:
         watched.unlink()
-    return {
-        name: Seen(largest=largest[name], sample=np.concatenate(rows[name])[:ROWS])
-        for name in tensors
-    }
+    return {name: note.seen() for name, note in notes.items()}
+
+
+class _Notes:
+    """What is known of one tensor so far; `share` rows of every input are kept."""
+
+    def __init__(self, share: int) -> None:
+        self.share = share
+        self.rows: list[NDArray[np.float32]] = []
+        self.waiting: list[NDArray[np.float32]] = []  # few large products are quicker than many
+        self.largest: NDArray[np.float32] = np.zeros(1, np.float32)
+        self.gram: NDArray[np.float32] = np.zeros(1, np.float32)
+
+    def add(self, flat_RK: NDArray[np.float32]) -> None:
+        self.largest = np.maximum(self.largest, np.abs(flat_RK).max(axis=0))
+        places = np.unique(np.linspace(0, len(flat_RK) - 1, self.share).astype(int))
+        self.rows.append(flat_RK[places])
+        self.waiting.append(flat_RK)
+        if sum(map(len, self.waiting)) >= TOGETHER:
+            self._multiply()
+
+    def _multiply(self) -> None:
+        if self.waiting:
+            flat_RK = np.concatenate(self.waiting)
+            self.gram = self.gram + flat_RK.T @ flat_RK
+            self.waiting = []
+
+    def seen(self) -> Seen:
+        self._multiply()
+        return Seen(largest=self.largest, sample=np.concatenate(self.rows)[:ROWS], gram=self.gram)

@@ -9,6 +9,7 @@ import numpy as np
 
 from xlt.export.graph.int8.calibrate import Seen
 from xlt.export.graph.int8.recipe import Mode
+from xlt.export.graph.int8.rounding import compensated
 from xlt.export.graph.int8.scales import (
     Float,
     quantize_columns,
@@ -40,13 +41,14 @@ class Writer:
     Args:
         editor: the graph.
         limit: weights lie within +-limit.
+        nearest: see `Recipe`.
 
     Attributes:
         exact_products: outputs of the products that were written in fp32.
     """
 
-    def __init__(self, editor: Editor, limit: int) -> None:
-        self.editor, self.limit = editor, limit
+    def __init__(self, editor: Editor, limit: int, *, nearest: bool = False) -> None:
+        self.editor, self.limit, self.nearest = editor, limit, nearest
         self.exact_products: set[str] = set()
         self._shared: dict[str, str] = {}
 
@@ -88,9 +90,9 @@ class Writer:
             for one in layers
         ]
         if mode == "static":
-            self._static(name, even, 1.0, layers)
+            self._static(name, even, 1.0, layers, seen.divided(factor_K))
         else:
-            self.by_row(name, even, layers)
+            self.by_row(name, even, layers, seen.divided(factor_K))
 
     def plain(self, name: str, taken: str, layer: Layer, seen: Seen, mode: Mode) -> None:
         """A layer whose input's columns were evened out by what makes them."""
@@ -98,37 +100,64 @@ class Writer:
             self.exact(taken, layer)
         elif mode == "static":
             norms_K = np.square(layer.weight).sum(axis=1)
-            self._static(name, taken, static_scale(seen.sample, norms_K), [layer])
+            scale = static_scale(seen.sample, norms_K)
+            self._static(name, taken, scale, [layer], seen)
         else:
-            self.by_row(name, taken, [layer])
+            self.by_row(name, taken, [layer], seen)
 
     def one_sided(
-        self, name: str, taken: str, layer: Layer, seen: Seen, mode: Mode, lowest: float, low: bool
+        self,
+        name: str,
+        taken: str,
+        layer: Layer,
+        seen: Seen,
+        mode: Mode,
+        lowest: float,
+        low: bool,
+        share: float | None,
     ) -> None:
         """A layer after an activation that is never below `lowest`.
 
-        With `low`, the zero point may be another than 128.
+        With `low`, the zero point may be another than 128. With a `share`, the largest columns are
+        evened out; the others stay as they are, and with them what `lowest` means.
         """
         if mode == "fp32":
             self.exact(taken, layer)
             return
+        if share is not None:
+            factor_K = smoothing(seen.largest, layer.weight, share)
+            factor_K = np.maximum(factor_K / np.median(factor_K), 1).astype(np.float32)
+            taken = self.editor.node(
+                "Mul", [taken, self.editor.weight(f"{name}.even", 1 / factor_K)], f"{name}.evened"
+            )
+            layer = Layer(weight=layer.weight * factor_K[:, None], bias=layer.bias, made=layer.made)
+            seen = seen.divided(factor_K)
         norms_K = np.square(layer.weight).sum(axis=1)
         zero = zero_point(seen.sample, norms_K, lowest) if low else 128
         if mode == "static":
             scale = static_scale(seen.sample, norms_K, zero)
-            self._static(name, taken, scale, [layer], zero)
+            self._static(name, taken, scale, [layer], seen, zero)
             return
         top = self.editor.node(
             "ReduceMax", [taken, self._axis()], f"{name}.top", keepdims=1
         )  # [rows, 1]
         floor = float(row_scale(np.zeros((1, 1), np.float32), lowest, zero)[0, 0])
-        self._by_scale(name, taken, top, [layer], zero, floor)
+        self._by_scale(name, taken, top, [layer], zero, floor, seen)
 
-    def by_row(self, name: str, taken: str, layers: Sequence[Layer]) -> None:
-        """Layers that read one activation of either sign, with one scale a row."""
+    def by_row(
+        self, name: str, taken: str, layers: Sequence[Layer], seen: Seen | None = None
+    ) -> None:
+        """Layers that read one activation of either sign, with one scale a row.
+
+        Args:
+            name: what new tensors are called after.
+            taken: the activation.
+            layers: what reads it.
+            seen: the activation in calibration, where it was looked at.
+        """
         size = self.editor.node("Abs", [taken], f"{name}.size")
         top = self.editor.node("ReduceMax", [size, self._axis()], f"{name}.top", keepdims=1)
-        self._by_scale(name, taken, top, layers, 128, ROW_FLOOR)
+        self._by_scale(name, taken, top, layers, 128, ROW_FLOOR, seen)
 
     def exact(self, taken: str, layer: Layer) -> None:
         """A layer in fp32."""
@@ -139,7 +168,13 @@ class Writer:
         self.exact_products.add(product)
 
     def _static(
-        self, name: str, taken: str, scale: float, layers: Sequence[Layer], zero: int = 128
+        self,
+        name: str,
+        taken: str,
+        scale: float,
+        layers: Sequence[Layer],
+        seen: Seen,
+        zero: int = 128,
     ) -> None:
         byte = self.editor.node(
             "QuantizeLinear",
@@ -148,10 +183,17 @@ class Writer:
         )
         for layer in layers:
             bias = self.editor.weight(f"{layer.made}.bias", layer.bias)
-            self._product(byte, scale, layer, zero, layer.made, bias)
+            self._product(byte, scale, layer, zero, layer.made, bias, seen)
 
     def _by_scale(
-        self, name: str, taken: str, top: str, layers: Sequence[Layer], zero: int, floor: float
+        self,
+        name: str,
+        taken: str,
+        top: str,
+        layers: Sequence[Layer],
+        zero: int,
+        floor: float,
+        seen: Seen | None,
     ) -> None:
         editor = self.editor
         scaled = editor.node("Mul", [top, self.number("scale", 1 / (255 - zero))], f"{name}.scaled")
@@ -164,20 +206,30 @@ class Writer:
         )
         byte = editor.node("QuantizeLinear", [taken, flat, zeros], f"{name}.byte", axis=0)
         for layer in layers:
-            product = self._product(byte, 1.0, layer, zero, f"{layer.made}.product", "")
+            product = self._product(byte, 1.0, layer, zero, f"{layer.made}.product", "", seen)
             sized = editor.node("Mul", [product, scale], f"{layer.made}.sized")
             bias = editor.weight(f"{layer.made}.bias", layer.bias)
             editor.node("Add", [sized, bias], layer.made)
 
     def _product(
-        self, byte: str, scale: float, layer: Layer, zero: int, made: str, bias: str
+        self,
+        byte: str,
+        scale: float,
+        layer: Layer,
+        zero: int,
+        made: str,
+        bias: str,
+        seen: Seen | None,
     ) -> str:
         columns = quantize_columns(layer.weight, self.limit)
+        whole_KN = columns.weight_KN
+        if seen is not None and not self.nearest:
+            whole_KN = compensated(layer.weight, columns.scale_N, seen.gram, self.limit)
         return self.editor.node(
             "MatMulIntegerToFloat",
             [
                 byte,
-                self.editor.weight(f"{layer.made}.int8", columns.weight_KN),
+                self.editor.weight(f"{layer.made}.int8", whole_KN),
                 self.number("scale", scale),
                 self.editor.weight(f"{layer.made}.scales", columns.scale_N),
                 self.number("byte", zero),

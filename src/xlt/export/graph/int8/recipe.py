@@ -15,7 +15,7 @@ SITES: tuple[Site, ...] = ("qkv", "output", "inner", "outer")
 # cannot overflow (255 x 64 x 2 < 2^15).
 LIMITS = {"int8": 64, "int8-vnni": 127}
 HYBRID: Mapping[Site, Mode] = {
-    "qkv": "static", "output": "static", "inner": "static", "outer": "row",
+    "qkv": "static", "output": "row", "inner": "static", "outer": "row",
 }  # fmt: skip
 
 
@@ -30,7 +30,10 @@ class Recipe:
         share: of a column's size that stays in the activation (`scales.smoothing`).
         low_zero_points: whether the activation of the feed-forward part gets the zero point
             with the smallest error, instead of 128.
+        even_outer: whether the columns of that activation are evened out, too.
         embeddings: whether the word embedding is int8 too, with one scale a row.
+        nearest: whether weights are rounded to the nearest number, each by itself, instead of
+            making up for each other's errors (`rounding`).
         special: (block, site) -> a mode other than that of its site.
     """
 
@@ -38,7 +41,9 @@ class Recipe:
     modes: Mapping[Site, Mode] = field(default_factory=lambda: dict(HYBRID))
     share: float = 0.6
     low_zero_points: bool = True
+    even_outer: bool = True
     embeddings: bool = True
+    nearest: bool = False
     special: Mapping[tuple[int, Site], Mode] = field(default_factory=dict)
 
     def mode(self, block: int, site: Site) -> Mode:

@@ -45,7 +45,7 @@ def write_trunk(
     Returns:
         Outputs of the products that stay in fp32.
     """
-    writer = Writer(editor, recipe.limit)
+    writer = Writer(editor, recipe.limit, nearest=recipe.nearest)
     start = f"int8.trunk.{first}"
     turned = editor.node("Transpose", [blocks[0].taken], f"{start}.turned", perm=[1, 0, 2])
     shape = editor.node("Shape", [turned], f"{start}.shape")  # [S, B, H]
@@ -95,6 +95,7 @@ def _block(
         recipe.mode(number, "outer"),
         min(0.0, block.activation.lowest) - 1e-4,
         recipe.low_zero_points,
+        recipe.share if recipe.even_outer else None,
     )
     return _sum_and_norm(editor, f"{name}.out", f"{name}.outer", middle, block.norm_2)
 
@@ -122,7 +123,7 @@ def _attention(
         factor_K = smoothing(about.largest, output.weight, recipe.share)
         value = Layer(weight=value.weight / factor_K, bias=value.bias / factor_K, made=value.made)
         output = Layer(weight=output.weight * factor_K[:, None], bias=output.bias, made=output.made)
-        about = Seen(largest=about.largest / factor_K, sample=about.sample / factor_K)
+        about = about.divided(factor_K)
     writer.smoothed(
         f"{name}.qkv",
         rows,
