@@ -91,3 +91,27 @@ def test_the_tables_are_the_trainers_and_the_worlds():
             else:
                 expected = train[task]
             assert counts[place] == expected, (task, size)
+
+
+def test_epochs_that_a_setting_gives_and_the_size_of_test_sets_count(tmp_path, tiny_world):
+    """A study of a tiny root was said to take 31 hours: official test sets, default epochs."""
+    text = FILE.replace(
+        "base: {model: MODEL}", "base: {model: org/model, set: {pair: {epochs: 1}}}"
+    )
+    costs = {}
+    for name, body in (("set", text), ("not", text.replace(", set: {pair: {epochs: 1}}", ""))):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(body.replace("xnli, udpos", "xnli"))
+        plan = make_plan(read_study(path), tiny_world, None)
+        costs[name] = plan, estimate(plan, NOTHING)["stages"]
+    for label in ("model-xnli-t1", "model-mnli-i1"):
+        (one, few), (three, many) = (
+            next((c[s.id], c) for s in plan.stages.values() if s.label == label)
+            for plan, c in (costs["set"], costs["not"])
+        )
+        assert few is not many
+        assert three - 5 == pytest.approx(3 * (one - 5), rel=0.05)
+    plan, cost = costs["set"]
+    scored = [s for s in plan.stages.values() if s.verb == "eval"]
+    assert all(0 < s.facts["bytes"]["xnli"] < 100_000 for s in scored)
+    assert max(cost[s.id] for s in scored) < 300  # XNLI's own test sets would take 1.3 hours

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from xlt.core.errors import DataError
 from xlt.study.file.read import read_study
 from xlt.study.plan.expand import make_plan
 from xlt.study.plan.records import Plan
@@ -137,3 +138,44 @@ def test_forgetting_is_asked_of_later_phases_alone_and_changes_no_other_key(plan
     assert all(after[name].label.startswith("compact-mnli-squad") for name in new)
     alone = FILE.replace("[mnli, squad]}", "[mnli, squad], forgetting: true}")
     assert planned(alone).stages.keys() == after.keys()
+
+
+def test_what_is_scored_and_not_in_the_root_is_told_before_anything_runs(
+    planned, tmp_path, tiny_world
+):
+    """A natural study trained for minutes, then an evaluation found no test set of PAN-X."""
+    root = tmp_path / "root"
+    shutil.copytree(tiny_world, root)
+    for path in [*root.glob("xquad/*test*"), *root.glob("xquad/*.json"), *root.glob("mlqa/test/*")]:
+        path.unlink(missing_ok=True)
+    with pytest.raises(DataError, match="no test data of xquad"):
+        planned(scale="full", data=root)
+    scored = FILE.replace("targets: [xnli, xquad, mlqa, encoder]", "targets: [panx]").replace(
+        ", tasks: [xnli]", ""
+    )
+    for path in root.glob("panx/test*"):
+        path.unlink()
+    with pytest.raises(DataError, match="no test data of panx, which one scores"):
+        planned(scored, scale="full", data=root)
+    plan = planned(f"{scored}evaluation: {{split: {{panx: dev}}}}\n", scale="full", data=root)
+    words = [stage.argv for stage in plan.stages.values() if stage.verb == "eval"]
+    assert all(w[w.index("--split") + 1] == "dev" for w in words)
+
+
+def test_a_split_of_one_task_leaves_the_others_alone(planned):
+    before = planned().stages
+    after = planned(f"{FILE}evaluation: {{split: {{mlqa: dev}}}}\n").stages
+    asked = {name for name, stage in after.items() if "--split" in stage.argv}
+    assert {after[name].argv[after[name].argv.index("--tasks") + 1] for name in asked} == {"mlqa"}
+    assert after.keys() - before.keys() == asked
+
+
+def test_the_encoder_of_a_model_from_outside_has_a_folder_of_its_own_below_bundles(planned):
+    """`export MODEL --out bundles` left bundles/xlt.json, where a stage's bundles/*/xlt.json is."""
+    plan = planned(FILE.replace("model: compact, steps: 9", "model: org/model"))
+    cell = cells_of(plan, arm="none", target="encoder")[0]
+    words = plan.stages[cell.stages["export"]].argv
+    assert words[1] == "org/model"
+    assert words[words.index("--out") + 1].endswith("/bundles/encoder")
+    trained = plan.stages[cells_of(plan, arm="mnli", target="encoder")[0].stages["export"]].argv
+    assert trained[trained.index("--out") + 1].endswith("/bundles")

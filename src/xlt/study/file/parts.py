@@ -253,17 +253,25 @@ def read_evaluation(found: Checker, node: Node | None) -> Evaluation:
     if node is None:
         return Evaluation()
     found.mapping(node, "evaluation")
-    names = tuple(one.name for one in fields(Evaluation))
+    names = tuple(one.name for one in fields(Evaluation) if one.name != "splits")
     found.known_fields(node, names, "evaluation:")
     picks = node.fields.get("picks", Node(value=False, line=node.line))
     if not isinstance(picks.value, bool):
         found.wrong(picks, f"evaluation: picks {picks.plain()!r} is neither true nor false")
+    single = (
+        node.fields["split"] if "split" in node.fields and node.fields["split"].fields else None
+    )
     words = [name for name in names if name in node.fields and name != "picks"]
-    given = {name: ",".join(found.texts(node.fields[name])) for name in words}
-    if given.get("split", "test") not in {"test", "dev"}:
+    given = {
+        name: ",".join(found.texts(node.fields[name]))
+        for name in words
+        if name != "split" or single is None
+    }
+    splits = {task: str(one.value) for task, one in (single.fields if single else {}).items()}
+    if not {given.get("split", "test"), *splits.values()} <= {"test", "dev"}:
         found.wrong(node.fields["split"], "evaluation: split is neither test nor dev")
     chosen = {name: value for name, value in given.items() if value}
-    return Evaluation(**chosen, picks=picks.value is True)
+    return Evaluation(**chosen, splits=splits, picks=picks.value is True)
 
 
 def read_world(found: Checker, node: Node | None) -> tuple[str, int] | None:

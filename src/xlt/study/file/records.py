@@ -112,6 +112,7 @@ class Evaluation:
         tasks: a comma list, or `all`.
         langs: as `xlt eval --langs`.
         split: test or dev.
+        splits: the same for single tasks.
         precision: of the bundles.
         layer: of the encoder; None: the default block.
         pooling: of the encoder; None: the default.
@@ -122,10 +123,15 @@ class Evaluation:
     tasks: str = "all"
     langs: str = "all"
     split: str = "test"
+    splits: Mapping[str, str] = field(default_factory=dict)
     precision: str = "fp32"
     layer: str | None = None
     pooling: str | None = None
     picks: bool = False
+
+    def split_of(self, task: str) -> str:
+        """What a task is scored on."""
+        return self.splits.get(task, self.split)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +186,10 @@ class Study:
 
     def to_json(self) -> dict[str, Any]:
         """Everything that decides the cells, as JSON values."""
-        arms = [asdict(arm) for arm in self.arms]
-        for arm in arms:  # as they were before these two came, where they are not used
-            for name in ("targets", "single"):
-                if not arm[name]:
-                    del arm[name]
-        return {**asdict(self), "estimand": self.estimand.to_json(), "arms": arms}
+        value = {**asdict(self), "estimand": self.estimand.to_json()}
+        # as they were before these came, where they are not used
+        later = [*((arm, name) for arm in value["arms"] for name in ("targets", "single"))]
+        for part, name in (*later, (value["evaluation"], "splits")):
+            if not part[name]:
+                del part[name]
+        return value

@@ -53,6 +53,12 @@ OTHER_SHAPE = (12, 768, 250_002)
 # Tokens of an example, padding included: rounded means of XTREME's English training data.
 TOKENS = {"pair": 48.0, "choice": 4 * 90.0, "tag": 32.0, "span": 256.0, "mlm": 64.0}
 TEST_TOKENS = 15 * 5000 * 48.0  # of one target in all its languages, the order of XNLI's
+BYTES = 5.0  # of a token in a test file: labels, markup and two-byte letters included
+READ_AGAIN = {
+    "mlqa": 4.0,
+    "xquad": 4.0,
+    "tydiqa": 1.5,
+}  # one context, several questions and windows
 GPU_FLOPS, CPU_FLOPS = 1.2e14, 5e10
 FORMULA = (
     "GPU hours = 6 x (12 x layers x width^2) x tokens of an example x examples x epochs / "
@@ -140,7 +146,7 @@ def _seconds(stage: Stage, known: Known) -> tuple[float, bool, float]:
         tasks = len(facts["tasks"])
         if model == COMPACT:
             return start + EVAL_SECONDS * tasks, False, 0.0
-        operations = 2 * _blocks(model) * TEST_TOKENS * tasks
+        operations = 2 * _blocks(model) * sum(_test_tokens(stage, task) for task in facts["tasks"])
         return start + operations / CPU_FLOPS, False, operations
     if facts["phase"] == "pretrain":
         return start + (facts.get("steps") or PRETRAIN_STEPS) / PRETRAIN_RATE, False, 0.0
@@ -156,13 +162,21 @@ def _seconds(stage: Stage, known: Known) -> tuple[float, bool, float]:
     return total, measured, operations
 
 
+def _test_tokens(stage: Stage, task: str) -> float:
+    """Tokens of a target's test sets, by the size of their files where these are there."""
+    size = float(stage.facts.get("bytes", {}).get(task) or 0)
+    return size / BYTES * READ_AGAIN.get(task, 1.0) if size else TEST_TOKENS
+
+
 def _shown(facts: Mapping[str, Any], model: str) -> dict[str, float]:
     """How many examples a training shows, by kind: epochs times data, bounded by its steps."""
     epochs = EPOCHS[COMPACT if model == COMPACT else "other"]
     shown: dict[str, float] = {}
+    words = [word.partition("=") for word in facts.get("set", ())]
+    given = {name.partition(".")[0]: value for name, _, value in words if ".epochs" in name}
     for name, count in facts["examples"].items():
         kind = facts["kinds"][name]
-        times = float(facts.get("epochs") or epochs.get(kind, 1.0))
+        times = float(given.get(kind) or facts.get("epochs") or epochs.get(kind, 1.0))
         shown[kind] = shown.get(kind, 0.0) + _amount(facts.get("train_examples"), count) * times
     if facts.get("steps"):
         most = int(facts["steps"]) * int(facts.get("batch_size") or ROWS)

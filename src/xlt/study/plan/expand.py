@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xlt.core.errors import UsageError
+from xlt.core.errors import DataError, UsageError
 from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.table import TARGETS, TASKS
 from xlt.study.file.flags import ONCE
@@ -56,6 +56,12 @@ def make_plan(study: Study, data: Path | None, store: Path | None, *, writes: bo
     same = SameData(source, digests)
     planner = _Planner(study, same, Trainings(study, source, digests))
     cells = planner.cells()
+    if lacking := planner.trainings.lacking:
+        raise DataError(
+            f"{source.path} has no {', no '.join(lacking)}, which {study.name} scores",
+            "choose other targets, or, in the study file: evaluation: {split: {TASK: dev}}; "
+            "`xlt data check` lists what is there",
+        )
     if writes:
         digests.keep()
     return Plan(

@@ -148,18 +148,29 @@ class Source:
     def tests(self, tasks: Iterable[str], langs: str, split: str) -> str:
         """Hash of the files that are scored."""
         names = list(tasks)
+        return self._hash(
+            ("tests", *names, "", langs, split), lambda: self._scored(names, langs, split)
+        )
 
-        def files() -> list[Path]:
-            found: list[Path] = []
-            for name in names:
-                task = self.root.tasks[name]
-                there = self.root.langs(task, split)
-                for lang in parse_langs(langs, self.root.languages, there) if there else ():
-                    if files := self.root.find(task, lang, split):
-                        found += [*files.paths, *([files.labels] if files.labels else [])]
-            return found
+    def test_bytes(self, task: str, langs: str, split: str) -> int:
+        """Bytes of text in the files that are scored: about, by their sizes and formats."""
+        files = self._scored([task], langs, split)
+        packed = {path: 3 if path.suffix == ".gz" else 1 for path in files}
+        # a line of CoNLL-U is ten columns about one word
+        return sum(
+            path.stat().st_size * times // (10 if ".conllu" in path.suffixes else 1)
+            for path, times in packed.items()
+        )
 
-        return self._hash(("tests", *names, "", langs, split), files)
+    def _scored(self, names: Iterable[str], langs: str, split: str) -> list[Path]:
+        found: list[Path] = []
+        for name in names:
+            task = self.root.tasks[name]
+            there = self.root.langs(task, split)
+            for lang in parse_langs(langs, self.root.languages, there) if there else ():
+                if files := self.root.find(task, lang, split):
+                    found += [*files.paths, *([files.labels] if files.labels else [])]
+        return found
 
     def place(self, name: str) -> str:
         """A path of a flag as a command needs it, relative to the root where it lies there."""
@@ -241,6 +252,10 @@ class WorldSource:
     def tests(self, tasks: Iterable[str], langs: str, split: str) -> str:
         """Nothing: see the class."""
         return ""
+
+    def test_bytes(self, task: str, langs: str, split: str) -> int | None:
+        """Not known before it is built."""
+        return None
 
     def place(self, name: str) -> str:
         """A path below the world's folder."""

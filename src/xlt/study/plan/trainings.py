@@ -47,6 +47,7 @@ class Trainings:
     def __init__(self, study: Study, source: Source | WorldSource, digests: Digests) -> None:
         self.study, self.source, self.digests = study, source, digests
         self.graph = Graph()
+        self.lacking: dict[str, None] = {}  # what is scored and is not in the data root
         self.world: tuple[Stage, ...] = ()
         if study.world is not None:
             size, seed = study.world
@@ -211,13 +212,15 @@ class Trainings:
         if evaluation.precision != "fp32":
             words += ["--precision", evaluation.precision]
         untuned = ENCODER if target == ENCODER else ""
+        # of a run, its bundles go below by themselves
+        under = head or pick.partition(":")[0] or ("" if start.stage else untuned)
         return self.graph.add(
             "export",
             "-".join(filter(None, (start.label, start.seeds, untuned))),
             words=words,
             needs=[start.stage] if start.stage else [],
             inside=f"/phases/1-{head}" if head else "",
-            under=f"/{head}" if head else f"/{pick.partition(':')[0]}" if pick else "",
+            under=f"/{under}" if under else "",
             pick=pick,
             model=start.model,
             facts={"model": start.base, "target": target},
@@ -230,16 +233,28 @@ class Trainings:
         for task in tasks:
             if task in self.study.heads:
                 words += ["--use", f"{task}={self.study.heads[task]}", "--task-file", task]
-        words += ["--split", evaluation.split] if evaluation.split != "test" else []
+        split = evaluation.split_of(tasks[0])
+        words += ["--split", split] if split != "test" else []
         words += ["--precision", evaluation.precision] if evaluation.precision != "fp32" else []
         return self.graph.add(
             "eval",
             f"{exported.label}-{'-'.join(tasks)}",
             words=words,
             needs=[exported, *self.world],
-            data=self.source.tests(tasks, evaluation.langs, evaluation.split),
-            facts={"model": exported.facts["model"], "tasks": list(tasks)},
+            data=self.source.tests(tasks, evaluation.langs, split),
+            facts={
+                "model": exported.facts["model"],
+                "tasks": list(tasks),
+                "bytes": {task: self._test_bytes(task, evaluation.langs, split) for task in tasks},
+            },
         )
+
+    def _test_bytes(self, task: str, langs: str, split: str) -> int | None:
+        """Bytes that are scored; None before a world is built. What is not there is noted."""
+        found = self.source.test_bytes(task, langs, split)
+        if found == 0:
+            self.lacking[f"{split} data of {task}"] = None
+        return found
 
     def _together(self, target: str) -> tuple[str, ...]:
         """The official targets with the same training data: one training serves all of them."""

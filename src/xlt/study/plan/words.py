@@ -51,7 +51,7 @@ def spelled_out(group: str) -> list[str]:
 
 def sizes(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags that its cost depends on."""
-    names = ("steps", "epochs", "train_examples", "batch_size", "max_length")
+    names = ("steps", "epochs", "train_examples", "batch_size", "max_length", "set")
     return {name: flags[name] for name in names if flags.get(name) is not None}
 
 
