@@ -5,8 +5,9 @@
         [--who ours torch pipeline st openvino] [--json FILE] [--report]
 
 CPU seconds, tokenisation included, the best of rounds in which everybody takes turns; wall seconds
-beside them. One call may measure a piece (one model, one workload); `--json` gathers pieces,
-and `--report` prints their tables, and the required lines, without measuring. `--model` is
+beside them. One call may measure a piece (one model, one workload); `--json` gathers pieces, also
+those of other files (`--merge`), and `--report` prints their tables and the required lines without
+measuring. `--model` is
 e5-small-q4 (see `real_encoder.sh`); the other shapes have random weights and its tokenizer, and
 say something of speed alone. Peers that are not installed are named as absent.
 """
@@ -27,7 +28,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +141,9 @@ def measure(subject: Subject, texts: Sequence[str], options: argparse.Namespace)
     exact = vectors[named[0]] if named else None
 
     def cosine(name: str) -> float | None:
-        same = exact is not None and vectors[name].shape == exact.shape
-        return float((vectors[name] * exact).sum(axis=1).mean()) if same else None
+        if exact is None or "cut" in name:  # vectors of another block
+            return None
+        return float((vectors[name] * exact).sum(axis=1).mean())
 
     return {
         name: {
@@ -228,8 +230,15 @@ def piece(name: str, workload: str, threads: int, options: argparse.Namespace) -
     }
 
 
-def gathered(path: Path | None) -> dict[str, Any]:
-    return read_json(path) if path is not None and path.is_file() else {"schema": 1, "runs": {}}
+def gathered(path: Path | None, more: Sequence[Path] = ()) -> dict[str, Any]:
+    """All that was measured, of one file and of others that are put into it."""
+    kept: dict[str, Any] = {"schema": 1, "runs": {}}
+    for one in (path, *more):
+        if one is not None and one.is_file():
+            for name, value in read_json(one).items():
+                known = kept.get(name)
+                kept[name] = known | value if isinstance(known, dict) else value
+    return kept
 
 
 def main() -> int:
@@ -252,12 +261,13 @@ def main() -> int:
     )
     parser.add_argument("--out", type=Path, default=ROOT / "build/bench-export")
     parser.add_argument("--json", type=Path, help="pieces are gathered here")
+    parser.add_argument("--merge", type=Path, nargs="+", default=[], help="pieces of other calls")
     parser.add_argument("--report", action="store_true", help="print what is gathered, and stop")
     parser.add_argument(
         "--check", action="store_true", help="exit 1 where a required line is missed"
     )
     options = parser.parse_args()
-    kept: Mapping[str, Any] = gathered(options.json)
+    kept = gathered(options.json, options.merge)
     if not options.report:
         if options.model is None:
             parser.error("--model is needed to measure")
@@ -268,6 +278,8 @@ def main() -> int:
                     kept["runs"][f"{name}/{workload}/{threads}"] = found
                     if options.json is not None:
                         write_json(options.json, kept)
+    elif options.json is not None and options.merge:
+        write_json(options.json, kept)
     text, good = report(kept["runs"])
     print(text)
     return 0 if good or not options.check else 1

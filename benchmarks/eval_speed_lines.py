@@ -197,5 +197,10 @@ def report(runs: Mapping[str, Run]) -> tuple[str, bool]:
             + table(head, rows)
         )
     rows, good = judged(runs)
-    parts.append("### Lines\n\n" + table(["", "measured", "required", "goal", ""], rows))
+    known = [row for row in rows if row[-1] != "not measured"]
+    head = ["", "measured", "required", "goal", ""]
+    parts.append("### Lines\n\n" + table(head, known))
+    left = sorted({row[0] for row in rows if row not in known})
+    if left:
+        parts.append(f"Not measured: {'; '.join(left)}.")
     return "\n\n".join(parts), good

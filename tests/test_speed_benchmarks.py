@@ -1,6 +1,7 @@
 """What the speed benchmarks conclude from their measurements, on made-up ones."""
 
 import importlib
+import json
 import sys
 from types import SimpleNamespace
 
@@ -162,3 +163,38 @@ def test_search_takes_as_long_as_embedding_where_it_is_said_to(benchmark):
     scale = benchmark("scale")
     n = scale.as_long_as_embedding(200.0, 384, 1e11)
     assert scale.search_seconds(n, 384, 1e11) == pytest.approx(2 * n / 200.0)
+
+
+def test_pieces_of_several_calls_become_one_report(benchmark, tmp_path):
+    gathered = benchmark("eval_speed").gathered
+    for name, content in {
+        "a": {"schema": 1, "runs": {"e5/short/1": 1}, "start": {"fp32": 2}},
+        "b": {"schema": 1, "runs": {"base/short/1": 3}, "retrieval": {"10/384": 4}},
+    }.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    assert gathered(tmp_path / "a", [tmp_path / "b", tmp_path / "none"]) == {
+        "schema": 1,
+        "runs": {"e5/short/1": 1, "base/short/1": 3},
+        "start": {"fp32": 2},
+        "retrieval": {"10/384": 4},
+    }
+
+
+def test_lines_that_nobody_measured_are_named(benchmark):
+    text, _ = benchmark("eval_speed_lines").report({"e5/short/1": made_up(**{"ours fp32": 1.0})})
+    table, named = text.split("Not measured: ")
+    assert "base/windows/1: int8 over fp32" in named
+    assert "not measured" not in table
+
+
+def test_the_pages_show_what_the_scripts_print(benchmark, project):
+    measured = json.loads((project / "benchmarks/speed.json").read_text())
+    options = SimpleNamespace(nodes=[1, 4, 16, 64], cores=16, network=1.25e9, price=None)
+    shown = {
+        "docs/scale.md": benchmark("scale").report(measured, options),
+        "benchmarks/README.md": benchmark("eval_speed_lines").report(measured["runs"])[0],
+    }
+    for page, text in shown.items():
+        content = (project / page).read_text()
+        for part in text.split("\n\n"):
+            assert part in content, part
