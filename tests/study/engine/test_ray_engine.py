@@ -13,7 +13,8 @@ from xlt.study.engine.run import run_study
 pytest.importorskip("ray", reason="Ray is not installed")
 
 from xlt.core.inference.cluster import connected, ray
-from xlt.study.engine.ray_engine import Cluster, run_ray
+from xlt.study.engine.progress import Progress
+from xlt.study.engine.ray_engine import Cluster, _Driver, run_ray
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,19 @@ def test_where_nothing_is_left_to_do_no_cluster_is_needed(bench, run, monkeypatc
     bench.run("local")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     assert not run(address="127.0.0.1:9").missing()
+
+
+def test_a_phase_that_measures_forgetting_fetches_all_phases_before_it(bench):
+    text = bench.text.replace("[mnli]}", "[mnli, squad, ccg]}")
+    for asked in (False, True):
+        if asked:
+            text = text.replace("steps: 9", "steps: 9, forgetting: true")
+        plan = bench.plan(text)
+        driver = _Driver(Progress(plan=plan, store=bench.store()), Cluster())
+        third = next(s for s in plan.stages.values() if s.label == "compact-mnli-squad-ccg-i1")
+        read = {plan.stages[name].label for name in driver._reads(third)}
+        assert ("compact-mnli-i1" in read) is asked
+        assert "compact-mnli-squad-i1" in read
 
 
 @pytest.mark.slow
