@@ -103,6 +103,19 @@ def ray_cluster():
     cluster.shutdown()
 
 
+def _environment(name: str, *requirements: str) -> Path:
+    """Python of an environment under build/; what it does not install comes from these tests'."""
+    folder = ROOT / "build" / name
+    python = folder / "bin/python"
+    if not (folder / ".ready").is_file():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        (inside,) = folder.glob("lib/python*/site-packages")
+        (inside / "outer.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+        subprocess.run([python, "-m", "pip", "install", "-q", *requirements], check=True)
+        (folder / ".ready").touch()
+    return python
+
+
 @pytest.fixture(scope="session")
 def transformers_5() -> Path:
     """Python of an environment with transformers 5 under build/, made when it is first asked for.
@@ -110,15 +123,21 @@ def transformers_5() -> Path:
     All but transformers and what it brings comes from the environment of these tests; optimum-onnx
     is there and cannot be imported, as it is beside transformers 5 everywhere.
     """
-    folder = ROOT / "build/transformers-5"
-    python = folder / "bin/python"
-    if not (folder / ".ready").is_file():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        (inside,) = folder.glob("lib/python*/site-packages")
-        (inside / "outer.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-        subprocess.run([python, "-m", "pip", "install", "-q", "transformers>=5,<6"], check=True)
-        (folder / ".ready").touch()
-    return python
+    return _environment("transformers-5", "transformers>=5,<6")
+
+
+@pytest.fixture(scope="session")
+def sentence_transformers_6() -> Path:
+    """Python of an environment with sentence-transformers 6, as `transformers_5`.
+
+    Skips where the package index cannot be reached.
+    """
+    try:
+        return _environment(
+            "sentence-transformers-6", "sentence-transformers>=6,<7", "transformers>=5,<6"
+        )
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"sentence-transformers 6 cannot be installed: {error}")
 
 
 @pytest.fixture

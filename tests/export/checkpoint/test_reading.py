@@ -177,3 +177,24 @@ def test_local_checkpoints_do_not_tell_where_they_lay(checkpoints, tmp_path):
     folder = checkpoints()
     job = plan(find_model(folder), ExportConfig(out=tmp_path))[0]
     assert job.lineage == {"base_model": folder.name, "phases": []}
+
+
+def test_a_tokenizer_that_transformers_5_saved_is_exported_and_opens_everywhere(
+    checkpoints, tmp_path
+):
+    """It has a class that version 4 does not know, and no special_tokens_map.json: exit 4."""
+    from transformers import AutoTokenizer
+
+    from xlt.export import export
+
+    folder = edited(checkpoints(kind="embed"), tmp_path / "c")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    newer = {**settings, "tokenizer_class": "TokenizersBackend", "backend": "tokenizers"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(newer))
+    (folder / "special_tokens_map.json").unlink()
+    [made] = export(folder, out=tmp_path / "b")
+    ours = AutoTokenizer.from_pretrained(str(made.path))
+    theirs = AutoTokenizer.from_pretrained(str(checkpoints(kind="embed")))
+    assert ours("a ferry")["input_ids"] == theirs("a ferry")["input_ids"]
+    assert ours.special_tokens_map == theirs.special_tokens_map
+    assert (made.path / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()

@@ -14,6 +14,8 @@ __all__ = ["lowers", "write_tokenizer"]
 # What the bundle's readers need; copied byte for byte where the checkpoint has it.
 BUNDLE_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 LOWER = {"type": "Lowercase"}
+# What transformers 5 calls every fast tokenizer, and the name that 4 and 5 know.
+NEWER, SHARED = "TokenizersBackend", "PreTrainedTokenizerFast"
 
 
 def write_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
@@ -23,12 +25,32 @@ def write_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
         ModelError: no tokenizer, or one that has no fast form.
     """
     here = [name for name in BUNDLE_TOKENIZER if (checkpoint.model / name).is_file()]
-    if len(here) < len(BUNDLE_TOKENIZER):
+    newer = _is_newer(checkpoint)
+    if len(here) < len(BUNDLE_TOKENIZER) and not newer:
         _fast_tokenizer(checkpoint).save_pretrained(str(folder))
     for name in here:  # the very bytes that training used
         (folder / name).write_bytes((checkpoint.model / name).read_bytes())
+    if newer:
+        _for_every_version(folder)
     if lowers(checkpoint):
         _lower(folder / BUNDLE_TOKENIZER[0])
+
+
+def _is_newer(checkpoint: Checkpoint) -> bool:
+    """Whether transformers 5 has saved a tokenizer under the name that older ones do not know."""
+    names = [checkpoint.model / name for name in BUNDLE_TOKENIZER[:2]]
+    if not all(path.is_file() for path in names):
+        return False
+    return bool(read_json(names[1], ModelError).get("tokenizer_class") == NEWER)
+
+
+def _for_every_version(folder: Path) -> None:
+    """Name the tokenizer as older versions do, and list its special tokens beside it."""
+    settings = read_json(folder / BUNDLE_TOKENIZER[1], ModelError)
+    write_json(folder / BUNDLE_TOKENIZER[1], {**settings, "tokenizer_class": SHARED})
+    special = {name: token for name, token in settings.items() if name.endswith("_token")}
+    listed = {name: token for name, token in special.items() if isinstance(token, str | dict)}
+    write_json(folder / BUNDLE_TOKENIZER[2], listed)
 
 
 def lowers(checkpoint: Checkpoint) -> bool:
