@@ -10,6 +10,7 @@ something of speed alone. Ratios are of CPU seconds of one thread, the best of i
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import subprocess
 import sys
@@ -204,23 +205,60 @@ def retrieval_cost(bundle: Path, data: Path, options: argparse.Namespace) -> Non
     print(table(["", *VARIANTS, "int8 - fp32", "int8-vnni - fp32"], lines))
 
 
+def cut_udpos(data: Path, out: Path, sentences: int) -> Path:
+    """A data root with the first sentences of every UD-POS test file."""
+    place = out / f"udpos-{sentences}"
+    (place / "udpos").mkdir(parents=True, exist_ok=True)
+    for path in sorted((data / "udpos").glob("*-test.conllu.gz")):
+        parts = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n\n")[:sentences]
+        text = "\n\n".join(parts).strip("\n") + "\n\n"
+        (place / "udpos" / path.name).write_bytes(gzip.compress(text.encode(), mtime=0))
+    return place
+
+
 def tuned_cost(bundle: Path, data: Path, out: Path) -> None:
-    """`xlt eval` of a tuned bundle's variants: the change of each language's score."""
-    scores: dict[str, dict[str, float]] = {}
+    """What int8 costs a tuned model, by language, on the items of `xlt eval`."""
+    command = [sys.executable, "-m", "xlt", "eval", str(bundle), "--data", str(data), "--json"]
+    changes: dict[str, list[str]] = {}
+    before: list[str] = []
     for precision in VARIANTS:
         folder = out / f"eval-{precision}"
-        command = [sys.executable, "-m", "xlt", "eval", str(bundle), "--data", str(data)]
-        flags = ["--precision", precision, "--out", str(folder), "--json"]
+        flags = ["--langs", "all", *before, "--precision", precision, "--out", str(folder)]
         done = subprocess.run([*command, *flags], check=True, capture_output=True, text=True)
-        for task, entry in json.loads(done.stdout)["tasks"].items():
-            for lang, cell in entry["langs"].items():
-                scores.setdefault(f"{task} {lang}", {})[precision] = cell["score"]
-    rows = [
-        [place, *(f"{one[p]:.2f}" for p in VARIANTS), f"{one['int8'] - one['fp32']:+.2f}"]
-        for place, one in scores.items()
-    ]
-    print("\n### Tuned model\n")
-    print(table(["", *VARIANTS, "int8 - fp32"], rows))
+        if precision == "fp32":
+            before = ["--against", str(folder)]
+            continue
+        found = json.loads(done.stdout)["comparison"]
+        for cell in found["cells"]:
+            lines = changes.setdefault(f"{cell['task']} {cell['lang']}", [f"{cell['before']:.1f}"])
+            lines.append(_change(cell["test"]))
+        for task, test in found["means"].items():
+            changes.setdefault(f"{task}, mean", [""]).append(_change(test))
+    print("\n### Tuned model: what int8 costs, in points\n")
+    print(table(["", "fp32", *VARIANTS[1:]], [[place, *cells] for place, cells in changes.items()]))
+
+
+def _change(test: Mapping[str, float] | None) -> str:
+    if test is None:
+        return "-"
+    return f"{test['difference']:+.2f} [{test['low']:+.2f}, {test['high']:+.2f}]"
+
+
+def export_peak(model: Path, out: Path, precision: str) -> tuple[float, float]:
+    """CPU seconds and peak MiB of an export in a process of its own."""
+    code = (
+        "import resource, subprocess, sys\n"
+        "subprocess.run([sys.executable, '-m', 'xlt', 'export', *sys.argv[1:]], check=True,\n"
+        "    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)"
+    )
+    flags = [str(model), "--out", str(out), "--layer", "last", "--precision", precision, "--force"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *flags], check=True, capture_output=True, text=True
+    )
+    seconds, peak = done.stdout.split()
+    return float(seconds), float(peak)
 
 
 def main() -> int:
@@ -236,12 +274,17 @@ def main() -> int:
     parser.add_argument("--budget", type=int, default=512)
     parser.add_argument("--pairs", type=int, default=0, help="Tatoeba pairs a language")
     parser.add_argument("--tuned", type=Path, help="a bundle of a tuned model with all variants")
+    parser.add_argument("--sentences", type=int, help="of UD-POS, a language")
+    parser.add_argument("--peaks", action="store_true", help="also time and memory of exports")
+    parser.add_argument("--skip-speed", action="store_true", help="costs alone")
     parser.add_argument("--check", action="store_true", help="exit 1 below a required ratio")
     options = parser.parse_args()
     start = time.monotonic()
     every = ("--precision", ",".join(VARIANTS), "--layer", "last", "--data", str(options.data))
     bundle = export(options.model, options.out / options.name, *every)
-    good = compare(options.name, options.model, bundle, options.data, options)
+    good = True
+    if not options.skip_speed:
+        good = compare(options.name, options.model, bundle, options.data, options)
     for shape in options.shape:
         model = random_model(shape, options.model, options.out / f"{shape}-model")
         made = export(model, options.out / shape, *every)
@@ -249,7 +292,15 @@ def main() -> int:
     if options.pairs:
         retrieval_cost(bundle, options.data, options)
     if options.tuned:
-        tuned_cost(options.tuned, options.data, options.out)
+        cut = options.sentences
+        root = cut_udpos(options.data, options.out, cut) if cut else options.data
+        tuned_cost(options.tuned, root, options.out)
+    if options.peaks:
+        rows = []
+        for precision in ("fp32", "int8"):
+            seconds, peak = export_peak(options.model, options.out / "peak", precision)
+            rows.append([precision, f"{seconds:.0f}", f"{peak:.0f}"])
+        print("\n### Exports\n\n" + table(["variant", "CPU s", "peak MiB"], rows))
     print(f"\n{time.monotonic() - start:.0f} s")
     return 0 if good or not options.check else 1
 
