@@ -41,6 +41,7 @@ from speed import (
 from xlt.core.artifacts.bundle import INT8, Bundle
 from xlt.core.encode.encoder import Encoder
 from xlt.core.inference.session import Session
+from xlt.core.kinds.table import encode
 from xlt.core.stats.intervals import percentile
 
 VARIANTS = ("fp32", "int8", "int8-vnni")
@@ -171,7 +172,7 @@ def compare(name: str, model: Path, bundle: Path, data: Path, options: argparse.
 
 def retrieval_cost(bundle: Path, data: Path, options: argparse.Namespace) -> None:
     """Tatoeba accuracy by language, fp32 against int8, with paired intervals over sentences."""
-    pad_id = Encoder.load(bundle).pad_id
+    encoder = Encoder.load(bundle, max_length=384)
     found: dict[str, dict[str, Any]] = {}
     for file in sorted((data / "tatoeba").glob("tatoeba.*-eng.eng")):
         lang = file.name.split(".")[1].partition("-")[0]
@@ -179,12 +180,12 @@ def retrieval_cost(bundle: Path, data: Path, options: argparse.Namespace) -> Non
             path.read_text(encoding="utf-8").splitlines()[: options.pairs]
             for path in (file.with_suffix(f".{lang}"), file)
         ]
-        found[lang] = {"sides": sides}
+        found[lang] = {"rows": [encode(encoder, "embed", side) for side in sides]}
     for precision in VARIANTS:
         path = Bundle.open(bundle, precision=precision, verify=False).onnx_path
         run = session_run(Session(path, device="cpu", threads=1, int8=precision in INT8))
         for entry in found.values():
-            vec = [embed(run, rows_of(bundle, side), pad_id, 512)[0] for side in entry["sides"]]
+            vec = [embed(run, rows, encoder.pad_id, 512)[0] for rows in entry["rows"]]
             right = (vec[0] @ vec[1].T).argmax(axis=1) == np.arange(len(vec[0]))
             entry[precision] = 100.0 * right
     lines = []
