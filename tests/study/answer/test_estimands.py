@@ -1,6 +1,7 @@
 """Difference between groups of languages, trend over an axis, best arm: planted and null."""
 
 import itertools
+import json
 import math
 
 import numpy as np
@@ -167,3 +168,24 @@ def test_retrieval_uses_one_checkpoint_chosen_by_mean_english_dev(made_up):
     ))  # fmt: skip
     chosen = {choice.arm for choice in found.choices if choice.task == "tatoeba"}
     assert chosen == {"b"}, "a is better on the test languages, which must not choose"
+
+
+def test_a_target_with_fewer_seeds_and_fewer_families_beside_another_one(made_up):
+    """A natural study with XNLI once and UD-POS three times had no report: shapes differed."""
+    folder = made_up(
+        arms=("none", "nli"), targets=("udpos", "xnli"), seeds=3, langs=MANY,
+        effect=lambda arm, task, lang, axes: 1.0 * (arm == "nli"),
+        unfinished=tuple(f"{arm}-xnli-{unit}" for arm in ("none", "nli") for unit in (2, 3)),
+        estimand={"kind": "effect_difference", "tasks": ["udpos"], "arms": ["nli"],
+                  "between": ["non-indo-european", "indo-european"]},
+    )  # fmt: skip
+    for path in folder.glob("store/eval-*-xnli-*/results.json"):
+        record = json.loads(path.read_text())
+        record["cells"] = [cell for cell in record["cells"] if cell["lang"] not in {"fi", "ka"}]
+        path.write_text(json.dumps(record))
+    found = of(folder)
+    assert found.primary[0].seeds == 3
+    both = [
+        one for one in found.findings if one.kind == "effect_difference" and len(one.tasks) == 2
+    ]
+    assert [one.seeds for one in both] == [1], "the one seed that both targets have"

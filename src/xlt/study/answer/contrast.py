@@ -8,7 +8,7 @@ for they are not independent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,11 +49,13 @@ class Contrast:
         by_seed: (K,), in percent or points.
         values: (K, G), pseudo-values.
         units: pairs of trainings behind it.
+        pairs: which: (data seed, unit).
     """
 
     by_seed: NDArray[np.float64]
     values: NDArray[np.float64]
     units: int
+    pairs: tuple[tuple[int | None, int], ...] = ()
 
     @property
     def effect(self) -> SeedEffect | None:
@@ -93,7 +95,13 @@ def effect_terms(
     ]
 
 
-def contrast(scores: Scores, terms: Sequence[Term], over: Sequence[Place] = ()) -> Contrast | None:
+def contrast(
+    scores: Scores,
+    terms: Sequence[Term],
+    over: Sequence[Place] = (),
+    *,
+    among: Collection[tuple[int | None, int]] | None = None,
+) -> Contrast | None:
     """Evaluate a weighted sum on all units that every term has; None where there is none.
 
     Args:
@@ -101,6 +109,7 @@ def contrast(scores: Scores, terms: Sequence[Term], over: Sequence[Place] = ()) 
         terms: the weights.
         over: take the clusters of these tasks and languages, too, so that several sums can be
             compared cluster by cluster.
+        among: take no other pairs of trainings than these.
     """
     merged: dict[tuple[str, Axes, Place], float] = {}
     for term in terms:
@@ -128,7 +137,7 @@ def contrast(scores: Scores, terms: Sequence[Term], over: Sequence[Place] = ()) 
     whole = {
         unit: [*parts, *fixed]
         for unit, parts in units.items()
-        if len(parts) + len(fixed) == len(merged)
+        if len(parts) + len(fixed) == len(merged) and (among is None or unit in among)
     }
     if not whole:
         return None
@@ -169,7 +178,7 @@ def join(
     influence_KG = np.array([np.mean([d for _, d in one], axis=0) for one in rows.values()])
     clusters = influence_KG.shape[1]
     values_KG = by_seed_K[:, None] + (clusters - 1) * influence_KG
-    return Contrast(by_seed=by_seed_K, values=values_KG, units=len(units))
+    return Contrast(by_seed=by_seed_K, values=values_KG, units=len(units), pairs=tuple(units))
 
 
 def minus(first: Contrast, second: Contrast) -> Contrast:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -125,26 +126,28 @@ def difference_of(
     effects_TU = np.full((len(used), len(names)), np.nan)
     values: dict[str, list[Any]] = {name: [] for name in between}
     whole: list[Term] = []
+    for task, unit in itertools.product(used, names):
+        group = [u for u in names if side[u] == side[unit] and cell(task, u)]
+        sign = 1 if side[unit] == between[0] else -1
+        whole += _scaled(cell(task, unit), sign / max(1, len(group)) / len(used))
+    value = contrast(scores, whole, over=everything)
+    if value is None:
+        return None
     for column, unit in enumerate(names):
         mine: list[Term] = []
         having = [task for task in used if cell(task, unit)]
         for task in having:
             terms = cell(task, unit)
-            value = contrast(scores, terms)
-            if value is None:
+            # a task may have more seeds than another one: those count that all of them have
+            part = contrast(scores, terms, among=value.pairs)
+            if part is None:
                 return None
-            effects_TU[used.index(task), column] = value.by_seed.mean()
+            effects_TU[used.index(task), column] = part.by_seed.mean()
             mine += _scaled(terms, 1 / len(having))
-            group = [u for u in names if side[u] == side[unit] and cell(task, u)]
-            sign = 1 if side[unit] == between[0] else -1
-            whole += _scaled(terms, sign / len(group) / len(used))
-        mean = contrast(scores, mine, over=everything)
+        mean = contrast(scores, mine, over=everything, among=value.pairs)
         if mean is None:
             return None
         values[side[unit]].append(mean.values)
-    value = contrast(scores, whole, over=everything)
-    if value is None:
-        return None
     result = difference(values, effects_TU, [side[u] == between[0] for u in names], value.values)
     one = finding_of(
         value, kind="effect_difference", arm=" + ".join(arms), baseline=baseline, axes=_shown(axes),
