@@ -187,7 +187,7 @@ def test_a_kind_goes_from_text_to_the_official_file_in_one_module_and_one_row_a_
     row = Exporting(heads=("ForFirstWord",), axes={"logits": {0: "batch_size"}},
                     ort_class="ORTModelForFirstWord", snippet='"sea fog"')  # fmt: skip
     monkeypatch.setitem(EXPORTED, "first_word", row)
-    checkpoint = SimpleNamespace(public_name="x", model_type="bert", depth=2)
+    checkpoint = SimpleNamespace(public_name="x", model_type="bert", depth=2, graph=None)
     job = SimpleNamespace(
         task=task,
         name="first",
