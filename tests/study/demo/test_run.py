@@ -119,6 +119,12 @@ def test_settings_reach_the_commands():
         assert {flag: words[words.index(flag) + 1] for flag in flags} == flags
 
 
+def test_an_intermediate_task_that_is_not_known_is_told_before_anything_runs(tmp_path):
+    with pytest.raises(UsageError, match=r"'mnly' is no intermediate task; did you mean 'mnli'"):
+        study_of(Demo(out=tmp_path, intermediate="squad,mnly"))
+    assert [arm.name for arm in study_of(Demo(out=tmp_path, intermediate="all")).arms][1] == "all"
+
+
 def test_another_demo_in_the_folder_is_refused_once_something_is_finished(tmp_path):
     store = Store(tmp_path / "d" / "store")
     register(make_plan(study_of(Demo(out=tmp_path / "d")), None, None), tmp_path / "d", store)
@@ -182,7 +188,7 @@ def test_the_page_opens_with_the_answer_and_escapes(planted, tmp_path, monkeypat
         results={"direct": {"tasks": scores, "cells": []}, "static": {"tasks": {}},
                  "intermediate": {"tasks": after, "cells": []}},
         references={}, world=tmp_path, models=tmp_path / "models", seconds={"train": 2.0},
-        unlearnt=("seed 2 did not learn <it>",),
+        unlearnt=("seed 2 did not learn <it>",), pairs=12345,
     )  # fmt: skip
     demo = Demo(out=tmp_path, intermediate="<b>mnli</b>")
     values = page_values(demo, found, compare(found.results), "xlt serve demo/models")
@@ -191,6 +197,7 @@ def test_the_page_opens_with_the_answer_and_escapes(planted, tmp_path, monkeypat
     assert first < html.index("<svg") < html.index("The whole path")
     assert "<b>mnli</b>" not in html and "&lt;b&gt;mnli" in html
     assert "did not learn &lt;it&gt;" in html
+    assert "the same 12,345 English pairs" in html
     assert "http://" not in html.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in html
     assert "-15.0" in html

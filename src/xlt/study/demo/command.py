@@ -28,6 +28,7 @@ EXTRAS = {
     "export": ("optimum", "onnx"),
     "cpu": ("onnxruntime",),
     "report": ("jinja2",),
+    "study": ("yaml",),
 }
 LIMITS = (
     "The languages are constructed and small; nothing here is a claim about natural languages.",
@@ -168,6 +169,7 @@ def page_values(wanted: Demo, found: Finished, rows: list[Row], serve: str) -> d
         "planted_header": PLANTED_HEADER,
         "planted": planted_rows(found.answer),
         "unlearnt": found.unlearnt,
+        "pairs": found.pairs,
         "rows": rows,
         "languages": shown,
         "families": sorted({group for _, group, _, _ in changes}),

@@ -82,9 +82,9 @@ def planted_figure(found: Answer) -> tuple[str, str] | None:
             *([bar_of(f"{one.arm}: others", others[one.arm])] if one.arm in others else []),
         )
     ]
-    label = "change of XNLI accuracy against the same seed without an intermediate task, in points"
-    caption = f"{label.capitalize()}, with 95 % intervals over seeds and items. {SURE}"
-    return (caption.replace("xnli", "XNLI"), differences(label, bars)) if bars else None
+    label = "Change of XNLI accuracy against the same seed without an intermediate task, in points"
+    caption = f"{label}, with 95 % intervals over seeds and items. {SURE}"
+    return (caption, differences(label, bars)) if bars else None
 
 
 def _others(found: Answer) -> Mapping[str, Finding]:

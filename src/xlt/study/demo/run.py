@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xlt.core.errors import DataError
+from xlt.core.errors import DataError, UsageError, did_you_mean
 from xlt.core.files import read_json, read_text
+from xlt.core.tasks.table import INTERMEDIATE
 from xlt.study.answer.answer import Answer, answer
 from xlt.study.answer.folder import Cell, open_folder
 from xlt.study.engine.local import Slots, run_local
@@ -20,6 +21,8 @@ from xlt.study.engine.store import Store
 from xlt.study.file.read import find_file, read_study
 from xlt.study.file.records import ENCODER, Study
 from xlt.study.plan.expand import make_plan
+from xlt.study.plan.sources import WorldSource
+from xlt.study.plan.words import spelled_out
 from xlt.study.steps import Step, run_lanes
 
 __all__ = ["DIRECT", "Demo", "Finished", "bundles_of", "results_of", "run_demo", "study_of"]
@@ -69,6 +72,7 @@ class Finished:
         models: a folder of links to the bundles of the arm with the intermediate task.
         seconds: kind of stage -> seconds, all of them together.
         unlearnt: a line for every planted skill that a seed did not learn.
+        pairs: English pairs of each planted set.
     """
 
     answer: Answer
@@ -78,10 +82,22 @@ class Finished:
     models: Path
     seconds: Mapping[str, float]
     unlearnt: tuple[str, ...]
+    pairs: int
 
 
 def study_of(demo: Demo) -> Study:
-    """`demo.yaml` with the settings of one demo in it."""
+    """`demo.yaml` with the settings of one demo in it.
+
+    Raises:
+        UsageError: the intermediate task is not known.
+    """
+    for name in spelled_out(demo.intermediate):
+        if name not in INTERMEDIATE:
+            near = did_you_mean(name, INTERMEDIATE)
+            raise UsageError(
+                f"--intermediate {demo.intermediate}: {name!r} is no intermediate task{near}",
+                "they are: " + " ".join([*INTERMEDIATE, "all"]),
+            )
     study = read_study(find_file("demo"))
     base = {**study.base, "pretrain": demo.pretrain}
     if demo.pretrain_steps is not None:
@@ -124,6 +140,7 @@ def run_demo(demo: Demo) -> Finished:
         models=bundles_of(demo.out, demo.intermediate),
         seconds=_seconds(progress),
         unlearnt=_unlearnt(progress),
+        pairs=WorldSource(demo.size).count(SKILL),
     )
 
 
