@@ -8,7 +8,7 @@ from xlt.study.file.read import read_study
 from xlt.study.plan.estimate import EPOCHS, Known, estimate
 from xlt.study.plan.expand import make_plan
 from xlt.study.plan.show import describe_plan
-from xlt.study.plan.sources import WORLD_EXAMPLES, WORLD_SIZES
+from xlt.study.plan.sources import WORLD_EXAMPLES, WORLD_SIZES, WorldSource
 
 FILE = """\
 study: 1
@@ -91,6 +91,10 @@ def test_the_tables_are_the_trainers_and_the_worlds():
             else:
                 expected = train[task]
             assert counts[place] == expected, (task, size)
+        world = WorldSource(size)
+        assert world.count("planted-skill") == SIZES[size].planted
+        assert world.count("planted-nli-skill") == SIZES[size].inference
+        assert world.count("unheard-of") == 0
 
 
 def test_epochs_that_a_setting_gives_and_the_size_of_test_sets_count(tmp_path, tiny_world):

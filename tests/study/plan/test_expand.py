@@ -5,7 +5,8 @@ from collections import Counter
 
 import pytest
 
-from xlt.core.errors import DataError
+from xlt.core.errors import DataError, UsageError
+from xlt.data.root import DataRoot
 from xlt.study.file.read import read_study
 from xlt.study.plan.expand import make_plan
 from xlt.study.plan.records import Plan
@@ -179,3 +180,28 @@ def test_the_encoder_of_a_model_from_outside_has_a_folder_of_its_own_below_bundl
     assert words[words.index("--out") + 1].endswith("/bundles/encoder")
     trained = plan.stages[cells_of(plan, arm="mnli", target="encoder")[0].stages["export"]].argv
     assert trained[trained.index("--out") + 1].endswith("/bundles")
+
+
+def test_tasks_that_are_scored_in_one_go_have_one_split(planned):
+    with pytest.raises(UsageError, match="bucc2018, tatoeba are scored in one go"):
+        planned(f"{FILE}evaluation: {{split: {{tatoeba: dev}}}}\n")
+    stages = planned(f"{FILE}evaluation: {{tasks: tatoeba, split: {{tatoeba: dev}}}}\n").stages
+    words = [stage.argv for stage in stages.values() if "--split" in stage.argv]
+    assert {one[one.index("--tasks") + 1] for one in words} == {"tatoeba"}
+
+
+def test_a_split_of_a_task_that_is_not_known_is_a_mistake(planned):
+    """It was read and did nothing."""
+    with pytest.raises(UsageError, match=r"task 'mlqq' is not known; did you mean 'mlqa'"):
+        planned(f"{FILE}evaluation: {{split: {{mlqq: dev}}}}\n")
+
+
+def test_files_that_are_scored_are_looked_for_once_a_study(planned, tiny_world, monkeypatch):
+    looked = []
+    found = DataRoot.langs
+    monkeypatch.setattr(
+        DataRoot, "langs", lambda self, *what: (looked.append(what), found(self, *what))[1]
+    )
+    planned(scale="full", data=tiny_world)
+    tests = [(task.name, split) for task, split in looked if split == "test"]
+    assert tests and len(tests) == len(set(tests))

@@ -105,6 +105,15 @@ class Checker:
                     near = did_you_mean(str(item.value), targets)
                     self.wrong(item, f"arm {name}: {item.value!r} is no target of the study{near}")
 
+    def splits_of_tasks(self, node: Node | None, heads: Iterable[str], *, open_ended: bool) -> None:
+        """Tasks with a split of their own have to be known; a scale may leave them out."""
+        given = node.fields.get("split") if node is not None else None
+        for task, one in given.fields.items() if given is not None else ():
+            if task not in {*TASKS, *heads} and not open_ended:
+                self.wrong(
+                    one, f"evaluation: split: task {task!r} is not known{did_you_mean(task, TASKS)}"
+                )
+
 
 def spelled(name: str) -> str:
     """A flag's name as the records have it."""

@@ -101,6 +101,7 @@ class Source:
         self.root = DataRoot(path, task_files=files)
         self._digests = digests
         self._found: dict[tuple[Any, ...], str] = {}
+        self._tests: dict[tuple[str, str, str], list[Path]] = {}
 
     def task(self, name: str) -> Task:
         """The record of a task."""
@@ -149,28 +150,27 @@ class Source:
         """Hash of the files that are scored."""
         names = list(tasks)
         return self._hash(
-            ("tests", *names, "", langs, split), lambda: self._scored(names, langs, split)
+            ("tests", *names, "", langs, split),
+            lambda: [path for name in names for path in self._scored(name, langs, split)],
         )
 
     def test_bytes(self, task: str, langs: str, split: str) -> int:
         """Bytes of text in the files that are scored: about, by their sizes and formats."""
-        files = self._scored([task], langs, split)
-        packed = {path: 3 if path.suffix == ".gz" else 1 for path in files}
-        # a line of CoNLL-U is ten columns about one word
-        return sum(
-            path.stat().st_size * times // (10 if ".conllu" in path.suffixes else 1)
-            for path, times in packed.items()
-        )
+        return sum(_text_bytes(path) for path in self._scored(task, langs, split))
 
-    def _scored(self, names: Iterable[str], langs: str, split: str) -> list[Path]:
-        found: list[Path] = []
-        for name in names:
+    def _scored(self, name: str, langs: str, split: str) -> list[Path]:
+        """The files of one task, looked for once."""
+        key = name, langs, split
+        if key not in self._tests:
             task = self.root.tasks[name]
             there = self.root.langs(task, split)
-            for lang in parse_langs(langs, self.root.languages, there) if there else ():
-                if files := self.root.find(task, lang, split):
-                    found += [*files.paths, *([files.labels] if files.labels else [])]
-        return found
+            self._tests[key] = [
+                path
+                for lang in (parse_langs(langs, self.root.languages, there) if there else ())
+                if (files := self.root.find(task, lang, split))
+                for path in (*files.paths, *([files.labels] if files.labels else []))
+            ]
+        return self._tests[key]
 
     def place(self, name: str) -> str:
         """A path of a flag as a command needs it, relative to the root where it lies there."""
@@ -214,6 +214,12 @@ class Source:
             return str(path.resolve().relative_to(self.path.resolve()))
         except ValueError:
             return path.name
+
+
+def _text_bytes(path: Path) -> int:
+    """About: three times a compressed file; a line of CoNLL-U is ten columns about one word."""
+    size = path.stat().st_size * (3 if path.suffix == ".gz" else 1)
+    return size // 10 if ".conllu" in path.suffixes else size
 
 
 class WorldSource:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from xlt.core.errors import UsageError
 from xlt.core.tasks.table import TARGETS, TASKS
 from xlt.study.file.flags import ONCE
 from xlt.study.file.records import ENCODER, Arm, Study
@@ -233,7 +234,14 @@ class Trainings:
         for task in tasks:
             if task in self.study.heads:
                 words += ["--use", f"{task}={self.study.heads[task]}", "--task-file", task]
-        split = evaluation.split_of(tasks[0])
+        splits = dict.fromkeys(evaluation.split_of(task) for task in tasks)
+        if len(splits) > 1:
+            raise UsageError(
+                f"evaluation: split: {', '.join(tasks)} are scored in one go, not on "
+                f"{' and '.join(splits)}",
+                "give them the same split, or leave one out with evaluation: {tasks: TASK}",
+            )
+        split = next(iter(splits))
         words += ["--split", split] if split != "test" else []
         words += ["--precision", evaluation.precision] if evaluation.precision != "fp32" else []
         return self.graph.add(
