@@ -1,12 +1,11 @@
-"""The whole path on the embedded benchmark: world, pretraining, two arms, export, eval, report.
+"""The whole path on the embedded benchmark for one seed: world, pretraining, targets, export, eval.
 
-A driver of the other verbs: each step is one `xlt` command, printed before it runs, and each is
-resumable, so running the demo again continues or reuses what is there.
+What `demo_floors.py` and `planted.py` share; the demo itself is a study (demo.yaml). Each step is
+one `xlt` command, printed before it runs, and resumable, so that running it again continues.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +16,7 @@ from xlt.core.errors import UsageError
 from xlt.core.files import read_json, write_json
 from xlt.study.steps import Step, run_lanes
 
-__all__ = ["ARMS", "Demo", "check_settings", "plan", "run", "run_steps"]
-
-ARMS = ("direct", "intermediate")
+__all__ = ["Demo", "check_settings", "plan", "run_steps"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +29,7 @@ class Demo:
         seed: of the world and of all training.
         pretrain: parts of the compact encoder's pretraining, e.g. "svd,mlm,tlm".
         pretrain_steps: masked-LM updates; None for the trainer's default.
-        intermediate: the intermediate task of the second arm.
-        threads: CPU threads of every step. The models are so small that two arms with a thread
-            each are faster than one after the other with two.
+        threads: CPU threads of every step.
     """
 
     out: Path
@@ -42,7 +37,6 @@ class Demo:
     seed: int = 1
     pretrain: str = "svd,mlm,tlm"
     pretrain_steps: int | None = None
-    intermediate: str = "mnli"
     threads: int = 1
 
     def settings(self) -> dict[str, Any]:
@@ -52,13 +46,12 @@ class Demo:
             "seed": self.seed,
             "pretrain": self.pretrain,
             "pretrain_steps": self.pretrain_steps,
-            "intermediate": self.intermediate,
             "threads": self.threads,
         }
 
 
 def plan(demo: Demo) -> list[Step]:
-    """The demo's commands: world and pretraining, then one lane for each arm."""
+    """The commands: world and pretraining, then the lanes of the targets and of their baseline."""
     out, world, base = demo.out, demo.out / "world", demo.out / "base"
     threads = ("--threads", str(demo.threads))
     common = ("--data", str(world), "--seed", str(demo.seed), "--resume", *threads)
@@ -74,14 +67,13 @@ def plan(demo: Demo) -> list[Step]:
             ),
         ),
     ]  # fmt: skip
-    for arm in ("intermediate", "direct"):  # the longer lane first
-        phases = ("--intermediate", demo.intermediate) if arm == "intermediate" else ()
-        train = ("train", "--model", str(base), *phases, "--target", "all", "--out")
-        steps += [
-            Step(name=f"{arm}: train", lane=arm, arguments=(*train, str(out / arm), *common)),
-            Step(name=f"{arm}: export", lane=arm, arguments=("export", str(out / arm), *threads)),
-            _evaluation(demo, arm, ()),
-        ]
+    arm = "direct"
+    train = ("train", "--model", str(base), "--target", "all", "--out")
+    steps += [
+        Step(name=f"{arm}: train", lane=arm, arguments=(*train, str(out / arm), *common)),
+        Step(name=f"{arm}: export", lane=arm, arguments=("export", str(out / arm), *threads)),
+        _evaluation(demo, arm, ()),
+    ]
     static = (
         "export", str(base / "encoder"), "--task", "tatoeba", "--layer", "0",
         "--out", str(out / "static"), "--force", *threads,
@@ -100,16 +92,6 @@ def _evaluation(demo: Demo, arm: str, tasks: tuple[str, ...]) -> Step:
         "--out", str(demo.out / "results" / arm), "--threads", str(demo.threads),
     )  # fmt: skip
     return Step(name=f"{arm}: eval", lane=arm, arguments=arguments)
-
-
-def run(demo: Demo) -> dict[str, float]:
-    """Run every step; returns the seconds that each took.
-
-    Raises:
-        UsageError: the folder holds a demo with other settings.
-        XltError: a step failed; the class and exit code are the step's.
-    """
-    return run_steps(demo, plan(demo))
 
 
 def run_steps(demo: Demo, steps: Sequence[Step]) -> dict[str, float]:
@@ -144,11 +126,3 @@ def check_settings(demo: Demo) -> None:
     if demo.out.is_dir() and any(demo.out.iterdir()):
         raise UsageError(f"--out {demo.out} is not empty and holds no demo", "choose another --out")
     write_json(path, wanted)
-
-
-def load_results(out: Path) -> dict[str, dict[str, Any]]:
-    """The results of every arm, `static` included."""
-    return {
-        arm: json.loads((out / "results" / arm / "results.json").read_text(encoding="utf-8"))
-        for arm in ("static", *ARMS)
-    }

@@ -25,7 +25,7 @@ from typing import Any
 from demo_arms import Demo, check_settings, plan
 
 from xlt.core.tasks.languages import load_languages
-from xlt.study.steps import Step, run_lanes
+from xlt.study.steps import run_lanes
 
 Scores = Mapping[str, Mapping[str, Mapping[str, float]]]  # task -> metric -> language -> score
 
@@ -92,11 +92,6 @@ FLOORS = [
 ]  # fmt: skip
 
 
-def direct_steps(demo: Demo) -> list[Step]:
-    """The demo's steps without the intermediate arm."""
-    return [step for step in plan(demo) if step.lane != "intermediate"]
-
-
 def results(demo: Demo, arm: str) -> dict[str, Any]:
     return json.loads((demo.out / "results" / arm / "results.json").read_text(encoding="utf-8"))
 
@@ -148,7 +143,7 @@ def main() -> int:
     steps = [
         replace(step, name=f"{name}: {step.name}", lane=name)
         for name, demo in demos.items()
-        for step in direct_steps(demo)
+        for step in plan(demo)
     ]
     run_lanes(steps, finished=lambda step, seconds: None)
     header = ["", "floor", *demos, "baseline"]

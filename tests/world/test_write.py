@@ -262,11 +262,9 @@ def test_languages_of_one_world_do_not_depend_on_its_size():
         assert medium.grammars[code].lexicon == grammar.lexicon
 
 
-def test_planted_sets_have_the_agreement_that_they_promise(tiny_world):
-    names = ("skill", "null", "harm", "inverted")
-    root = DataRoot(
-        tiny_world, task_files=[tiny_world / "planted" / f"{name}.yaml" for name in names]
-    )
+def planted_labels(folder, names):
+    """The labels of planted sets, by name, and the texts that all of them share."""
+    root = DataRoot(folder, task_files=[folder / "planted" / f"{name}.yaml" for name in names])
     labels, texts = {}, set()
     for name in names:
         training = training_sets(root, root.tasks[f"planted-{name}"], seed=1)
@@ -274,8 +272,14 @@ def test_planted_sets_have_the_agreement_that_they_promise(tiny_world):
         labels[name] = [one.label for one in training.train.examples]
         texts.add(tuple((one.text_a, one.text_b) for one in training.train.examples))
         assert overlaps(root, training.train) == []
+    assert len(texts) == 1  # one set of inputs, several sets of labels
+    return labels, texts.pop()
+
+
+def test_planted_sets_have_the_agreement_that_they_promise(tiny_world):
+    names = ("skill", "null", "harm", "inverted")
+    labels, _ = planted_labels(tiny_world, names)
     n = SIZES["tiny"].planted
-    assert len(texts) == 1  # one set of inputs, four sets of labels
 
     def agreement(one, other):
         return sum(a == b for a, b in zip(labels[one], labels[other], strict=True)) / n
@@ -286,23 +290,13 @@ def test_planted_sets_have_the_agreement_that_they_promise(tiny_world):
 
 
 def test_planted_inference_sets_have_the_agreement_that_they_promise(tiny_world):
-    names = ("skill", "null", "harm")
-    files = [tiny_world / "planted" / f"nli-{name}.yaml" for name in names]
-    root = DataRoot(tiny_world, task_files=files)
-    labels, texts = {}, set()
-    for name in names:
-        training = training_sets(root, root.tasks[f"planted-nli-{name}"], seed=1)
-        assert training.dev is not None
-        labels[name] = [one.label for one in training.train.examples]
-        texts.add(tuple((one.text_a, one.text_b) for one in training.train.examples))
-        assert overlaps(root, training.train) == []
+    labels, texts = planted_labels(tiny_world, ("nli-skill", "nli-null", "nli-harm"))
     n = SIZES["tiny"].inference
-    assert len(texts) == 1  # one set of inputs, three sets of labels
-    pairs = list(zip(labels["skill"], labels["null"], strict=True))
+    pairs = list(zip(labels["nli-skill"], labels["nli-null"], strict=True))
     assert sum(a == b for a, b in pairs) == pytest.approx(n / 3, abs=3)
-    assert {labels["skill"].count(label) for label in set(labels["skill"])} == {n // 3}
+    assert {labels["nli-skill"].count(label) for label in set(labels["nli-skill"])} == {n // 3}
     # what is harmful is a function of the second sentence alone
     by_hypothesis = {}
-    for (_, second), label in zip(next(iter(texts)), labels["harm"], strict=True):
+    for (_, second), label in zip(texts, labels["nli-harm"], strict=True):
         assert by_hypothesis.setdefault(second, label) == label
-    assert len(set(labels["harm"])) == 3
+    assert len(set(labels["nli-harm"])) == 3
