@@ -8,7 +8,7 @@ from xlt.study.file.read import read_study
 from xlt.study.plan.estimate import EPOCHS, Known, estimate
 from xlt.study.plan.expand import make_plan
 from xlt.study.plan.show import describe_plan
-from xlt.study.plan.sources import WORLD_EXAMPLES, WORLD_SIZES, WorldSource
+from xlt.study.plan.sources import WORLD_EXAMPLES, WORLD_SIZES, Digests, Source, WorldSource
 
 FILE = """\
 study: 1
@@ -119,3 +119,16 @@ def test_epochs_that_a_setting_gives_and_the_size_of_test_sets_count(tmp_path, t
     scored = [s for s in plan.stages.values() if s.verb == "eval"]
     assert all(0 < s.facts["bytes"]["xnli"] < 100_000 for s in scored)
     assert max(cost[s.id] for s in scored) < 300  # XNLI's own test sets would take 1.3 hours
+
+
+@pytest.mark.parametrize(
+    ("name", "text_bytes"),
+    [("test-de.tsv", 1000), ("test-de.tsv.gz", 3000), ("de-ud-test.conllu", 100),
+     ("de-ud-test.conllu.gz", 300)],
+)  # fmt: skip
+def test_files_are_worth_the_text_in_them(tmp_path, tiny_world, monkeypatch, name, text_bytes):
+    path = tmp_path / name
+    path.write_bytes(b"x" * 1000)
+    source = Source(tiny_world, Digests(None))
+    monkeypatch.setattr(source, "_scored", lambda *what: [path, path])
+    assert source.test_bytes("udpos", "all", "test") == 2 * text_bytes

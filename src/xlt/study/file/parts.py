@@ -258,16 +258,14 @@ def read_evaluation(found: Checker, node: Node | None) -> Evaluation:
     picks = node.fields.get("picks", Node(value=False, line=node.line))
     if not isinstance(picks.value, bool):
         found.wrong(picks, f"evaluation: picks {picks.plain()!r} is neither true nor false")
-    single = (
-        node.fields["split"] if "split" in node.fields and node.fields["split"].fields else None
-    )
+    split = node.fields.get("split")
+    splits = {task: str(one.value) for task, one in split.fields.items()} if split else {}
     words = [name for name in names if name in node.fields and name != "picks"]
     given = {
         name: ",".join(found.texts(node.fields[name]))
         for name in words
-        if name != "split" or single is None
+        if not (name == "split" and splits)
     }
-    splits = {task: str(one.value) for task, one in (single.fields if single else {}).items()}
     if not {given.get("split", "test"), *splits.values()} <= {"test", "dev"}:
         found.wrong(node.fields["split"], "evaluation: split is neither test nor dev")
     chosen = {name: value for name, value in given.items() if value}
