@@ -92,7 +92,7 @@ def demo(
     three planted label sets as intermediate tasks, three seeds each, of which one must help and two
     must not; and all nine tasks once through training, export and evaluation, with and without
     an intermediate task. Needs no network, no GPU and no data. Ctrl-C is safe: run it again to
-    continue. `xlt study report DIR` writes the study's own, longer page.
+    continue. `xlt study report DIR --out FILE` writes the study's own, longer page.
     """
     check_extras()
     wanted = Demo(
