@@ -244,7 +244,7 @@ def test_the_openai_client_waits_and_succeeds_after_an_overload(run_server, bund
 
 def test_a_short_request_is_answered_before_a_long_one_that_came_first(run_server, bundles):
     server = run_server({"encoder": bundles["encoder"]})
-    server.slow(0.02)
+    server.slow(0.06)
     order = []
     with ThreadPoolExecutor(2) as pool:
         long = pool.submit(server.post, "/v1/embeddings", {"input": ["the cat sat"] * 1500})
