@@ -7,6 +7,9 @@ folder) and a random one of 12 x 768 with the same tokenizer. Each measurement i
 own with one thread, timed by its processor time inside the training loop: loading, dev scores and
 saving are left out on both sides. Trainer groups by length, the fastest of its own settings, with
 its default optimizer (fused AdamW). `--whole` adds ours with the whole table of embeddings.
+
+`--device cuda` trains both in bf16 on a GPU, four epochs, and counts wall seconds instead; the
+wider model then sees as many examples as the other.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ WORK = {  # the batches of the recipe width-384
     "udpos": {"task": "udpos", "max_length": 128, "batch": 32},
     "xnli": {"task": "xnli", "max_length": 128, "batch": 16},
 }
+EPOCHS = {"cpu": 1.0, "cuda": 4.0}
+KIND = {"cpu": "CPU second", "cuda": "second"}
 
 
 def main():
@@ -39,11 +44,14 @@ def main():
     parser.add_argument("--wide-examples", type=int, default=200)
     parser.add_argument("--only", choices=["encoder", "wide"])
     parser.add_argument("--whole", action="store_true")
-    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--child", nargs=6, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
         child(*args.child)
         return
+    if args.device == "cuda":
+        args.wide_examples = args.examples
     with tempfile.TemporaryDirectory() as scratch:
         models = {"encoder": (args.encoder, args.examples)}
         if args.only != "encoder":
@@ -51,7 +59,7 @@ def main():
         if args.only == "wide":
             del models["encoder"]
         sides = ["xlt", "trainer", *(["xlt-whole"] if args.whole else [])]
-        print(cpu_name())
+        print(cpu_name() if args.device == "cpu" else gpu_name())
         for label, (folder, count) in models.items():
             for work in WORK:
                 measure(label, work, folder, count, sides, args)
@@ -62,15 +70,15 @@ def measure(label, work, folder, count, sides, args):
     memory = {}
     for _ in range(args.rounds):
         for side in sides:
-            line = run(side, work, folder, count, args.data)
-            found[side].append(line["tokens"] / line["cpu_seconds"])
+            line = run(side, work, folder, count, args)
+            found[side].append(line["tokens"] / line["seconds"])
             memory[side] = line["peak_megabytes"]
             padding = f", padding {100 * line['padding']:.0f} %" if "padding" in line else ""
             print(f"  {label} {work} {side}: {found[side][-1]:.0f} tokens/s{padding}", flush=True)
     ours, theirs = (statistics.median(found[side]) for side in ("xlt", "trainer"))
     ratios = [a / b for a, b in zip(found["xlt"], found["trainer"], strict=True)]
     print(
-        f"{label} {work}: xlt {ours:.0f}, Trainer {theirs:.0f} real tokens per CPU second; "
+        f"{label} {work}: xlt {ours:.0f}, Trainer {theirs:.0f} real tokens per {KIND[args.device]}; "
         f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
         f"memory {memory['xlt']} and {memory['trainer']} MB"
     )
@@ -82,10 +90,10 @@ def measure(label, work, folder, count, sides, args):
         )
 
 
-def run(side, work, folder, count, data):
+def run(side, work, folder, count, args):
     done = subprocess.run(
         [sys.executable, __file__, "--encoder", str(folder), "--child", side, work, str(folder),
-         str(count), str(data)],
+         str(count), str(args.data), args.device],
         capture_output=True, text=True, check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE",
              "TOKENIZERS_PARALLELISM": "false"},
@@ -95,14 +103,15 @@ def run(side, work, folder, count, data):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def child(side, work, folder, count, data):
+def child(side, work, folder, count, data, device):
     import torch
 
     torch.set_num_threads(1)
     task, examples = examples_of(work, Path(data), int(count))
     function = trainer if side == "trainer" else ours
     how = WORK[work]
-    print(json.dumps(function(side, task, examples, Path(folder), how["max_length"], how["batch"])))
+    length, batch = how["max_length"], how["batch"]
+    print(json.dumps(function(side, task, examples, Path(folder), length, batch, device)))
 
 
 def examples_of(work, data, count):
@@ -115,8 +124,8 @@ def examples_of(work, data, count):
     return task, root.read(task, "en", split).examples[:count]
 
 
-def ours(side, task, examples, folder, max_length, batch):
-    """One epoch through `xlt train`'s own phase, without dev scores."""
+def ours(side, task, examples, folder, max_length, batch, device):
+    """Epochs through `xlt train`'s own phase, without dev scores."""
     from types import SimpleNamespace
 
     import torch
@@ -128,7 +137,7 @@ def ours(side, task, examples, folder, max_length, batch):
 
     if side == "xlt-whole":
         phases.cut_vocabulary = lambda *_: None
-    hyper = Hyper(lr=3e-4, epochs=1.0, batch_size=batch, max_length=max_length)
+    hyper = Hyper(lr=3e-4, epochs=EPOCHS[device], batch_size=batch, max_length=max_length)
     out = Path(tempfile.mkdtemp())
     run = Run.create(out / "run", {}, force=True, resume=False)
     part = Part(task=task, hyper=hyper, trains=(SimpleNamespace(examples=examples),), dev=None)
@@ -136,22 +145,22 @@ def ours(side, task, examples, folder, max_length, batch):
         name="speed", folder="targets/speed", parts=(part,), serves=(task.name,), hyper=hyper
     )
     plan = SimpleNamespace(
-        seed=1, bf16=False, save_every=None, part_tokens=None, gradient_checkpointing=False,
+        seed=1, bf16=device == "cuda", save_every=None, part_tokens=None, gradient_checkpointing=False,
         attention="sdpa", keep=0,
     )  # fmt: skip
-    phases.train_phase(plan, phase, folder, run, torch.device("cpu"))
+    phases.train_phase(plan, phase, folder, run, torch.device(device))
     run.close()
     found = json.loads((out / "run" / "measured.json").read_text())["speed"]
     shutil.rmtree(out)
     return {
         "tokens": found["tokens"],
-        "cpu_seconds": found["training_cpu_seconds"],
+        "seconds": found["training_cpu_seconds" if device == "cpu" else "training_seconds"],
         "padding": found["padding"],
         "peak_megabytes": found["peak_megabytes"],
     }
 
 
-def trainer(_, task, examples, folder, max_length, batch):
+def trainer(_, task, examples, folder, max_length, batch, device):
     """The same rows and labels through transformers.Trainer, grouped by length."""
     import numpy as np
     import torch
@@ -187,28 +196,39 @@ def trainer(_, task, examples, folder, max_length, batch):
             labels = torch.tensor([row["labels"] for row in batch])
         return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
+    now = time.process_time if device == "cpu" else time.monotonic
+
     class Clock(transformers.TrainerCallback):
         begun = ended = 0.0
 
         def on_train_begin(self, *_, **__):
-            self.begun = time.process_time()
+            self.begun = now()
 
         def on_train_end(self, *_, **__):
-            self.ended = time.process_time()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            self.ended = now()
 
     clock, out = Clock(), tempfile.mkdtemp()
+    known = transformers.TrainingArguments.__dataclass_fields__
+    sorting = (  # transformers 4, 5
+        {"group_by_length": True}
+        if "group_by_length" in known
+        else {"train_sampling_strategy": "group_by_length"}
+    )
     settings = transformers.TrainingArguments(
-        output_dir=out, per_device_train_batch_size=batch, num_train_epochs=1, learning_rate=3e-4,
-        warmup_ratio=0.1, group_by_length=True, save_strategy="no", logging_strategy="no",
-        report_to=[], disable_tqdm=True, use_cpu=True, seed=1, dataloader_num_workers=0,
+        output_dir=out, per_device_train_batch_size=batch, num_train_epochs=EPOCHS[device],
+        learning_rate=3e-4, save_strategy="no", logging_strategy="no", report_to=[],
+        disable_tqdm=True, use_cpu=device == "cpu", bf16=device == "cuda", seed=1,
+        dataloader_num_workers=0, **sorting,
     )  # fmt: skip
     transformers.Trainer(
         model=model, args=settings, train_dataset=rows, data_collator=collate, callbacks=[clock]
     ).train()
     shutil.rmtree(out)
     return {
-        "tokens": int(data.lengths.sum()),
-        "cpu_seconds": clock.ended - clock.begun,
+        "tokens": int(data.lengths.sum() * EPOCHS[device]),
+        "seconds": clock.ended - clock.begun,
         "peak_megabytes": peak_megabytes(),
     }
 
@@ -227,6 +247,12 @@ def wide(encoder, folder):
     torch.manual_seed(0)
     AutoModel.from_config(config).save_pretrained(folder)
     return folder
+
+
+def gpu_name():
+    import torch
+
+    return f"{torch.cuda.get_device_name()}, bf16, torch {torch.__version__}"
 
 
 def cpu_name():

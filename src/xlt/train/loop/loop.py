@@ -191,7 +191,7 @@ def _step(
     micros = job.batch(at.step)
     weight = sum(micro.weight for micro in micros)
     device = next(model.parameters()).device
-    value = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=device)  # a GPU is waited for once
     rows = max(micro.examples for micro in micros)
     here = f"step {at.step + 1} of {job.name} ({rows} rows at once)"
     with named_out_of_memory(here):
@@ -199,9 +199,9 @@ def _step(
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=job.bf16):
                 loss = job.loss(model, micro) / weight
             loss.backward()  # type: ignore[no-untyped-call]
-            value += loss.item()
+            total += loss.detach()
         team.add_gradients(model)
-        value = team.add(value, device)
+        value = team.add(float(total), device)
         norm = clip_gradients(model, CLIP)
     if not (math.isfinite(value) and math.isfinite(norm)):
         last = state.latest()

@@ -18,7 +18,7 @@ from xlt.export.graph.int8.scales import (
     static_scale,
     zero_point,
 )
-from xlt.export.graph.int8.surgery import Editor
+from xlt.export.graph.surgery import Editor
 
 __all__ = ["Layer", "Writer"]
 

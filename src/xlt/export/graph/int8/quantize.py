@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from xlt.export.graph.int8.blocks import find_blocks, trunks
+from xlt.export.graph.blocks import find_blocks, trunks
 from xlt.export.graph.int8.calibrate import Feeds, Seen, observe
 from xlt.export.graph.int8.products import Layer, Writer
 from xlt.export.graph.int8.recipe import Recipe
-from xlt.export.graph.int8.surgery import Editor, attribute
+from xlt.export.graph.surgery import Editor, attribute
 from xlt.export.graph.int8.trunk import watched, write_trunk
 from xlt.export.graph.saving import save_graph
 

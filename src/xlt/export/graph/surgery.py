@@ -44,11 +44,29 @@ class Editor:
         self._new_tensors: list[TensorProto] = []
         self._new_nodes: list[NodeProto] = []
         self._made: set[str] = set()
+        self._share_constants()
         for node in self.graph.node:
             for name in node.output:
                 self.maker[name] = node
             for name in node.input:
                 self.takers.setdefault(name, []).append(node)
+
+    def _share_constants(self) -> None:
+        """Let nodes read a constant itself, not an Identity of it.
+
+        PyTorch's exporter writes equal weights once (all the zero biases of a new model), and an
+        Identity for each other name of them.
+        """
+        same: dict[str, str] = {}
+        for node in self.graph.node:
+            if node.op_type == "Identity":
+                source = same.get(node.input[0], node.input[0])
+                if source in self._tensors:
+                    same[node.output[0]] = source
+        for node in self.graph.node:
+            for place, name in enumerate(node.input):
+                if name in same:
+                    node.input[place] = same[name]
 
     @property
     def output_names(self) -> set[str]:

@@ -14,8 +14,8 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from xlt.export.graph.int8.records import Activation, Block, Dense, Norm
-from xlt.export.graph.int8.surgery import Editor, attribute
+from xlt.export.graph.records import Activation, Block, Dense, Norm
+from xlt.export.graph.surgery import Editor, attribute
 
 __all__ = ["find_blocks", "trunks"]
 
