@@ -26,13 +26,14 @@ def test_transformers_5_alone_trains_exports_and_evaluates(
 
     xlt("train", "--model", "compact", "--data", tiny_world, "--out", "run", "--pretrain", "none",
         "--target", "xnli,udpos,xquad", *STEPS)  # fmt: skip
-    made = json.loads(xlt("export", "run", "--json"))
+    made = json.loads(xlt("export", "run", "--precision", "fp32,fp16", "--json"))
     assert {bundle["kind"] for bundle in made} >= {"pair", "tag", "span", "embed"}
     for bundle in made:
         manifest = json.loads((tmp_path / bundle["path"] / "xlt.json").read_text())
         assert manifest["export"]["versions"]["transformers"].startswith("5.")
         assert manifest["export"]["exporter"] == "torch"
         assert manifest["parity"]["fp32"]["passed"]
+        assert manifest["parity"]["fp16"]["blocks"] > 0  # recognised in this exporter's form too
     xlt("eval", "run", "--langs", "all", "--tasks", "xnli,udpos,xquad,tatoeba")
     results = json.loads((tmp_path / "run/results/results.json").read_text())
     assert {cell["task"] for cell in results["cells"]} == {"xnli", "udpos", "xquad", "tatoeba"}

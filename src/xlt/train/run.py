@@ -194,6 +194,8 @@ def prepare_torch(threads: int | None, device_name: str) -> torch.device:
     device = torch.device(choose_device(device_name, cuda_devices=found, auto="cuda"))
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        # cuDNN's attention makes a plan for each new shape, and every batch has another length.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         torch.use_deterministic_algorithms(True, warn_only=True)
     return device
 

@@ -113,7 +113,7 @@ def test_auto_takes_cuda_when_it_works(graph, monkeypatch, capsys):
     assert Session(graph, device="auto").device == "cuda:0"
     chosen = Session(graph, device="cuda:3")
     assert chosen.device == "cuda:3"
-    assert chosen._session.options == [(CUDA, {"device_id": 3}), CPU]
+    assert chosen._session.options == [(CUDA, {"device_id": 3, "use_tf32": "0"}), CPU]
     assert Session(graph, device="cpu").device == "cpu"
     assert capsys.readouterr().out == ""
 

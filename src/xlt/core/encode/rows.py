@@ -6,7 +6,7 @@ A row is one sequence of token ids (for choice tasks, one per choice) with what 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,7 @@ class Layout:
         before, between, after: ids of the special tokens; `between` is empty for one text.
         before_types, between_types, after_types: their token types.
         a_type, b_type: token type of the first and the second text.
+        typed: whether a token of a text alone, or around it, has another type than 0.
     """
 
     before: IntArray
@@ -67,6 +68,12 @@ class Layout:
     after_types: IntArray
     a_type: int = 0
     b_type: int = 0
+    typed: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """See whether a text alone has another type than 0."""
+        types = (self.a_type, self.before_types.any(), self.after_types.any())
+        object.__setattr__(self, "typed", any(types))
 
     @property
     def added(self) -> int:
@@ -81,6 +88,8 @@ class Layout:
 
     def join_types(self, n_a: int, n_b: int | None = None) -> IntArray:
         """Token types of the whole input (L,), for texts of `n_a` and `n_b` tokens."""
+        if n_b is None and not self.typed:
+            return np.zeros(n_a + self.added, np.int32)
         a = np.full(n_a, self.a_type, np.int32)
         if n_b is None:
             return np.concatenate((self.before_types, a, self.after_types))
@@ -132,13 +141,15 @@ def pad(rows: Sequence[Row], pad_id: int, width: int | None = None) -> dict[str,
     width = longest if width is None else width
     if longest > width:
         raise ValueError(f"a row of {longest} tokens does not fit into width {width}")
+    if any(row.ids.shape[:-1] != outer for row in rows):
+        raise ValueError("rows of one batch must have the same number of choices")
     ids = np.full((len(rows), *outer, width), pad_id, np.int64)
+    columns = np.arange(width)
+    if not outer:
+        return _pad_texts(rows, ids, columns)
     mask = np.zeros_like(ids)
     types = None if rows[0].types is None else np.zeros_like(ids)
-    columns = np.arange(width)
     for index, row in enumerate(rows):
-        if row.ids.shape[:-1] != outer:
-            raise ValueError("rows of one batch must have the same number of choices")
         ids[index, ..., : row.width] = row.ids
         if row.lengths is None:
             mask[index, ..., : row.width] = 1
@@ -149,4 +160,18 @@ def pad(rows: Sequence[Row], pad_id: int, width: int | None = None) -> dict[str,
     batch = {"input_ids": ids, "attention_mask": mask}
     if types is not None:
         batch["token_type_ids"] = types
+    return batch
+
+
+def _pad_texts(
+    rows: Sequence[Row], ids_BL: NDArray[np.int64], columns_L: NDArray[np.int64]
+) -> dict[str, NDArray[np.int64]]:
+    """The batch of rows of one sequence each; thousands of short ones come to a GPU at once."""
+    real_BL = columns_L < np.array([len(row.ids) for row in rows])[:, None]
+    ids_BL[real_BL] = np.concatenate([row.ids for row in rows])
+    batch = {"input_ids": ids_BL, "attention_mask": real_BL.astype(np.int64)}
+    if rows[0].types is not None:
+        types = [np.zeros_like(row.ids) if row.types is None else row.types for row in rows]
+        batch["token_type_ids"] = np.zeros_like(ids_BL)
+        batch["token_type_ids"][real_BL] = np.concatenate(types)
     return batch

@@ -92,7 +92,10 @@ def computed(
         [group[i] for i in batch]
         for n_choices, group in sorted(groups.items())
         for batch in plan(
-            [rows[i].width for i in group], max_tokens=budget.tokens, rows_per_item=n_choices
+            [rows[i].width for i in group],
+            max_tokens=budget.tokens,
+            max_rows=max(budget.tokens, n_choices),  # a GPU takes thousands of short rows at once
+            rows_per_item=n_choices,
         )
     ]
     yield from zip(batches, side_by_side(compute, batches, callers), strict=True)

@@ -14,7 +14,7 @@ from xlt.core.errors import DataError
 from xlt.core.inference import answer
 from xlt.core.kinds.base import Item, Outputs, Vector
 from xlt.core.kinds.embed import SENTENCE
-from xlt.core.retrieval.unit import unit_vector
+from xlt.core.retrieval.unit import each_unit
 from xlt.core.show.terminal import Tick
 
 __all__ = ["embed"]
@@ -64,19 +64,27 @@ def embed(
         if tick is not None:
             tick(len(rows) - len(fresh))
         outputs = run([rows[i] for i in fresh], tick=tick)
-        for i, output in zip(fresh, outputs, strict=True):
-            answer.check_finite(start + i, part[i], [output])
-            vector = unit_vector(output[SENTENCE])
+        if outputs:
+            vec_FD = np.stack([output[SENTENCE] for output in outputs])
+            if not np.isfinite(vec_FD).all():
+                for i, output in zip(fresh, outputs, strict=True):
+                    answer.check_finite(start + i, part[i], [output])
             if out is None:
-                out = np.empty((size or 0, len(vector)), np.float32)
-            if start + i >= len(out) or out.shape[1:] != vector.shape:
-                raise DataError(
-                    f"vector {start + i} of shape {vector.shape} has no place in an array of "
-                    f"shape {out.shape}",
-                    "give an array with one row a text, as wide as the model's vectors",
-                )
-            out[start + i] = vector
+                out = np.empty((size or 0, vec_FD.shape[1]), np.float32)
+            _check_place(out, start, fresh, vec_FD)
+            out[[start + i for i in fresh]] = each_unit(vec_FD)
         if out is not None:
             out[start : start + len(part)] = out[same_as]
         start += len(part)
     return np.zeros((0, 0), np.float32) if out is None else out
+
+
+def _check_place(out: Vector, start: int, fresh: Sequence[int], vec_FD: Vector) -> None:
+    """Refuse vectors that `out` has no row for, or whose width is not its own."""
+    for i in fresh:
+        if start + i >= len(out) or out.shape[1:] != vec_FD.shape[1:]:
+            raise DataError(
+                f"vector {start + i} of shape {vec_FD.shape[1:]} has no place in an array of "
+                f"shape {out.shape}",
+                "give an array with one row a text, as wide as the model's vectors",
+            )

@@ -36,6 +36,8 @@ from xlt.core.tasks.table import Task
 
 __all__ = ["Engine"]
 
+IN_FLIGHT = 2  # batches of a GPU
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Engine:
@@ -83,9 +85,9 @@ class Engine:
             threads: CPU threads; default, the cores this process may use.
             batch_tokens: padded tokens of a batch; default, what suits the device: on a CPU it is
                 found out from the first batches, where no prediction can depend on it.
-            side_by_side: let each thread compute batches of its own, where the device is a CPU:
-                more of them a second than all threads at one batch after the other, but each
-                takes longer.
+            side_by_side: let each thread compute batches of its own: more of them a second than
+                all threads at one batch after the other, but each takes longer. On a GPU a few
+                batches are in flight, so that it computes one while another is made or read.
             task: what a checkpoint answers, where it does not say.
 
         Raises:
@@ -117,7 +119,7 @@ class Engine:
             session=session,
             outputs=_needed_outputs(bundle, session),
             budget=budget_of(bundle, session.device, batch_tokens, threads=each),
-            callers=cores if side_by_side and session.device == "cpu" else 1,
+            callers=(cores if session.device == "cpu" else IN_FLIGHT) if side_by_side else 1,
             head=read_head(bundle.path, bundle.manifest.get("after_pooling") or []),
         )
 

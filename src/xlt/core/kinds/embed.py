@@ -28,7 +28,7 @@ def pooled(arrays: Outputs, width: int, pooling: str | None) -> Vector:
         pooling: mean, cls, last or weightedmean (the n-th token counts n times).
     """
     if SENTENCE in arrays:
-        return arrays[SENTENCE].astype(np.float32)
+        return arrays[SENTENCE].astype(np.float32, copy=False)
     hidden_LD: Vector = next(iter(arrays.values()))[:width]
     if pooling == "mean":
         vector: Vector = hidden_LD.mean(axis=0, dtype=np.float64)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from xlt.core.errors import DataError
 
-__all__ = ["squared_norms", "unit_rows", "unit_vector"]
+__all__ = ["each_unit", "squared_norms", "unit_rows", "unit_vector"]
 
 Array = NDArray[Any]
 ROWS = 4096  # scaled at a time
+AT_ONCE = 64  # rows whose copies in float64 stay in a processor's cache
 UNIT_TOLERANCE = 1e-6
 
 
@@ -22,6 +23,17 @@ def unit_vector(vector: NDArray[Any]) -> NDArray[np.float32]:
     values = vector.astype(np.float64)
     length = math.sqrt(np.add.reduce(values * values))
     return (values / length if length > 0 else values).astype(np.float32)
+
+
+def each_unit(vec_ND: NDArray[Any]) -> NDArray[np.float32]:
+    """Vectors (N, D), each scaled to length 1: the bits that `unit_vector` gives one of them."""
+    unit_ND = np.empty(vec_ND.shape, np.float32)
+    for start in range(0, len(vec_ND), AT_ONCE):
+        values_RD = vec_ND[start : start + AT_ONCE].astype(np.float64)
+        length_R = np.sqrt(np.add.reduce(values_RD * values_RD, axis=1))
+        length_R[length_R == 0] = 1.0
+        unit_ND[start : start + AT_ONCE] = values_RD / length_R[:, None]
+    return unit_ND
 
 
 def unit_rows(vec_ND: Array) -> Array:

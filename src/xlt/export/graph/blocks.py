@@ -22,6 +22,7 @@ __all__ = ["find_blocks", "trunks"]
 # What may stand between the layers of the feed-forward part: each number by itself.
 POINTWISE = {"Relu", "Erf", "Tanh", "Mul", "Div", "Add", "Sub", "Pow", "Sqrt", "Sigmoid", "Gelu"}
 MOST_NODES = 20
+OPEN = -1  # of a Reshape's target: what is left; transformers 5 writes the number of heads so
 GRID = np.linspace(-30, 30, 6001, dtype=np.float32)
 
 
@@ -160,14 +161,17 @@ def _projected(editor: Editor, name: str) -> tuple[Dense, int, int, float]:
             split = _last_two(editor, node.input[1])
             name = node.input[0]
         elif node.op_type == "Add" and split is not None:
-            return _dense_of_sum(editor, node), *split, scale
+            dense, (heads, width) = _dense_of_sum(editor, node), split
+            size = editor.shape(dense.weight)
+            assert size is not None
+            return dense, size[1] // width if heads == OPEN else heads, width, scale
         else:
             break
     raise _NoBlock("no projection split into heads")
 
 
 def _last_two(editor: Editor, shape: str) -> tuple[int, int]:
-    """The last two numbers of a Reshape's target: heads and their width."""
+    """The last two numbers of a Reshape's target: heads, which may be open, and their width."""
     known = editor.constant(shape)
     if known is not None and known.size == 4:
         pair = (int(known[2]), int(known[3]))
@@ -180,7 +184,7 @@ def _last_two(editor: Editor, shape: str) -> tuple[int, int]:
         if len(numbers) != 2:
             raise _NoBlock("another split into heads")
         pair = (numbers[0], numbers[1])
-    if min(pair) < 1:
+    if pair[1] < 1 or (pair[0] < 1 and pair[0] != OPEN):
         raise _NoBlock("heads of open width")
     return pair
 

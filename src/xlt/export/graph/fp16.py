@@ -1,4 +1,4 @@
-"""A graph in half precision, for GPUs; inputs and outputs stay as they are.
+"""A graph in half precision, for GPUs, its blocks fused; inputs and outputs stay as they are.
 
 Sentence vectors are pooled in fp32: a sum over 512 tokens does not fit half precision well.
 """
@@ -12,6 +12,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from xlt.core.kinds.embed import TOKEN_VECTORS
+from xlt.export.graph.fused import fuse
 from xlt.export.graph.saving import save_graph
 
 __all__ = ["halve"]
@@ -20,16 +21,23 @@ FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 LARGEST = float(np.finfo(np.float16).max)
 
 
-def halve(source: Path, target: Path) -> None:
+def halve(source: Path, target: Path, *, fused: bool = True) -> int:
     """Write a graph's half-precision form.
 
     Args:
         source: the fp32 graph.
         target: the file to write; weights above 2 GB go to `<target>_data`.
+        fused: whether blocks are rewritten as a few large nodes; rows are then padded on the
+            right.
+
+    Returns:
+        How many blocks were rewritten.
     """
     model = onnx.load(str(source), load_external_data=True)
+    blocks = fuse(model) if fused else 0
     _convert(model)
     save_graph(model, target)
+    return blocks
 
 
 def _convert(model: ModelProto) -> None:

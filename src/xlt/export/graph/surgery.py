@@ -112,12 +112,25 @@ class Editor:
         self, kind: str, inputs: Iterable[str], output: str, *, domain: str = "", **attributes: Any
     ) -> str:
         """Add a node with one output; gives the output's name. It replaces an older maker."""
+        return self.nodes(kind, inputs, [output], domain=domain, **attributes)[0]
+
+    def nodes(
+        self,
+        kind: str,
+        inputs: Iterable[str],
+        outputs: list[str],
+        *,
+        domain: str = "",
+        **attributes: Any,
+    ) -> list[str]:
+        """Add a node with several outputs; gives their names."""
         made = helper.make_node(
-            kind, list(inputs), [output], name=f"{output}/{kind}", domain=domain, **attributes
+            kind, list(inputs), outputs, name=f"{outputs[0]}/{kind}", domain=domain, **attributes
         )
-        self._name(output)
+        for output in outputs:
+            self._name(output)
         self._new_nodes.append(made)
-        return output
+        return outputs
 
     def _name(self, name: str) -> None:
         if name in self._made:

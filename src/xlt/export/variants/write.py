@@ -9,6 +9,7 @@ from typing import Any
 
 from xlt.core.artifacts.bundle import INT8, MEASURED
 from xlt.core.encode.encoder import Encoder
+from xlt.core.encode.model import settings
 from xlt.core.errors import ModelError
 from xlt.core.extras import needs
 from xlt.core.files import write_json
@@ -97,6 +98,11 @@ def write_variants(source: Source, precisions: Sequence[str], root: DataRoot | N
     return found
 
 
+def _pads_right(folder: Path) -> bool:
+    """Whether the tokenizer pads on the right, as nearly all of encoders do."""
+    return settings(folder / "tokenizer_config.json").get("padding_side", "right") == "right"
+
+
 def _write(
     source: Source, names: Sequence[str], feeds: Sequence[Mapping[str, Array]], found: Variants
 ) -> None:
@@ -119,7 +125,7 @@ def _write(
             done = quantize(graph, target, recipe.Recipe(limit=recipe.LIMITS[name]), seen)
             made = {"blocks": done.blocks, "other_products": done.products}
         else:
-            halve(graph, target)
+            made = {"blocks": halve(graph, target, fused=_pads_right(source.folder))}
         files = sorted(part for part in graph.parent.glob(f"{target.name}*"))
         found.entries[name] = {
             "file": str(target.relative_to(source.folder)),
