@@ -78,7 +78,8 @@ def measure(label, work, folder, count, sides, args):
     ours, theirs = (statistics.median(found[side]) for side in ("xlt", "trainer"))
     ratios = [a / b for a, b in zip(found["xlt"], found["trainer"], strict=True)]
     print(
-        f"{label} {work}: xlt {ours:.0f}, Trainer {theirs:.0f} real tokens per {KIND[args.device]}; "
+        f"{label} {work}: xlt {ours:.0f}, Trainer {theirs:.0f} real tokens per "
+        f"{KIND[args.device]}; "
         f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
         f"memory {memory['xlt']} and {memory['trainer']} MB"
     )
@@ -145,8 +146,8 @@ def ours(side, task, examples, folder, max_length, batch, device):
         name="speed", folder="targets/speed", parts=(part,), serves=(task.name,), hyper=hyper
     )
     plan = SimpleNamespace(
-        seed=1, bf16=device == "cuda", save_every=None, part_tokens=None, gradient_checkpointing=False,
-        attention="sdpa", keep=0,
+        seed=1, bf16=device == "cuda", save_every=None, part_tokens=None,
+        gradient_checkpointing=False, attention="sdpa", keep=0,
     )  # fmt: skip
     phases.train_phase(plan, phase, folder, run, torch.device(device))
     run.close()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
 from typing import Protocol
 
@@ -37,6 +38,7 @@ def embed(
     *,
     tick: Tick | None,
     out: Vector | None,
+    ahead: bool = False,
 ) -> Vector:
     """Vectors (N, D) as `Engine.embed` describes them.
 
@@ -46,6 +48,7 @@ def embed(
         run: rows to outputs.
         tick: called with the number of texts just finished.
         out: where the vectors go.
+        ahead: whether the next texts are tokenised while a GPU computes those before.
 
     Raises:
         DataError: `out` has no place for a vector.
@@ -55,9 +58,8 @@ def embed(
         texts = list(texts)
     size = len(texts) if isinstance(texts, Sequence) else None
     first: dict[bytes, int] = {}
-    start, stream = 0, iter(texts)
-    while part := list(itertools.islice(stream, EMBED_AT_ONCE)):
-        rows = rows_of(part)
+    start = 0
+    for part, rows in _encoded(iter(texts), rows_of, ahead):
         keys = [blake2b(row.ids.tobytes(), digest_size=16).digest() for row in rows]
         same_as = [first.setdefault(key, start + i) for i, key in enumerate(keys)]
         fresh = [i for i, other in enumerate(same_as) if other == start + i]
@@ -77,6 +79,25 @@ def embed(
             out[start : start + len(part)] = out[same_as]
         start += len(part)
     return np.zeros((0, 0), np.float32) if out is None else out
+
+
+def _encoded(
+    texts: Iterator[Item], rows_of: Callable[[Sequence[Item]], list[Row]], ahead: bool
+) -> Iterator[tuple[list[Item], list[Row]]]:
+    """Slices of the texts and their rows; `ahead`, those of the next one are made meanwhile."""
+    slices = iter(lambda: list(itertools.islice(texts, EMBED_AT_ONCE)), [])
+    if not ahead:
+        yield from ((part, rows_of(part)) for part in slices)
+        return
+    with ThreadPoolExecutor(1) as beside:
+        waiting: list[tuple[list[Item], Future[list[Row]]]] = []
+        for part in slices:
+            waiting.append((part, beside.submit(rows_of, part)))
+            if len(waiting) > 1:
+                first, made = waiting.pop(0)
+                yield first, made.result()
+        for part, made in waiting:
+            yield part, made.result()
 
 
 def _check_place(out: Vector, start: int, fresh: Sequence[int], vec_FD: Vector) -> None:

@@ -226,7 +226,14 @@ class Engine:
                 f"{self.bundle.path}: a {self.task.name} model makes no sentence embeddings",
                 "use the `encoder` bundle of the run",
             )
-        return embed(texts, partial(self.encode_rows, prompt=prompt), self.run, tick=tick, out=out)
+        return embed(
+            texts,
+            partial(self.encode_rows, prompt=prompt),
+            self.run,
+            tick=tick,
+            out=out,
+            ahead=self.session.device != "cpu",
+        )
 
     def encode_rows(self, items: Sequence[Item], *, prompt: str | None = None) -> list[Row]:
         """Rows of the items; see `core.kinds.table.encode`. `prompt`: as in `embed`."""

@@ -30,8 +30,8 @@ SMALLEST_GRAPH = (
     b'\x08\x08\x12\x00:7\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x01gZ\x0f\n\x01x\x12\n\n\x08\x08\x01'
     b"\x12\x04\n\x02\x08\x01b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\x11"
 )
-# On an A100 or newer ONNX Runtime rounds the factors of fp32 products to TF32, 11 bits, unless it is
-# told not to: 3 times as fast, and no longer the numbers of a CPU. fp16 is the fast variant.
+# On newer GPUs ONNX Runtime rounds the factors of fp32 products to TF32, 11 bits, unless it is told
+# not to: 2 to 3 times as fast, but not the numbers of a CPU. fp16 is the variant for speed.
 EXACT = {"use_tf32": "0"}
 SLOW_IN_INT8 = ("SkipLayerNormFusion",)
 DTYPES = {

@@ -100,7 +100,8 @@ def write_variants(source: Source, precisions: Sequence[str], root: DataRoot | N
 
 def _pads_right(folder: Path) -> bool:
     """Whether the tokenizer pads on the right, as nearly all of encoders do."""
-    return settings(folder / "tokenizer_config.json").get("padding_side", "right") == "right"
+    side = settings(folder / "tokenizer_config.json").get("padding_side", "right")
+    return bool(side == "right")
 
 
 def _write(

@@ -140,7 +140,7 @@ def clip_gradients(model: nn.Module, limit: float) -> float:
     change the last bits: training on some rows and on all of them clip alike.
     """
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-    gradients, squares, norms = [], [], []
+    gradients, squares, others = [], [], []
     for parameter in model.parameters():
         if parameter.grad is None:
             continue
@@ -149,9 +149,10 @@ def clip_gradients(model: nn.Module, limit: float) -> float:
             norms_V = torch.linalg.vector_norm(parameter.grad, dim=1).double().cpu().numpy()
             squares.extend((norms_V[norms_V != 0] ** 2).tolist())
         else:
-            norms.append(torch.linalg.vector_norm(parameter.grad))
-    if norms:  # fetched at once: a GPU would be waited for at each of them
-        squares += [one**2 for one in torch.stack(norms).double().tolist()]
+            others.append(parameter.grad)
+    if others:  # at once: a GPU would be waited for at each of them
+        norms = torch.stack(torch._foreach_norm(others))
+        squares += [one**2 for one in norms.double().tolist()]
     norm = math.sqrt(math.fsum(squares)) if all(map(math.isfinite, squares)) else math.nan
     scale = limit / (norm + 1e-6)
     if scale < 1:

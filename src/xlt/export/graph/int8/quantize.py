@@ -13,9 +13,9 @@ from xlt.export.graph.blocks import find_blocks, trunks
 from xlt.export.graph.int8.calibrate import Feeds, Seen, observe
 from xlt.export.graph.int8.products import Layer, Writer
 from xlt.export.graph.int8.recipe import Recipe
-from xlt.export.graph.surgery import Editor, attribute
 from xlt.export.graph.int8.trunk import watched, write_trunk
 from xlt.export.graph.saving import save_graph
+from xlt.export.graph.surgery import Editor, attribute
 
 __all__ = ["Quantized", "calibrate", "quantize"]
 

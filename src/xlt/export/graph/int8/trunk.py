@@ -14,8 +14,8 @@ import numpy as np
 from xlt.export.graph.int8.calibrate import Seen
 from xlt.export.graph.int8.products import MICROSOFT, Layer, Writer
 from xlt.export.graph.int8.recipe import Recipe
-from xlt.export.graph.records import Block, Dense, Norm
 from xlt.export.graph.int8.scales import smoothing
+from xlt.export.graph.records import Block, Dense, Norm
 from xlt.export.graph.surgery import Array, Editor
 
 __all__ = ["watched", "write_trunk"]
