@@ -55,13 +55,8 @@ def observe(path: Path, tensors: Sequence[str], feeds: Sequence[Feeds]) -> dict[
     Raises:
         ModelError: the graph cannot be run.
     """
-    model = onnx.load(str(path), load_external_data=False)
-    have = {value.name for value in model.graph.output}
-    model.graph.output.extend(
-        onnx.ValueInfoProto(name=name) for name in tensors if name not in have
-    )
     watched = path.with_name(f"{path.name}.watched")
-    watched.write_bytes(model.SerializeToString())
+    _write_watched(path, tensors, watched)
     share = max(1, ROWS // max(1, len(feeds)))
     notes = {name: _Notes(share) for name in tensors}
     try:
@@ -72,6 +67,16 @@ def observe(path: Path, tensors: Sequence[str], feeds: Sequence[Feeds]) -> dict[
     finally:
         watched.unlink()
     return {name: note.seen() for name, note in notes.items()}
+
+
+def _write_watched(path: Path, tensors: Sequence[str], watched: Path) -> None:
+    """The graph with more outputs; its weights are in memory for the time of writing alone."""
+    model = onnx.load(str(path), load_external_data=False)
+    have = {value.name for value in model.graph.output}
+    model.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in tensors if name not in have
+    )
+    watched.write_bytes(model.SerializeToString())
 
 
 class _Notes:

@@ -39,9 +39,14 @@ def calibrate(source: Path, feeds: Sequence[Feeds]) -> dict[str, Seen]:
         source: the fp32 graph.
         feeds: train or dev text without padding, one input each.
     """
-    editor = Editor(onnx.load(str(source), load_external_data=True))
-    names = list(dict.fromkeys(watched(find_blocks(editor))))
+    names = _watched(source)
     return observe(source, names, feeds) if names else {}
+
+
+def _watched(source: Path) -> list[str]:
+    """Names of the activations to look at; the weights read to find them are gone afterwards."""
+    editor = Editor(onnx.load(str(source), load_external_data=True))
+    return list(dict.fromkeys(watched(find_blocks(editor))))
 
 
 def quantize(source: Path, target: Path, recipe: Recipe, seen: Mapping[str, Seen]) -> Quantized:
