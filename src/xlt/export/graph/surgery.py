@@ -13,6 +13,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 __all__ = ["Editor", "attribute"]
 
 Array = NDArray[Any]
+SMALL = 4096  # numbers of a constant that is read again and again
 
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
@@ -86,7 +87,8 @@ class Editor:
             if tensor is None:
                 return None
         array: Array = numpy_helper.to_array(tensor)
-        self._arrays[name] = array
+        if array.size <= SMALL:  # the copy of a weight is for its reader alone
+            self._arrays[name] = array
         return array
 
     def shape(self, name: str) -> tuple[int, ...] | None:
