@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -92,18 +93,25 @@ def test_killed_at_twenty_random_places_the_bytes_are_the_same(bundles, undistur
 def test_killed_at_random_moments_the_bytes_are_the_same(bundles, undisturbed, tmp_path):
     """By the clock, not by the file: also in the middle of a computation, several times in one."""
     root, expected = undisturbed
-    command = [sys.executable, "-c", VICTIM, bundles, root, tmp_path, "0", "0"]
+
+    def victim(out):
+        command = [sys.executable, "-c", VICTIM, bundles, root, out, "0", "0"]
+        return subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
+
+    begun = time.monotonic()
+    assert victim(tmp_path / "whole").wait(timeout=120) == 0
+    whole = time.monotonic() - begun  # a fast machine must not be through before the first kill
     rng, killed = random.Random(5), 0
-    for _ in range(6):
-        with subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL) as victim:
+    for share in (0.5, 0.6, 0.7, 0.8, 0.85, 0.9):
+        with victim(tmp_path / "killed") as running:
             try:
-                victim.wait(timeout=rng.uniform(0.3, 2.5))
+                running.wait(timeout=whole * share * rng.uniform(0.8, 1.0))
             except subprocess.TimeoutExpired:
-                victim.kill()
+                running.kill()
                 killed += 1
     assert killed
-    evaluate(bundles, root, out=tmp_path)
-    assert content(tmp_path) == expected
+    evaluate(bundles, root, out=tmp_path / "killed")
+    assert content(tmp_path / "killed") == expected
 
 
 def test_killed_twice_in_one_folder_the_bytes_are_the_same(bundles, undisturbed, tmp_path):
