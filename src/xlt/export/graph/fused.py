@@ -12,13 +12,12 @@ from onnx import ModelProto
 
 from xlt.export.graph.blocks import find_blocks, trunks
 from xlt.export.graph.records import Block, Dense, Norm
-from xlt.export.graph.surgery import Array, Editor
+from xlt.export.graph.surgery import MICROSOFT, Editor
 
 __all__ = ["OPSET", "fuse"]
 
 OPSET = 24
 MASK = "attention_mask"
-MICROSOFT = "com.microsoft"
 SMALL = 64  # numbers of a constant that a mask may be made with; tables of positions are larger
 
 
@@ -59,8 +58,8 @@ def fuse(model: ModelProto) -> int:
 
 def _block(editor: Editor, block: Block, name: str, tokens_B: str) -> None:
     parts = (block.query, block.key, block.value)
-    weight_HQ = np.concatenate([_values(editor, part.weight) for part in parts], axis=1)
-    bias_Q = np.concatenate([_values(editor, part.bias) for part in parts])
+    weight_HQ = np.concatenate([editor.weights(part.weight) for part in parts], axis=1)
+    bias_Q = np.concatenate([editor.weights(part.bias) for part in parts])
     product = editor.node(
         "MatMul", [block.taken, editor.weight(f"{name}.qkv.weight", weight_HQ)], f"{name}.product"
     )
@@ -131,9 +130,3 @@ def _reads(editor: Editor, name: str, block: Block) -> bool:
     """Whether a tensor is the scores with a mask."""
     node = editor.maker.get(name)
     return node is not None and node.op_type in {"Add", "Where"} and block.scores in node.input
-
-
-def _values(editor: Editor, name: str) -> Array:
-    value = editor.constant(name)
-    assert value is not None
-    return value

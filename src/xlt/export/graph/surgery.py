@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-__all__ = ["Editor", "attribute"]
+__all__ = ["MICROSOFT", "Editor", "attribute"]
+
+MICROSOFT = "com.microsoft"  # ONNX Runtime's own operators
 
 Array = NDArray[Any]
 SMALL = 4096  # numbers of a constant that is read again and again
@@ -91,6 +93,12 @@ class Editor:
             self._arrays[name] = array
         return array
 
+    def weights(self, name: str) -> NDArray[np.float32]:
+        """The values of what is known to be a constant, in fp32."""
+        value = self.constant(name)
+        assert value is not None
+        return value.astype(np.float32, copy=False)
+
     def shape(self, name: str) -> tuple[int, ...] | None:
         """The shape of a constant, without its values being read."""
         tensor = self._tensors.get(name)
@@ -157,8 +165,8 @@ class Editor:
         self.graph.initializer.extend(copies)
         del self.graph.value_info[:]
         domains = {item.domain for item in self.model.opset_import}
-        if "com.microsoft" not in domains and any(n.domain == "com.microsoft" for n in ordered):
-            self.model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+        if MICROSOFT not in domains and any(n.domain == MICROSOFT for n in ordered):
+            self.model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
         return self.model
 
 

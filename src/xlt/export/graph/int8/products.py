@@ -18,11 +18,10 @@ from xlt.export.graph.int8.scales import (
     static_scale,
     zero_point,
 )
-from xlt.export.graph.surgery import Editor
+from xlt.export.graph.surgery import MICROSOFT, Editor
 
 __all__ = ["Layer", "Writer"]
 
-MICROSOFT = "com.microsoft"
 ROW_FLOOR = 1e-12
 
 

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from xlt.export.graph.int8.calibrate import Seen
-from xlt.export.graph.int8.products import MICROSOFT, Layer, Writer
+from xlt.export.graph.int8.products import Layer, Writer
 from xlt.export.graph.int8.recipe import Recipe
 from xlt.export.graph.int8.scales import smoothing
 from xlt.export.graph.records import Block, Dense, Norm
-from xlt.export.graph.surgery import Array, Editor
+from xlt.export.graph.surgery import MICROSOFT, Editor
 
 __all__ = ["watched", "write_trunk"]
 
@@ -167,10 +167,4 @@ def _sum_and_norm(editor: Editor, name: str, made: str, residual: str, norm: Nor
 
 
 def _layer(editor: Editor, dense: Dense, made: str) -> Layer:
-    return Layer(weight=_values(editor, dense.weight), bias=_values(editor, dense.bias), made=made)
-
-
-def _values(editor: Editor, name: str) -> Array:
-    value = editor.constant(name)
-    assert value is not None
-    return value.astype(np.float32)
+    return Layer(weight=editor.weights(dense.weight), bias=editor.weights(dense.bias), made=made)
