@@ -76,6 +76,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines(tmp_path):
         ("kind: effect,", "kind: trend,", "'over' names the axis"),
         ("kind: effect,", "kind: effect_difference,", "the two groups of languages"),
         ("control: shuffled", "control: shufled", "did you mean 'shuffled'"),
+        ("  none: {}", "  none: {seeds: 0}", "0 is not a whole number of 1 or more"),
         ("  none: {}", "  none: {with_mlm: true}", "with_mlm needs an intermediate task"),
         ("10%]", "0%]", "neither a number of examples nor a percentage"),
         ("10%]", "10%, 10%]", "is there twice"),

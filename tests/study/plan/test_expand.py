@@ -55,6 +55,17 @@ def test_cells_pair_by_unit(planned):
     assert all(one[u].target_seed == base[u].target_seed == u for u in one)
 
 
+def test_an_arm_may_have_fewer_seeds_and_they_are_the_first(planned):
+    plan = planned(FILE.replace("  mnli: {", "  mnli: {seeds: 1, ", 1))
+    one = {c.unit: c for c in cells_of(plan, arm="mnli", target="xnli")}
+    assert sorted(one) == [1, 2]  # two target seeds for each intermediate seed
+    assert {c.intermediate_seed for c in one.values()} == {1}
+    whole = {c.unit: c for c in cells_of(planned(), arm="mnli", target="xnli")}
+    assert all(one[u].stages == whole[u].stages for u in one)
+    base = cells_of(plan, arm="none", target="xnli")
+    assert [c.unit for c in base] == [1, 2, 3, 4]
+
+
 def test_stages_are_shared(planned):
     plan = planned()
     facts = Counter(s.facts["phase"] for s in plan.stages.values() if s.verb == "train")

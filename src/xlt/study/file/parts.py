@@ -21,7 +21,7 @@ ESTIMAND = ("kind", "arm", "baseline", "tasks", "languages", "between", "over")
 NOT_FLAGS = {"targets", "heads", "seeds"}
 NO_AXES = {"config", "seed", "set", "task_file", "train_split", "trained_on", "keep"}
 TASKS_BEFORE = "tasks"  # a trend over the number of tasks before the target
-LISTS = ("intermediate", "joint", "control", "target", "targets", "single")
+LISTS = ("intermediate", "joint", "control", "target", "targets", "seeds")
 SIZES = ("tiny", "small", "medium")
 # Retrieval comes from the encoder; these are what it answers.
 RETRIEVAL = tuple(name for name in TARGETS if kind_of(TASKS[name]).vectors)
@@ -72,9 +72,6 @@ def _arm(found: Checker, name: str, node: Node) -> Arm:
         for need in phase:
             if need not in ARM and need in allowed:
                 found.wrong(phase[need], f"arm {name}: {need} has to stand below 'target'")
-    single = given.get("single", Node(value=False, line=node.line))
-    if not isinstance(single.value, bool):
-        found.wrong(single, f"arm {name}: single {single.plain()!r} is neither true nor false")
     flags = found.flags(Node(value=phase, line=node.line), read_flag)
     return Arm(
         name=name,
@@ -84,7 +81,7 @@ def _arm(found: Checker, name: str, node: Node) -> Arm:
         phase=flags,
         target=found.flags(inner, read_flag),
         targets=found.texts(given.get("targets")),
-        single=single.value is True,
+        seeds=found.number(given["seeds"], 1) if "seeds" in given else None,
     )
 
 

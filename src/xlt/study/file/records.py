@@ -65,7 +65,7 @@ class Arm:
         phase: flags of the intermediate phases alone.
         target: flags of the target trainings alone.
         targets: that the arm is run for; (): all.
-        single: run with the first seeds alone.
+        seeds: that the arm is run with, the first intermediate ones; None: all of the study.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Arm:
     phase: Flags = field(default_factory=dict)
     target: Flags = field(default_factory=dict)
     targets: tuple[str, ...] = ()
-    single: bool = False
+    seeds: int | None = None
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -188,7 +188,7 @@ class Study:
         """Everything that decides the cells, as JSON values."""
         value = {**asdict(self), "estimand": self.estimand.to_json()}
         # as they were before these came, where they are not used
-        later = [*((arm, name) for arm in value["arms"] for name in ("targets", "single"))]
+        later = [*((arm, name) for arm in value["arms"] for name in ("targets", "seeds"))]
         for part, name in (*later, (value["evaluation"], "splits")):
             if not part[name]:
                 del part[name]

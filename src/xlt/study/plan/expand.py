@@ -108,8 +108,8 @@ class _Planner:
             self.left_out.append(f"{arm.name} x {target}: {why}")
             return []
         per = 1 if untuned else seeds.target
-        units = seeds.intermediate * per
-        if arm.single or target in seeds.single:
+        units = min(seeds.intermediate, arm.seeds or seeds.intermediate) * per
+        if target in seeds.single:
             units = 1
         if self.study.estimand.kind == "best_of" and arm.name == self.study.estimand.baseline:
             # the control chooses among as many seeds as there are arms to choose from
