@@ -82,6 +82,9 @@ def plan(
               help="Stages side by side.  [default: by devices, or cores]")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads of each stage.")
 @click.option("--devices", metavar="LIST", help="CUDA devices, one stage on each: 0,1.")
+@click.option("--drop-weights", is_flag=True,
+              help="Remove weights and graphs once no study in the store needs them.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan, write and run nothing.")
 @json_option
 def run(
@@ -95,6 +98,7 @@ def run(
     jobs: int | None,
     threads: int | None,
     devices: str | None,
+    drop_weights: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -104,6 +108,11 @@ def run(
         check_folder(made, out)
         _tell_plan(made, cost_of(made, kept), as_json)
         return
+    if drop_weights and _url(store):
+        raise UsageError(
+            "--drop-weights cannot go with a store behind a URL",
+            "a store in a folder, or leave it out",
+        )
     if engine == "ray":
         needless = {"--jobs": jobs, "--devices": devices}
         if found := [flag for flag, value in needless.items() if value is not None]:
@@ -113,14 +122,20 @@ def run(
         from xlt.study.engine.ray_engine import Cluster, run_ray
 
         cluster = Cluster(address=address, threads=threads or 1, url=_url(store))
-        _finish(run_study(made, out, kept, lambda some: run_ray(some, cluster)), as_json)
+        done = run_study(
+            made, out, kept, lambda some: run_ray(some, cluster), drop_weights=drop_weights
+        )
+        _finish(done, as_json)
         return
     if address is not None or _url(store):
         raise UsageError("--address and a store behind a URL need --engine ray", "add it")
     listed = [name.strip() for name in (devices or "").split(",") if name.strip()]
     small = made.study["base"].get("model") == COMPACT
     slots = Slots.of(jobs, threads, listed, small=small)
-    _finish(run_study(made, out, kept, lambda some: run_local(some, slots)), as_json)
+    done = run_study(
+        made, out, kept, lambda some: run_local(some, slots), drop_weights=drop_weights
+    )
+    _finish(done, as_json)
 
 
 @command("xlt study status OUT", "xlt study status OUT --json")
@@ -135,14 +150,19 @@ def status(out: Path, store: Path | None, as_json: bool) -> None:
     click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else describe(found))
 
 
-@command("xlt study prune STORE", "xlt study prune OUT --yes")
+@command(
+    "xlt study prune STORE", "xlt study prune OUT --yes", "xlt study prune OUT --weights --yes"
+)
 @click.argument("place", type=PATH, metavar="STORE|OUT")
 @click.option("--study", "studies", type=PATH, multiple=True, metavar="OUT",
               help="A further study whose stages stay; those that used the store are known.",
 )  # fmt: skip
+@click.option("--weights", is_flag=True,
+              help="Weights of finished stages, too, that nothing in the plans needs any more.",
+)  # fmt: skip
 @click.option("--yes", is_flag=True, help="Remove them; without it they are listed.")
 @json_option
-def prune(place: Path, studies: tuple[Path, ...], yes: bool, as_json: bool) -> None:
+def prune(place: Path, studies: tuple[Path, ...], weights: bool, yes: bool, as_json: bool) -> None:
     """List, or remove, the stages of a store that no study's plan names any more."""
     from xlt.study.engine import prune as pruning
 
@@ -152,7 +172,7 @@ def prune(place: Path, studies: tuple[Path, ...], yes: bool, as_json: bool) -> N
     if not place.is_dir():
         raise UsageError(f"{place}: no such folder", "give a store, or a study that has its own")
     act = pruning.prune if yes else pruning.find_leftovers
-    found = act(Store(place), given)
+    found = act(Store(place), given, weights=weights)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
     else:

@@ -55,10 +55,12 @@ class Bench:
     def store(self):
         return Store(self.folder / "store")
 
-    def run(self, out="out", text=FILE, jobs=2):
+    def run(self, out="out", text=FILE, jobs=2, **more):
         slots = Slots(jobs=jobs, threads=1, program=self.program)
         plan, store = self.plan(text), self.store()
-        return run_study(plan, self.folder / out, store, lambda found: run_local(found, slots))
+        return run_study(
+            plan, self.folder / out, store, lambda found: run_local(found, slots), **more
+        )
 
     def start(self, out="out", **settings):
         """The same in a process of its own."""

@@ -13,8 +13,7 @@ from xlt.study.engine.run import run_study
 pytest.importorskip("ray", reason="Ray is not installed")
 
 from xlt.core.inference.cluster import connected, ray
-from xlt.study.engine.progress import Progress
-from xlt.study.engine.ray_engine import Cluster, _Driver, run_ray
+from xlt.study.engine.ray_engine import Cluster, run_ray
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +25,16 @@ def connection(ray_cluster):
 
 @pytest.fixture
 def run(bench, ray_cluster, connection):
-    def start(out="out", **more):
+    def start(out="out", drop_weights=False, **more):
         given = {"address": ray_cluster.address, "program": bench.program, **more}
         plan, store = bench.plan(), bench.store()
         if "url" in given:
             store = type(store)(bench.folder / out / "store")
         engine = Cluster(**given)
-        return run_study(plan, bench.folder / out, store, lambda found: run_ray(found, engine))
+        return run_study(
+            plan, bench.folder / out, store, lambda found: run_ray(found, engine),
+            drop_weights=drop_weights,
+        )  # fmt: skip
 
     return start
 
@@ -57,6 +59,13 @@ def test_it_writes_the_cells_of_the_local_engine(bench, run):
 
 
 @pytest.mark.slow
+def test_weights_that_nothing_needs_any_more_are_removed(bench, run):
+    assert run(drop_weights=True).freed > 0
+    assert not list((bench.folder / "store").rglob("*.safetensors"))
+    assert not run("again").missing()
+    assert set(bench.counts().values()) == {1}
+
+
 def test_a_failed_stage_holds_back_its_dependants_alone(bench, run):
     bench.set(fail="mnli")
     with pytest.raises(PartlyDone, match="it is told to fail") as caught:
@@ -75,10 +84,10 @@ def test_a_store_behind_a_url_holds_what_is_done_and_the_folder_its_small_files(
     far = bench.folder / "far"
     cell = progress.plan.cells[0]
     export, scored = (cell.stages[name] for name in ("export", "eval"))
-    assert (far / export / "bundles/weights").is_file()
+    assert (far / export / "bundles/model.safetensors").is_file()
     assert (far / export / "stage.json").is_file()
     assert (bench.folder / "out/store" / scored / "results/results.json").is_file()
-    assert not (bench.folder / "out/store" / export / "bundles/weights").exists()
+    assert not (bench.folder / "out/store" / export / "bundles/model.safetensors").exists()
     before = bench.counts()
     assert set(before.values()) == {1}
     assert not run("other", url=url).missing()
@@ -107,19 +116,6 @@ def test_where_nothing_is_left_to_do_no_cluster_is_needed(bench, run, monkeypatc
     bench.run("local")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     assert not run(address="127.0.0.1:9").missing()
-
-
-def test_a_phase_that_measures_forgetting_fetches_all_phases_before_it(bench):
-    text = bench.text.replace("[mnli]}", "[mnli, squad, ccg]}")
-    for asked in (False, True):
-        if asked:
-            text = text.replace("steps: 9", "steps: 9, forgetting: true")
-        plan = bench.plan(text)
-        driver = _Driver(Progress(plan=plan, store=bench.store()), Cluster())
-        third = next(s for s in plan.stages.values() if s.label == "compact-mnli-squad-ccg-i1")
-        read = {plan.stages[name].label for name in driver._reads(third)}
-        assert ("compact-mnli-i1" in read) is asked
-        assert "compact-mnli-squad-i1" in read
 
 
 @pytest.mark.slow

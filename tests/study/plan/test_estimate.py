@@ -97,6 +97,12 @@ def test_the_tables_are_the_trainers_and_the_worlds():
         assert world.count("unheard-of") == 0
 
 
+def test_the_worlds_dev_sets_are_known_before_it_is_built(tiny_world):
+    world, root = WorldSource("tiny"), Source(tiny_world, Digests(None))
+    for name in ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa"):
+        assert world.dev_elsewhere(name) == root.dev_elsewhere(name), name
+
+
 def test_epochs_that_a_setting_gives_and_the_size_of_test_sets_count(tmp_path, tiny_world):
     """A study of a tiny root was said to take 31 hours: official test sets, default epochs."""
     text = FILE.replace(

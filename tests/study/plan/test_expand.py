@@ -152,6 +152,18 @@ def test_forgetting_is_asked_of_later_phases_alone_and_changes_no_other_key(plan
     assert planned(alone).stages.keys() == after.keys()
 
 
+def test_a_phase_that_measures_forgetting_reads_all_phases_before_it(planned):
+    text = FILE.replace("[mnli, squad]}", "[mnli, squad, ccg]}")
+    for asked in (False, True):
+        if asked:
+            text = text.replace("steps: 9", "steps: 9, forgetting: true")
+        plan = planned(text)
+        third = next(s for s in plan.stages.values() if s.label == "compact-mnli-squad-ccg-i1")
+        read = {plan.stages[name].label for name in plan.reads(third)}
+        assert ("compact-mnli-i1" in read) is asked
+        assert "compact-mnli-squad-i1" in read
+
+
 def test_what_is_scored_and_not_in_the_root_is_told_before_anything_runs(
     planned, tmp_path, tiny_world
 ):
@@ -172,6 +184,19 @@ def test_what_is_scored_and_not_in_the_root_is_told_before_anything_runs(
     plan = planned(f"{scored}evaluation: {{split: {{panx: dev}}}}\n", scale="full", data=root)
     words = [stage.argv for stage in plan.stages.values() if stage.verb == "eval"]
     assert all(w[w.index("--split") + 1] == "dev" for w in words)
+
+
+def test_an_oracle_needs_dev_sets_in_other_languages_and_is_left_out_without(planned, tiny_world):
+    text = FILE.replace("scales:\n", "evaluation: {picks: true}\nscales:\n")
+    text = text.replace("[xnli, xquad, mlqa, encoder]", "[xnli, tydiqa, encoder]")
+    of_world = planned(text)
+    told = [reason for reason in of_world.left_out if "oracle" in reason]
+    assert told == ["target-dev oracle x tydiqa: no dev set in another language"]
+    assert planned(text, "full", tiny_world).left_out == of_world.left_out
+    names = {cell.target: list(cell.picks) for cell in of_world.cells}
+    assert names["xnli"] == ["last checkpoint", "target-dev oracle"]
+    assert names["tydiqa"] == ["last checkpoint"]
+    assert names["encoder"] == []
 
 
 def test_a_split_of_one_task_leaves_the_others_alone(planned):

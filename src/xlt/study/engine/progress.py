@@ -9,6 +9,7 @@ from typing import Any
 
 from xlt.core.files import write_json
 from xlt.study.engine.store import Store
+from xlt.study.engine.weights import finished, plans_of, remove_weights, spare
 from xlt.study.plan.records import Cell, Plan, Stage
 
 __all__ = ["CELLS", "Progress"]
@@ -30,6 +31,8 @@ class Progress:
         records: id -> record of every finished stage.
         failures: id -> how it ended.
         expected: id -> seconds that it is expected to take.
+        drop_weights: remove weights as soon as no study of the store needs them.
+        freed: bytes that were removed so.
     """
 
     plan: Plan
@@ -38,12 +41,27 @@ class Progress:
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     failures: dict[str, dict[str, Any]] = field(default_factory=dict)
     expected: Mapping[str, float] = field(default_factory=dict)
+    drop_weights: bool = False
+    freed: int = 0
 
     def look(self, stages: Iterable[Stage] | None = None) -> None:
         """Read from the store what is finished, and write the cells that are."""
-        for stage in self.plan.stages.values() if stages is None else stages:
+        if stages is None:
+            for name, found in finished(self.plan, self.store).items():
+                if name not in self.records:
+                    self.finished(self.plan.stages[name], found)
+            return
+        for stage in stages:
             if stage.id not in self.records and (record := self.store.done(stage)):
                 self.finished(stage, record)
+
+    def reopen(self) -> int:
+        """Have stages done again whose weights were removed and are needed now; how many."""
+        found = [s for s in self.plan.stages.values()
+                 if s.id not in self.records and self.store.done(s)]  # fmt: skip
+        for stage in found:
+            self.store.reopen(stage)
+        return len(found)
 
     def finished(self, stage: Stage, record: dict[str, Any]) -> None:
         """Note a finished stage; cells that need nothing more are written."""
@@ -54,6 +72,18 @@ class Progress:
                 concerned = stage.id in cell.all_stages or stage.id in cell.picks.values()
                 if concerned and self.cell_state(cell) == "done":
                     self._write(cell)
+        if self.drop_weights and stage.verb == "eval":
+            self._drop(stage)
+
+    def _drop(self, stage: Stage) -> None:
+        """Remove the weights that led to a scored stage, where nothing needs them any more."""
+        behind, near = set[str](), [stage]
+        while near:
+            names = [name for one in near for name in self.plan.reads(one) if name not in behind]
+            behind |= set(names)
+            near = [self.plan.stages[name] for name in names]
+        found = spare(self.store, plans_of(self.store), behind)
+        self.freed += sum(remove_weights(self.store, found).values())
 
     def drop_stale(self) -> None:
         """Remove files of cells that are not in the plan, or not finished any more."""

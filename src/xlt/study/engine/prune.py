@@ -1,4 +1,4 @@
-"""Stages of a store that no study refers to any more, found and removed.
+"""Stages of a store that no study refers to any more, found and removed; weights that none needs.
 
 A store remembers the folders of the studies that were planned or run in it. What a plan in one of
 them names stays; a study whose folder is gone counts no more, and is told.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from xlt.core.errors import DataError, UsageError
 from xlt.core.show.terminal import table
-from xlt.study.engine.store import RECORD, START, Store, size_of
+from xlt.study.engine.store import RECORD, START, Store, size_of, size_words
+from xlt.study.engine.weights import remove_weights, spare, weights_of
 from xlt.study.plan.records import OUTPUT, PLAN, Plan
 
 __all__ = ["Leftover", "Pruning", "describe_pruning", "find_leftovers", "prune"]
@@ -22,12 +23,13 @@ __all__ = ["Leftover", "Pruning", "describe_pruning", "find_leftovers", "prune"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """A stage's folder that no plan names.
+    """A stage's folder that no plan names, or the weights of one that nothing needs any more.
 
     Attributes:
         id: its name in the store.
-        bytes: on disk.
-        state: `done`, `unfinished`, `in use` (somebody works on it: it stays) or `removed`.
+        bytes: on disk; of the weights alone, where only they may go.
+        state: `done`, `unfinished`, `in use` (somebody works on it: it stays), `removed`, `weights`
+            (a plan names it, its weights may go) or `weights removed`.
     """
 
     id: str
@@ -43,7 +45,7 @@ class Pruning:
         store: its path.
         studies: folders whose plans count.
         gone: folders that the store remembers and that hold no plan any more.
-        leftovers: stages that no plan names, the largest first.
+        leftovers: what may go, the largest first.
         kept: number of stages in the store that a plan names.
     """
 
@@ -71,12 +73,13 @@ class Pruning:
         }
 
 
-def find_leftovers(store: Store, studies: Iterable[Path] = ()) -> Pruning:
+def find_leftovers(store: Store, studies: Iterable[Path] = (), *, weights: bool = False) -> Pruning:
     """Look for stages that no plan names; nothing is changed.
 
     Args:
         store: to look through.
         studies: folders of further studies, beside those that the store remembers.
+        weights: look for weights as well that nothing in the plans needs any more.
 
     Raises:
         UsageError: it is no store, or no study is known that could name a stage.
@@ -95,8 +98,10 @@ def find_leftovers(store: Store, studies: Iterable[Path] = ()) -> Pruning:
             "name the folders of the studies that do: --study OUT; "
             "to throw away all of it, remove the folder",
         )
-    wanted = {stage for path in there for stage in Plan.open(path).stages}
+    plans = [Plan.open(path) for path in there]
+    wanted = {stage for plan in plans for stage in plan.stages}
     left = [_leftover(store, path) for path in found if path.name not in wanted]
+    left += [_weights(store, name) for name in (spare(store, plans) if weights else ())]
     return Pruning(
         store=store.path,
         studies=tuple(there),
@@ -106,7 +111,7 @@ def find_leftovers(store: Store, studies: Iterable[Path] = ()) -> Pruning:
     )
 
 
-def prune(store: Store, studies: Sequence[Path] = ()) -> Pruning:
+def prune(store: Store, studies: Sequence[Path] = (), *, weights: bool = False) -> Pruning:
     """Remove what `find_leftovers` finds, apart from what somebody works on.
 
     A stage loses its record first, so that one whose removal was interrupted is not believed.
@@ -114,9 +119,14 @@ def prune(store: Store, studies: Sequence[Path] = ()) -> Pruning:
     Raises:
         UsageError, DataError: as `find_leftovers`.
     """
-    found = find_leftovers(store, studies)
+    found = find_leftovers(store, studies, weights=weights)
     after = []
     for one in found.leftovers:
+        if one.state == "weights":
+            gone = remove_weights(store, [one.id], map(Plan.open, found.studies))
+            state = "weights removed" if one.id in gone else "in use"
+            after.append(replace(one, state=state))
+            continue
         handle = store.hold(one.id)
         if handle is None:
             after.append(Leftover(id=one.id, bytes=one.bytes, state="in use"))
@@ -145,10 +155,12 @@ def describe_pruning(found: Pruning, *, removed: bool) -> str:
     lines += [f"  {path}: no plan there any more, it does not count" for path in found.gone]
     if not found.leftovers:
         return "\n".join([*lines, "there are no others"])
-    rows = [[one.id, one.state, _megabytes(one.bytes)] for one in found.leftovers]
-    lines += ["", table(["stage that no plan names", "state", "size"], rows), ""]
+    rows = [[one.id, one.state, size_words(one.bytes)] for one in found.leftovers]
+    some = any(one.state.startswith("weights") for one in found.leftovers)
+    head = "stage that no plan names" + (", or weights that nothing needs" if some else "")
+    lines += ["", table([head, "state", "size"], rows), ""]
     count = sum(one.state != "in use" for one in found.leftovers)
-    told = f"{count} stages, {_megabytes(found.bytes)}"
+    told = f"{count} stages, {size_words(found.bytes)}"
     lines.append(f"{told} removed" if removed else f"{told} would go; --yes removes them")
     return "\n".join(lines)
 
@@ -165,5 +177,6 @@ def _leftover(store: Store, folder: Path) -> Leftover:
     return Leftover(id=folder.name, bytes=size_of(folder), state=state)
 
 
-def _megabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+def _weights(store: Store, name: str) -> Leftover:
+    size = sum(path.stat().st_size for path in weights_of(store, name))
+    return Leftover(id=name, bytes=size, state="weights")

@@ -31,7 +31,6 @@ RETRIES = 3  # of a task whose machine died
 WAIT_SECONDS = 0.5
 STOP_SECONDS = 30.0
 ON_GPU = ("train", "eval")
-FORGETTING = "--forgetting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,13 +113,14 @@ class _Driver:
         if url is not None:
             store = Path(tempfile.gettempdir()) / f"xlt-store-{sha256_bytes(url.encode())[:12]}"
         outcomes: dict[str, Any] = {}
-        for stage in self.progress.plan.stages.values():
+        plan = self.progress.plan
+        for stage in plan.stages.values():
             if stage.id in self.progress.records:
                 outcomes[stage.id] = Outcome(done=True)
                 continue
             work = Work(
                 stage=stage,
-                needs=tuple(self.progress.plan.stages[name] for name in self._reads(stage)),
+                needs=tuple(plan.stages[name] for name in plan.reads(stage)),
                 store=store,
                 url=url,
                 data=self.progress.plan.data,
@@ -136,21 +136,6 @@ class _Driver:
             before = [outcomes[name] for name in stage.needs]
             outcomes[stage.id] = ray.remote(perform).options(**options).remote(work, *before)
             self.waiting[outcomes[stage.id]] = stage
-
-    def _reads(self, stage: Stage) -> tuple[str, ...]:
-        """Everything whose files its command names."""
-        stages = self.progress.plan.stages
-        # the checkpoint that an average names lies in the training that it read
-        beyond = [stages[name].needs for name in stage.needs if stages[name].verb == "average"]
-        if FORGETTING in stage.argv:  # the heads of all phases before
-            beyond += [self._before(stage)]
-        return tuple(dict.fromkeys((*stage.needs, *(name for some in beyond for name in some))))
-
-    def _before(self, stage: Stage) -> tuple[str, ...]:
-        """The trainings that a training goes back to."""
-        stages = self.progress.plan.stages
-        own = [name for name in stage.needs if stages[name].verb == "train"]
-        return tuple(name for near in own for name in (near, *self._before(stages[near])))
 
     def _ended(self, stage: Stage, one: Any) -> None:
         outcome = _outcome(one)

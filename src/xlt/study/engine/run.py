@@ -9,8 +9,10 @@ from typing import Any
 from xlt.core.artifacts.lock import locked
 from xlt.core.errors import PartlyDone, UsageError
 from xlt.core.files import read_json
+from xlt.core.show import terminal
 from xlt.study.engine.progress import CELLS, Progress
 from xlt.study.engine.store import Store
+from xlt.study.engine.weights import finished
 from xlt.study.plan.estimate import Known, estimate
 from xlt.study.plan.records import PLAN, Plan
 
@@ -21,7 +23,9 @@ MOST_LISTED = 12
 Engine = Callable[[Progress], None]
 
 
-def run_study(plan: Plan, out: Path, store: Store, engine: Engine) -> Progress:
+def run_study(
+    plan: Plan, out: Path, store: Store, engine: Engine, *, drop_weights: bool = False
+) -> Progress:
     """Run what is missing; what is finished, here or by another study in the store, is kept.
 
     Args:
@@ -29,6 +33,7 @@ def run_study(plan: Plan, out: Path, store: Store, engine: Engine) -> Progress:
         out: the study's folder.
         store: where stages are kept.
         engine: runs the stages that are not done.
+        drop_weights: remove weights as soon as no study of the store needs them.
 
     Returns:
         The state after the last stage.
@@ -40,8 +45,16 @@ def run_study(plan: Plan, out: Path, store: Store, engine: Engine) -> Progress:
     """
     cost = register(plan, out, store)
     with locked(out / LOCK):
-        progress = Progress(plan=plan, store=store, out=out, expected=cost["stages"])
+        progress = Progress(
+            plan=plan,
+            store=store,
+            out=out,
+            expected=cost["stages"],
+            drop_weights=drop_weights,
+        )
         progress.look()
+        if again := progress.reopen():
+            terminal.note(f"{again} stages are done again: their weights were removed")
         progress.drop_stale()
         engine(progress)
     if progress.missing() or progress.failures:
@@ -51,7 +64,7 @@ def run_study(plan: Plan, out: Path, store: Store, engine: Engine) -> Progress:
 
 def cost_of(plan: Plan, store: Store) -> dict[str, Any]:
     """What is left to do, in seconds and bytes."""
-    done = frozenset(stage.id for stage in plan.stages.values() if store.done(stage))
+    done = frozenset(finished(plan, store))
     return estimate(plan, Known.of(store.path, done))
 
 

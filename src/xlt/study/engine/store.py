@@ -3,6 +3,7 @@
     STORE/<verb>-<label>-<hash8>/   stage.json   written last: key, command, seconds, hashes
                                     start.json   the command as it was first started
                                     failed.json  how it ended, when it did not end well
+                                    dropped.json its weights were removed
                                     log.txt      what the command said
                                     root|run|bundles|results
     STORE/locks/<id>                held by whoever works on a stage, and by its process
@@ -25,10 +26,11 @@ from xlt.core.errors import DataError, UsageError
 from xlt.core.files import read_json, sha256_bytes, sha256_file, write_json
 from xlt.study.plan.records import OUTPUT, Stage
 
-__all__ = ["RECORD", "START", "Store", "size_of"]
+__all__ = ["RECORD", "START", "Store", "size_of", "size_words"]
 
 SCHEMA = 1
 RECORD, START, FAILED, LOG = "stage.json", "start.json", "failed.json", "log.txt"
+DROPPED = "dropped.json"
 LOCKS, STUDIES = "locks", "studies"
 # What proves a result, by verb; small files that their writers write last.
 MANIFESTS = {
@@ -76,6 +78,29 @@ class Store:
             return dict(read_json(self.folder(stage) / FAILED))
         except (DataError, TypeError, ValueError):
             return None
+
+    def is_dropped(self, name: str) -> bool:
+        """Whether the weights of the stage of this id were removed."""
+        return (self.path / name / DROPPED).is_file()
+
+    def mark_dropped(self, name: str) -> None:
+        """Say so; its lock is held."""
+        write_json(self.path / name / DROPPED, {"dropped": True})
+
+    def unmark_dropped(self, name: str) -> None:
+        """Take that back; its lock is held."""
+        (self.path / name / DROPPED).unlink(missing_ok=True)
+
+    def reopen(self, stage: Stage) -> None:
+        """Have a stage whose weights were removed done again, unless somebody is at it already."""
+        handle = self.lock(stage)
+        if handle is None:
+            return
+        try:
+            if self.is_dropped(stage.id):
+                (self.folder(stage) / RECORD).unlink(missing_ok=True)
+        finally:
+            self.unlock(stage, handle)
 
     def running(self, stage: Stage) -> bool:
         """Whether somebody works on it now."""
@@ -154,6 +179,7 @@ class Store:
             except DataError:
                 before = None
         same = isinstance(before, dict) and before.get("words") == words
+        same = same and not self.is_dropped(stage.id)
         if folder.is_dir() and not same:
             shutil.rmtree(folder)
         if same:
@@ -199,3 +225,8 @@ class Store:
 def size_of(folder: Path) -> int:
     """Bytes below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def size_words(count: int) -> str:
+    """Bytes in words."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -70,7 +70,7 @@ def make_plan(study: Study, data: Path | None, store: Path | None, *, writes: bo
         data=None if source.path is None else str(source.path.resolve()),
         cells=tuple(cells),
         stages=planner.trainings.graph.stages,
-        left_out=tuple(dict.fromkeys(planner.left_out)),
+        left_out=tuple(dict.fromkeys((*planner.left_out, *planner.trainings.left_out))),
     )
 
 

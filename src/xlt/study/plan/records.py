@@ -14,6 +14,7 @@ __all__ = ["DATA", "OUTPUT", "PLAN", "STORE", "Cell", "Plan", "Stage"]
 
 SCHEMA = 1
 PLAN = "plan.json"
+FORGETTING = "--forgetting"
 STORE, DATA = "{store}", "{data}"  # what stands for folders in a stage's command
 # What a verb's output is called inside its stage's folder.
 OUTPUT = {"world": "root", "train": "run", "average": "run", "export": "bundles", "eval": "results"}
@@ -126,6 +127,19 @@ class Plan:
     cells: tuple[Cell, ...]
     stages: Mapping[str, Stage]
     left_out: tuple[str, ...] = ()
+
+    def reads(self, stage: Stage) -> tuple[str, ...]:
+        """Ids of everything whose files a stage's command reads: more than what it waits for."""
+        # the checkpoint that an average names lies in the training that it read
+        beyond = [self.stages[n].needs for n in stage.needs if self.stages[n].verb == "average"]
+        if FORGETTING in stage.argv:  # the heads of all phases before
+            beyond += [self._before(stage)]
+        return tuple(dict.fromkeys((*stage.needs, *(name for some in beyond for name in some))))
+
+    def _before(self, stage: Stage) -> tuple[str, ...]:
+        """The trainings that a training goes back to."""
+        own = [name for name in stage.needs if self.stages[name].verb == "train"]
+        return tuple(name for near in own for name in (near, *self._before(self.stages[near])))
 
     @property
     def hash(self) -> str:

@@ -32,6 +32,7 @@ WORLD_EXAMPLES = {
 }  # fmt: skip
 PLANTED_EXAMPLES = {"planted-nli-": (60, 8000, 12000), "planted-": (40, 16000, 24000)}
 NO_EXAMPLES = (0, 0, 0)
+WORLD_TESTS_ALONE = {"xquad", "tydiqa"}  # no dev sets outside English; a test holds them against it
 WEIGHTS = ("*.safetensors", "*.bin", "config.json", "tokenizer*.json", "spiece.model", "vocab.*")
 
 
@@ -130,6 +131,10 @@ class Source:
             return len(self.root.read(task, "en", "train", file=place).examples)
 
         return int(self._digests.note(key, read))
+
+    def dev_elsewhere(self, name: str) -> bool:
+        """Whether a task has dev sets in other languages than English."""
+        return any(lang != "en" for lang in self.root.langs(self.root.tasks[name], "dev"))
 
     def texts(self) -> str:
         """Hash of what tokenizers and masked LM read."""
@@ -246,6 +251,10 @@ class WorldSource:
         """As the benchmark's sizes have it."""
         planted = (n for start, n in PLANTED_EXAMPLES.items() if name.startswith(start))
         return (WORLD_EXAMPLES.get(name) or next(planted, NO_EXAMPLES))[self._size]
+
+    def dev_elsewhere(self, name: str) -> bool:
+        """As it is written; XQuAD's and TyDi QA's languages have test sets alone."""
+        return name not in WORLD_TESTS_ALONE
 
     def texts(self) -> str:
         """Nothing: see the class."""

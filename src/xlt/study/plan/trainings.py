@@ -20,7 +20,8 @@ __all__ = ["Start", "Trainings"]
 
 COMPACT = "compact"
 KEPT = "5"  # dev evaluations whose weights are kept where other rules choose among them
-PICKS = {"last checkpoint": "last", "target-dev oracle": "target-dev oracle"}
+ORACLE = "target-dev oracle"
+PICKS = {"last checkpoint": "last", ORACLE: ORACLE}
 FORGETTING = "forgetting"  # of phases with a phase before them
 PRETRAINING = ("pretrain", "pretrain_steps", "vocab_size")
 
@@ -49,6 +50,7 @@ class Trainings:
         self.study, self.source, self.digests = study, source, digests
         self.graph = Graph()
         self.lacking: dict[str, None] = {}  # what is scored and is not in the data root
+        self.left_out: dict[str, None] = {}  # what means nothing, with the reason
         self.world: tuple[Stage, ...] = ()
         if study.world is not None:
             size, seed = study.world
@@ -198,6 +200,9 @@ class Trainings:
         )
         found = {}
         for rule, word in PICKS.items():
+            if word == ORACLE and not self.source.dev_elsewhere(name):
+                self.left_out[f"{ORACLE} x {target}: no dev set in another language"] = None
+                continue
             beside = replace(start, stage=chosen, seeds=f"{start.seeds}-{word.split('-')[0]}")
             exported = self.export(beside, target, pick=f"{name}:{word}")
             found[rule] = self.evaluation(exported, tasks).id
