@@ -18,6 +18,12 @@ MANIFESTS = {
 }
 
 
+def base_of(words):
+    """The folder that a training begins from; "" where it is none."""
+    model = words[words.index("--model") + 1] if "--model" in words else ""
+    return model if "/" in model else ""
+
+
 def main(settings, words):
     verb, out = words[0], Path(words[words.index("--out") + 1])
     stage = next(folder.name for folder in out.parents if folder.name.startswith(f"{verb}-"))
@@ -27,6 +33,8 @@ def main(settings, words):
             stream.write(f"{text} {stage}\n")
 
     log("start")
+    if verb == "train" and (out / "run.json").is_file():
+        return log("end")  # as `xlt train --resume` of a run that is whole
     if settings["fail"] in words:
         sys.exit("error: it is told to fail\nhint: do not")
     out.mkdir(parents=True, exist_ok=True)
@@ -34,9 +42,9 @@ def main(settings, words):
         (out / "model.safetensors").write_text("1")
     if verb == "train":
         time.sleep(settings["seconds"])
-    if verb in ("average", "export", "eval"):  # what it reads has to be there
-        model = Path(words[1])
-        assert any(model.rglob("model.safetensors")), model
+    read = words[1] if verb in ("average", "export", "eval") else base_of(words)
+    if read:  # what it reads has to be there
+        assert any(Path(read).rglob("model.safetensors")), read
     single = verb == "export" and out.name != "bundles"  # of a checkpoint: one bundle, out itself
     manifest = out / ("xlt.json" if single else MANIFESTS[verb])
     manifest.parent.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,18 @@
 """Weights that nothing needs any more: what goes, what stays, what is done again."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from xlt.core.errors import PartlyDone
+from xlt.core.errors import PartlyDone, UsageError
 from xlt.study.commands import study
 from xlt.study.engine.run import cost_of, register
-from xlt.study.engine.status import describe, look
-from xlt.study.engine.weights import plans_of, remove_weights, spare, weights_of
+from xlt.study.engine.status import look
+from xlt.study.engine.store import Store
+from xlt.study.engine.weights import finished, removable, remove_weights, weights_of
 
 PICKS = "evaluation: {picks: true}\nscales:\n"
 
@@ -97,34 +100,161 @@ def test_a_checkpoint_that_another_rule_picks_is_there_until_it_is_scored(bench)
     assert set(bench.counts().values()) == {1}
 
 
+def everything(bench):
+    """The store, and what could be removed of the finished study `out`."""
+    plan, store = bench.plan(), bench.store()
+    done = finished(plan, store)
+    return store, removable(store, plan, done.__contains__, plan.stages)
+
+
 def test_a_stage_that_is_in_use_keeps_its_weights(bench):
-    plan, store = bench.run().plan, bench.store()
-    names = spare(store, plans_of(store))
+    bench.run()
+    store, names = everything(bench)
     handle = store.hold(names[0])
     assert set(remove_weights(store, names)) == set(names) - {names[0]}
     store.let_go(names[0], handle)
-    assert spare(store, [plan]) == [names[0]]
+    assert everything(bench)[1] == [names[0]]
     assert not store.is_dropped(names[0])
 
 
-def test_a_removal_that_was_interrupted_is_finished_by_the_next(bench, monkeypatch):
+@pytest.mark.parametrize("last", ["mark_dropped", "plans", "disbelieve", "a file"])
+def test_a_removal_that_is_killed_loses_nothing_and_is_finished_by_the_next(
+    bench, monkeypatch, last
+):
     bench.run()
-    store = bench.store()
-    names = spare(store, plans_of(store))
-    store.mark_dropped(names[0])
-    assert list(remove_weights(store, names)) == names
-    assert spare(store, plans_of(store)) == []
+    store, names = everything(bench)
+
+    def killed(*given, **more):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if last == "a file":
+            patch.setattr(Path, "unlink", unlink_all_but(".safetensors"))
+        else:
+            patch.setattr(Store, last, killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove_weights(store, names)
+    assert len(finished(bench.plan(), store)) == len(bench.plan().stages)
+    remove_weights(store, everything(bench)[1])
+    assert everything(bench)[1] == []
+    assert not list((bench.folder / "store").rglob("*.safetensors"))
+    assert not bench.run("wider", wider(bench)).missing()
 
 
-def test_a_study_that_is_planned_in_between_keeps_what_it_needs(bench, monkeypatch):
-    plan, store = bench.run().plan, bench.store()
-    names = spare(store, [plan])
+def unlink_all_but(suffix):
+    real = Path.unlink
+
+    def unlink(path, **more):
+        if path.suffix == suffix:
+            raise KeyboardInterrupt
+        real(path, **more)
+
+    return unlink
+
+
+def test_two_that_remove_the_same_do_not_undo_each_other(bench):
+    bench.run()
+    store, names = everything(bench)
+    remove_weights(store, names)
+    assert remove_weights(store, names) == dict.fromkeys(names, 0)
+    assert all(store.is_dropped(name) for name in names)
+    assert not bench.run("wider", wider(bench)).missing()
+
+
+def test_a_study_that_is_planned_in_between_keeps_what_it_needs(bench):
+    bench.run()
+    store, names = everything(bench)
+    plan = bench.plan()
     register(bench.plan(wider(bench)), bench.folder / "wider", store)
     gone = {plan.stages[name].label for name in remove_weights(store, names)}
     assert heavy(bench) == {"compact", "compact-mnli-i1", "compact-mnli-i2"}
     assert not gone & heavy(bench)
     kept = [s for s in plan.stages.values() if s.label in heavy(bench) and s.verb == "train"]
-    assert not any(store.is_dropped(stage.id) for stage in kept)
+    assert not any(store.dropped(stage) for stage in kept)
+
+
+def test_a_study_whose_folder_is_not_seen_from_here_counts(bench):
+    register(bench.plan(wider(bench)), bench.folder / "wider", bench.store())
+    (bench.folder / "wider").rename(bench.folder / "elsewhere")
+    bench.run(drop_weights=True)
+    assert heavy(bench) == {"compact", "compact-mnli-i1", "compact-mnli-i2"}
+
+
+@pytest.mark.parametrize("failing", ["none", "mnli", "panx"])
+def test_a_finished_study_stays_so_while_another_does_its_stages_again(bench, failing):
+    """What a redone training needs is missing for a while, or for good when that is given up."""
+    bench.run(drop_weights=True)
+    scored = sorted(path.name for path in (bench.folder / "out/cells").glob("*"))
+    bench.set(fail=failing)  # the pretraining has `--target none`
+    with pytest.raises(PartlyDone):
+        bench.run("wider", wider(bench))
+    shutil.rmtree(bench.folder / "wider")
+    before = bench.counts()
+    assert not bench.run().missing()
+    assert bench.counts() == before, "nothing is done again for it"
+    assert sorted(path.name for path in (bench.folder / "out/cells").glob("*")) == scored
+    with pytest.raises(UsageError, match="the question cannot change"):
+        register(bench.plan(bench.text.replace("tasks: [xnli]", "tasks: [udpos]")),
+                 bench.folder / "out", bench.store())  # fmt: skip
+
+
+def test_a_stage_that_is_begun_anew_has_nothing_of_the_old_one(bench, monkeypatch):
+    bench.run(drop_weights=True)
+    plan, store = bench.plan(wider(bench)), bench.store()
+    stage = next(s for s in plan.stages.values() if s.label == "compact")
+    assert (store.folder(stage) / "run/run.json").is_file()
+    store.begin(stage, ["any"], [])
+    assert not (store.folder(stage) / "run").exists()
+
+
+FORGETTING = """\
+study: 1
+question: Does it help?
+estimand: {kind: effect, arm: two, baseline: none, tasks: [xnli]}
+base: {model: compact, steps: 9, forgetting: true}
+arms:
+  none: {}
+  two: {intermediate: [mnli, squad]}
+axes:
+  targets: [xnli, udpos]
+scales:
+  demo: {world: tiny}
+"""
+
+
+def test_what_reads_more_than_its_base_waits_for_all_of_it(bench):
+    """Forgetting reads the heads of all phases: the first was dropped, the second kept."""
+    bench.set(fail="udpos")
+    with pytest.raises(PartlyDone):
+        bench.run(text=FORGETTING, drop_weights=True)
+    two = "  two: {intermediate: [mnli, squad]}\n"
+    three = "  three: {intermediate: [mnli, squad, hellaswag]}\n"
+    text = FORGETTING.replace(two, two + three)
+    bench.set(fail="", seconds=1)
+    bench.log.write_text("")
+    assert not bench.run("three", text, jobs=4).missing()
+    names = {s.label: s.id for s in bench.plan(text).stages.values() if s.verb == "train"}
+    lines = bench.log.read_text().splitlines()
+    first, third = names["compact-mnli-i1"], names["compact-mnli-squad-hellaswag-i1"]
+    assert lines.index(f"end {first}") < lines.index(f"start {third}")
+
+
+def test_where_the_studies_cannot_be_read_weights_stay_and_the_study_goes_on(bench, capsys):
+    note = bench.folder / "store/studies/0123456789abcdef.json"
+    note.parent.mkdir(parents=True)
+    note.write_text('{"out": "/nowhere/at/all"}')
+    progress = bench.run(drop_weights=True)
+    assert not progress.missing()
+    assert progress.freed == 0
+    assert capsys.readouterr().err.count("no more weights are removed: /nowhere") == 1
+    assert len(heavy(bench)) == 11
+    assert not list((bench.folder / "store/dropped").glob("*"))
+
+
+def test_a_finished_study_drops_when_it_is_asked_again(bench):
+    bench.run()
+    assert bench.run(drop_weights=True).freed > 0
+    assert heavy(bench) == set()
 
 
 def test_as_it_is_typed(bench):
@@ -138,21 +268,34 @@ def test_as_it_is_typed(bench):
 
     heavy_now = sum(s.verb in ("train", "export") for s in plan.stages.values())
     assert "there are no others" in typed(store)
-    assert f"{heavy_now} stages, 0.0 MB would go" in typed(store, "--weights")
+    assert f"the weights of {heavy_now} stages, 0.0 MB would go" in typed(store, "--weights")
     told = json.loads(typed(store, "--weights", "--json"))
     assert {one["state"] for one in told["stages"]} == {"weights"}
-    assert f"{heavy_now} stages, 0.0 MB removed" in typed(store, "--weights", "--yes")
+    gone = typed(store, "--weights", "--yes")
+    assert f"the weights of {heavy_now} stages, 0.0 MB removed" in gone
     assert "there are no others" in typed(store, "--weights")
     assert not list((bench.folder / "store").rglob("*.safetensors"))
     assert not list((bench.folder / "store/locks").iterdir())
 
 
-def test_what_was_removed_is_told_at_the_end(bench):
-    progress = bench.run(drop_weights=True)
-    progress.freed = 2_500_000_000
-    from xlt.study.engine.status import status_of
+def test_what_was_removed_is_told_at_the_end(bench, capsys, monkeypatch):
+    monkeypatch.setattr("xlt.study.engine.progress.remove_weights", lambda *_: {"a": 10**9})
+    bench.set(fail="udpos")
+    with pytest.raises(PartlyDone):
+        bench.run(drop_weights=True)
+    assert "4.0 GB of weights removed that nothing needs any more" in capsys.readouterr().err
 
-    assert "2.5 GB of weights removed that nothing needs any more" in describe(status_of(progress))
+
+def test_a_stage_without_weights_that_no_plan_names_goes_whole(bench):
+    bench.run("wider", wider(bench), drop_weights=True)
+    bench.run()
+    shutil.rmtree(bench.folder / "wider")
+    done = CliRunner().invoke(study, ["prune", str(bench.folder / "store"), "--yes", "--json"])
+    gone = json.loads(done.stdout)["stages"]
+    assert {one["state"] for one in gone} == {"removed"}
+    assert all("panx" in one["id"] for one in gone)
+    assert len(gone) == 12
+    assert not list((bench.folder / "store").rglob("*panx*"))
 
 
 def test_a_store_behind_a_url_keeps_its_weights(bench):

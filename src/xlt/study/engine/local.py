@@ -81,6 +81,9 @@ def run_local(progress: Progress, slots: Slots) -> None:
         except KeyboardInterrupt as error:
             loop.stop()
             raise Interrupted("interrupted", "run the same command again to continue") from error
+        except BaseException:
+            loop.stop()
+            raise
 
 
 class _Loop:

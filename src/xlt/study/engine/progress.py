@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xlt.core.errors import XltError
 from xlt.core.files import write_json
+from xlt.core.show import terminal
 from xlt.study.engine.store import Store
-from xlt.study.engine.weights import finished, plans_of, remove_weights, spare
+from xlt.study.engine.weights import finished, removable, remove_weights
 from xlt.study.plan.records import Cell, Plan, Stage
 
 __all__ = ["CELLS", "Progress"]
@@ -49,22 +51,24 @@ class Progress:
         if stages is None:
             for name, found in finished(self.plan, self.store).items():
                 if name not in self.records:
-                    self.finished(self.plan.stages[name], found)
+                    self._note(self.plan.stages[name], found)
+            self._drop(self.plan.stages)
             return
         for stage in stages:
             if stage.id not in self.records and (record := self.store.done(stage)):
                 self.finished(stage, record)
 
-    def reopen(self) -> int:
-        """Have stages done again whose weights were removed and are needed now; how many."""
-        found = [s for s in self.plan.stages.values()
-                 if s.id not in self.records and self.store.done(s)]  # fmt: skip
-        for stage in found:
-            self.store.reopen(stage)
-        return len(found)
+    def again(self) -> int:
+        """How many stages have to be done again, for weights that were removed."""
+        return sum(n not in self.records and self.store.is_dropped(n) for n in self.plan.stages)
 
     def finished(self, stage: Stage, record: dict[str, Any]) -> None:
         """Note a finished stage; cells that need nothing more are written."""
+        self._note(stage, record)
+        if stage.verb == "eval":
+            self._drop(self.plan.behind(stage))
+
+    def _note(self, stage: Stage, record: dict[str, Any]) -> None:
         self.records[stage.id] = record
         self.failures.pop(stage.id, None)
         if self.out is not None:
@@ -72,18 +76,18 @@ class Progress:
                 concerned = stage.id in cell.all_stages or stage.id in cell.picks.values()
                 if concerned and self.cell_state(cell) == "done":
                     self._write(cell)
-        if self.drop_weights and stage.verb == "eval":
-            self._drop(stage)
 
-    def _drop(self, stage: Stage) -> None:
-        """Remove the weights that led to a scored stage, where nothing needs them any more."""
-        behind, near = set[str](), [stage]
-        while near:
-            names = [name for one in near for name in self.plan.reads(one) if name not in behind]
-            behind |= set(names)
-            near = [self.plan.stages[name] for name in names]
-        found = spare(self.store, plans_of(self.store), behind)
-        self.freed += sum(remove_weights(self.store, found).values())
+    def _drop(self, among: Collection[str]) -> None:
+        """Remove weights that nothing needs any more; where that fails they stay."""
+        if not self.drop_weights:
+            return
+        try:
+            over = removable(self.store, self.plan, self.records.__contains__, among)
+            if over:
+                self.freed += sum(remove_weights(self.store, over).values())
+        except (XltError, OSError) as error:
+            self.drop_weights = False
+            terminal.note(f"no more weights are removed: {error}")
 
     def drop_stale(self) -> None:
         """Remove files of cells that are not in the plan, or not finished any more."""
@@ -101,14 +105,14 @@ class Progress:
             for stage in self.plan.stages.values()
             if stage.id not in self.records
             and stage.id not in self.failures
-            and all(need in self.records for need in stage.needs)
+            and all(name in self.records for name in self.plan.reads(stage))
         ]
 
     def blocked(self) -> list[str]:
         """Ids of stages that wait for a failed one."""
         found: list[str] = []
         for stage in self.plan.stages.values():  # needs stand before
-            if any(need in self.failures or need in found for need in stage.needs):
+            if any(need in self.failures or need in found for need in self.plan.reads(stage)):
                 found.append(stage.id)
         return found
 

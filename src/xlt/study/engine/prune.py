@@ -15,10 +15,12 @@ from typing import Any
 from xlt.core.errors import DataError, UsageError
 from xlt.core.show.terminal import table
 from xlt.study.engine.store import RECORD, START, Store, size_of, size_words
-from xlt.study.engine.weights import remove_weights, spare, weights_of
+from xlt.study.engine.weights import finished, removable, remove_weights, weights_of
 from xlt.study.plan.records import OUTPUT, PLAN, Plan
 
 __all__ = ["Leftover", "Pruning", "describe_pruning", "find_leftovers", "prune"]
+
+STAYS = ("in use", "needed or in use")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,8 @@ class Leftover:
         id: its name in the store.
         bytes: on disk; of the weights alone, where only they may go.
         state: `done`, `unfinished`, `in use` (somebody works on it: it stays), `removed`, `weights`
-            (a plan names it, its weights may go) or `weights removed`.
+            (a plan names it, its weights may go), `weights removed`, or `needed or in use` (they
+            stay, after all).
     """
 
     id: str
@@ -58,7 +61,7 @@ class Pruning:
     @property
     def bytes(self) -> int:
         """Of everything that is, or could be, removed."""
-        return sum(one.bytes for one in self.leftovers if one.state != "in use")
+        return sum(one.bytes for one in self.leftovers if one.state not in STAYS)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -91,7 +94,7 @@ def find_leftovers(store: Store, studies: Iterable[Path] = (), *, weights: bool 
         Plan.open(path)
     there = list(dict.fromkeys([*named, *(p for p in remembered if (p / PLAN).is_file())]))
     gone = [path for path in remembered if path not in there]
-    found = sorted(path for path in store.path.glob("*-*") if _is_stage(path))
+    found = sorted(path for path in store.path.glob("*-*") if _is_stage(store, path))
     if not there:
         raise UsageError(
             f"{store.path}: no study is known that uses it, so every stage would go",
@@ -101,7 +104,8 @@ def find_leftovers(store: Store, studies: Iterable[Path] = (), *, weights: bool 
     plans = [Plan.open(path) for path in there]
     wanted = {stage for plan in plans for stage in plan.stages}
     left = [_leftover(store, path) for path in found if path.name not in wanted]
-    left += [_weights(store, name) for name in (spare(store, plans) if weights else ())]
+    if weights:
+        left += [_weights(store, name) for name in _spare(store, plans)]
     return Pruning(
         store=store.path,
         studies=tuple(there),
@@ -120,11 +124,13 @@ def prune(store: Store, studies: Sequence[Path] = (), *, weights: bool = False) 
         UsageError, DataError: as `find_leftovers`.
     """
     found = find_leftovers(store, studies, weights=weights)
+    for path in found.gone:
+        store.forget(path)
     after = []
     for one in found.leftovers:
         if one.state == "weights":
             gone = remove_weights(store, [one.id], map(Plan.open, found.studies))
-            state = "weights removed" if one.id in gone else "in use"
+            state = "weights removed" if one.id in gone else "needed or in use"
             after.append(replace(one, state=state))
             continue
         handle = store.hold(one.id)
@@ -134,14 +140,13 @@ def prune(store: Store, studies: Sequence[Path] = (), *, weights: bool = False) 
         try:
             folder = store.path / one.id
             (folder / RECORD).unlink(missing_ok=True)
+            store.unmark_dropped(one.id)
             shutil.rmtree(folder, ignore_errors=True)
         finally:
             store.let_go(one.id, handle)
         if folder.exists():
             raise DataError(f"{folder} cannot be removed", "look at its permissions")
         after.append(Leftover(id=one.id, bytes=one.bytes, state="removed"))
-    for path in found.gone:
-        store.forget(path)
     return Pruning(
         store=found.store, studies=found.studies, gone=found.gone, leftovers=tuple(after),
         kept=found.kept,
@@ -159,19 +164,24 @@ def describe_pruning(found: Pruning, *, removed: bool) -> str:
     some = any(one.state.startswith("weights") for one in found.leftovers)
     head = "stage that no plan names" + (", or weights that nothing needs" if some else "")
     lines += ["", table([head, "state", "size"], rows), ""]
-    count = sum(one.state != "in use" for one in found.leftovers)
-    told = f"{count} stages, {size_words(found.bytes)}"
+    going = [one for one in found.leftovers if one.state not in STAYS]
+    lighter = sum(one.state.startswith("weights") for one in going)
+    parts = [f"{len(going) - lighter} stages"] * (len(going) > lighter)
+    parts += [f"the weights of {lighter} stages"] * bool(lighter)
+    told = f"{' and '.join(parts) or 'nothing'}, {size_words(found.bytes)}"
     lines.append(f"{told} removed" if removed else f"{told} would go; --yes removes them")
     return "\n".join(lines)
 
 
-def _is_stage(path: Path) -> bool:
+def _is_stage(store: Store, path: Path) -> bool:
     verb = path.name.partition("-")[0]
-    return verb in OUTPUT and path.is_dir() and any((path / n).is_file() for n in (RECORD, START))
+    known = any((path / name).is_file() for name in (RECORD, START))
+    return verb in OUTPUT and path.is_dir() and (known or store.is_dropped(path.name))
 
 
 def _leftover(store: Store, folder: Path) -> Leftover:
-    state = "done" if (folder / RECORD).is_file() else "unfinished"
+    done = (folder / RECORD).is_file() or store.is_dropped(folder.name)
+    state = "done" if done else "unfinished"
     if store.is_held(folder.name):
         state = "in use"
     return Leftover(id=folder.name, bytes=size_of(folder), state=state)
@@ -180,3 +190,13 @@ def _leftover(store: Store, folder: Path) -> Leftover:
 def _weights(store: Store, name: str) -> Leftover:
     size = sum(path.stat().st_size for path in weights_of(store, name))
     return Leftover(id=name, bytes=size, state="weights")
+
+
+def _spare(store: Store, plans: Sequence[Plan]) -> list[str]:
+    """Ids of stages with weights that nothing in any of the plans needs any more."""
+    named: dict[str, bool] = {}
+    for plan in plans:
+        over = set(removable(store, plan, finished(plan, store).__contains__, plan.stages))
+        for name in plan.stages:
+            named[name] = named.get(name, True) and name in over
+    return [name for name, over in named.items() if over]

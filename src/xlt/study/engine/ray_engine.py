@@ -133,7 +133,7 @@ class _Driver:
                 "num_gpus": gpus if stage.verb in ON_GPU else 0,
                 "max_retries": RETRIES,
             }
-            before = [outcomes[name] for name in stage.needs]
+            before = [outcomes[name] for name in plan.reads(stage)]
             outcomes[stage.id] = ray.remote(perform).options(**options).remote(work, *before)
             self.waiting[outcomes[stage.id]] = stage
 

@@ -11,7 +11,7 @@ from xlt.core.errors import PartlyDone, UsageError
 from xlt.core.files import read_json
 from xlt.core.show import terminal
 from xlt.study.engine.progress import CELLS, Progress
-from xlt.study.engine.store import Store
+from xlt.study.engine.store import Store, size_words
 from xlt.study.engine.weights import finished
 from xlt.study.plan.estimate import Known, estimate
 from xlt.study.plan.records import PLAN, Plan
@@ -53,10 +53,15 @@ def run_study(
             drop_weights=drop_weights,
         )
         progress.look()
-        if again := progress.reopen():
+        if again := progress.again():
             terminal.note(f"{again} stages are done again: their weights were removed")
         progress.drop_stale()
-        engine(progress)
+        try:
+            engine(progress)
+        finally:
+            if progress.freed:
+                freed = size_words(progress.freed)
+                terminal.note(f"{freed} of weights removed that nothing needs any more")
     if progress.missing() or progress.failures:
         raise _partly_done(progress)
     return progress
@@ -85,7 +90,7 @@ def register(plan: Plan, out: Path, store: Store) -> dict[str, Any]:
         seen = {"estimand_hash": plan.estimand_hash, "evaluations": len(scored), "done": done}
     cost = cost_of(plan, store)
     plan.write(out, registered=seen, estimates=cost)
-    store.remember(out)
+    store.remember(out, plan)
     return cost
 
 

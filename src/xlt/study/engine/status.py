@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from xlt.study.engine.progress import STATES, Progress
-from xlt.study.engine.store import Store, size_words
+from xlt.study.engine.store import Store
 from xlt.study.plan.records import Plan
 
 __all__ = ["describe", "look", "status_of"]
@@ -48,7 +48,6 @@ def status_of(progress: Progress) -> dict[str, Any]:
         "running": [name for name, state in stages.items() if state == "running"],
         "failures": dict(progress.failures),
         "missing": [name for name, state in cells.items() if state != "done"],
-        "freed": progress.freed,
         "seconds": sum(record["seconds"] for record in progress.records.values()),
     }
 
@@ -62,8 +61,6 @@ def describe(found: dict[str, Any]) -> str:
         f"cells: {cells}",
         f"stages: {stages}; {found['seconds'] / 60:.1f} minutes of work are in the store",
     ]
-    if found["freed"]:
-        lines.append(f"{size_words(found['freed'])} of weights removed that nothing needs any more")
     lines += [f"running: {name}" for name in found["running"]]
     lines += [f"failed: {name}: {one['message']}" for name, one in found["failures"].items()]
     return "\n".join(lines)

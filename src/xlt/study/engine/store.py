@@ -3,11 +3,11 @@
     STORE/<verb>-<label>-<hash8>/   stage.json   written last: key, command, seconds, hashes
                                     start.json   the command as it was first started
                                     failed.json  how it ended, when it did not end well
-                                    dropped.json its weights were removed
                                     log.txt      what the command said
                                     root|run|bundles|results
     STORE/locks/<id>                held by whoever works on a stage, and by its process
-    STORE/studies/<hash>.json       where a study is that has used the store: `out`
+    STORE/studies/<hash>.json       a study that has used the store: where it is, and its plan
+    STORE/dropped/<id>.json         the record of a finished stage whose weights were removed
 
 Several studies may share a store: a lock keeps a second one off a stage.
 """
@@ -24,14 +24,13 @@ from typing import Any
 from xlt.core.artifacts.lock import take_lock
 from xlt.core.errors import DataError, UsageError
 from xlt.core.files import read_json, sha256_bytes, sha256_file, write_json
-from xlt.study.plan.records import OUTPUT, Stage
+from xlt.study.plan.records import OUTPUT, Plan, Stage
 
 __all__ = ["RECORD", "START", "Store", "size_of", "size_words"]
 
 SCHEMA = 1
 RECORD, START, FAILED, LOG = "stage.json", "start.json", "failed.json", "log.txt"
-DROPPED = "dropped.json"
-LOCKS, STUDIES = "locks", "studies"
+LOCKS, STUDIES, DROPPED = "locks", "studies", "dropped"
 # What proves a result, by verb; small files that their writers write last.
 MANIFESTS = {
     "world": "root/world.json",
@@ -79,28 +78,31 @@ class Store:
         except (DataError, TypeError, ValueError):
             return None
 
+    def dropped(self, stage: Stage) -> dict[str, Any] | None:
+        """The record of a stage that was finished and has lost its weights since."""
+        try:
+            record = read_json(self._mark(stage.id))
+            fits = record["schema"] == SCHEMA and record["key"] == stage.key
+        except (DataError, KeyError, TypeError, AttributeError, OSError):
+            return None
+        return dict(record) if fits else None
+
     def is_dropped(self, name: str) -> bool:
-        """Whether the weights of the stage of this id were removed."""
-        return (self.path / name / DROPPED).is_file()
+        """Whether the stage of this id has lost its weights, and was not done again."""
+        return self._mark(name).is_file() and not (self.path / name / RECORD).is_file()
 
     def mark_dropped(self, name: str) -> None:
-        """Say so; its lock is held."""
-        write_json(self.path / name / DROPPED, {"dropped": True})
+        """Note the record of a stage that is to lose its weights; its lock is held."""
+        write_json(self._mark(name), read_json(self.path / name / RECORD))
 
     def unmark_dropped(self, name: str) -> None:
         """Take that back; its lock is held."""
-        (self.path / name / DROPPED).unlink(missing_ok=True)
+        self._mark(name).unlink(missing_ok=True)
 
-    def reopen(self, stage: Stage) -> None:
-        """Have a stage whose weights were removed done again, unless somebody is at it already."""
-        handle = self.lock(stage)
-        if handle is None:
-            return
-        try:
-            if self.is_dropped(stage.id):
-                (self.folder(stage) / RECORD).unlink(missing_ok=True)
-        finally:
-            self.unlock(stage, handle)
+    def disbelieve(self, name: str) -> None:
+        """Have a stage done anew, whatever of it is there, when it is next asked for."""
+        for file in (RECORD, START):
+            (self.path / name / file).unlink(missing_ok=True)
 
     def running(self, stage: Stage) -> bool:
         """Whether somebody works on it now."""
@@ -142,9 +144,9 @@ class Store:
         (self.path / LOCKS / name).unlink(missing_ok=True)
         os.close(handle)
 
-    def remember(self, out: Path) -> None:
-        """Note the folder of a study, so that its stages are known to be wanted."""
-        write_json(self._note(out), {"out": str(out.resolve())})
+    def remember(self, out: Path, plan: Plan) -> None:
+        """Note a study and what it asks for, so that its stages are known to be wanted."""
+        write_json(self._note(out), {"out": str(out.resolve()), "plan": plan.to_json()})
 
     def forget(self, out: Path) -> None:
         """Drop the note of a folder that is gone."""
@@ -157,6 +159,25 @@ class Store:
             with contextlib.suppress(DataError, KeyError, TypeError):
                 found.append(Path(read_json(path)["out"]))
         return found
+
+    def plans(self) -> list[Plan]:
+        """The plans of the studies that were planned or run in this store, as they noted them.
+
+        Raises:
+            DataError: one is damaged, or another version's.
+        """
+        found = []
+        for path in sorted((self.path / STUDIES).glob("*.json")):
+            value = read_json(path)
+            if not isinstance(value, dict) or not value.get("out"):
+                raise DataError(f"{path}: not the note of a study", "remove it")
+            # an older version noted no plan: it is in the study's folder
+            noted = value.get("plan")
+            found.append(Plan.read(noted, path) if noted else Plan.open(Path(value["out"])))
+        return found
+
+    def _mark(self, name: str) -> Path:
+        return self.path / DROPPED / f"{name}.json"
 
     def _note(self, out: Path) -> Path:
         name = sha256_bytes(str(out.resolve()).encode())[:16]
@@ -179,7 +200,6 @@ class Store:
             except DataError:
                 before = None
         same = isinstance(before, dict) and before.get("words") == words
-        same = same and not self.is_dropped(stage.id)
         if folder.is_dir() and not same:
             shutil.rmtree(folder)
         if same:
@@ -215,6 +235,7 @@ class Store:
             "outputs": {str(path.relative_to(folder)): sha256_file(path) for path in found},
         }
         write_json(folder / RECORD, record)
+        self.unmark_dropped(stage.id)
         return record
 
     def fail(self, stage: Stage, failure: Mapping[str, Any]) -> None:

@@ -85,14 +85,15 @@ class Known:
         """Read the records of all stages in a store, whatever study made them."""
         rates: dict[tuple[str, str], list[float]] = {}
         sizes: dict[tuple[str, str], list[float]] = {}
-        for path in sorted(store.glob("*/stage.json")):
+        for path in sorted([*store.glob("*/stage.json"), *store.glob("dropped/*.json")]):
             try:
                 record = read_json(path)
                 facts, verb = record["facts"], record["verb"]
                 model = str(facts.get("model", ""))
                 sizes.setdefault((model, verb), []).append(float(record["bytes"]))
                 kinds = set(facts.get("kinds", {}).values())
-                measured = path.parent / OUTPUT["train"] / "measured.json"
+                folder = path.parent if path.stem == "stage" else store / path.stem
+                measured = folder / OUTPUT["train"] / "measured.json"
                 if verb == "train" and len(kinds) == 1 and measured.is_file():
                     found = [one["examples_per_second"] for one in read_json(measured).values()]
                     rates.setdefault((model, kinds.pop()), []).extend(found)

@@ -136,6 +136,23 @@ class Plan:
             beyond += [self._before(stage)]
         return tuple(dict.fromkeys((*stage.needs, *(name for some in beyond for name in some))))
 
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """Id of every stage -> ids of those whose commands read its files."""
+        found: dict[str, list[str]] = {name: [] for name in self.stages}
+        for stage in self.stages.values():
+            for name in self.reads(stage):
+                found[name].append(stage.id)
+        return {name: tuple(ids) for name, ids in found.items()}
+
+    def behind(self, stage: Stage) -> set[str]:
+        """Ids of all stages that a stage has come from."""
+        found, near = set[str](), [stage]
+        while near:
+            names = {name for one in near for name in self.reads(one)} - found
+            found |= names
+            near = [self.stages[name] for name in names]
+        return found
+
     def _before(self, stage: Stage) -> tuple[str, ...]:
         """The trainings that a training goes back to."""
         own = [name for name in stage.needs if self.stages[name].verb == "train"]
@@ -194,7 +211,11 @@ class Plan:
             DataError: there is none, or it is damaged.
         """
         path = out / PLAN
-        value = read_json(path, DataError)
+        return cls.read(read_json(path, DataError), path)
+
+    @classmethod
+    def read(cls, value: Any, path: Path) -> Plan:
+        """As `open`, of what a file was found to hold."""
         try:
             return cls.from_json(value, path)
         except (KeyError, TypeError, AttributeError) as error:
