@@ -17,7 +17,8 @@ class MadeUp:
     """A study whose answers are drawn: an item is right when a normal variable is above zero.
 
     `effect(arm, task, lang, axes)` is what an arm adds to that variable. Arms whose name is in
-    `untrained` have no intermediate seed.
+    `untrained` have no intermediate seed. `arm_seeds` and `arm_targets` cut an arm, targets in
+    `single` have one unit, those in `encoders` one cell an intermediate seed, as is planned.
     """
 
     arms: tuple = ("none", "mnli")
@@ -39,6 +40,11 @@ class MadeUp:
     languages: dict = field(default_factory=dict)
     data: str = "nowhere"
     number: int = 1
+    arm_seeds: dict = field(default_factory=dict)
+    arm_targets: dict = field(default_factory=dict)
+    single: tuple = ()
+    encoders: tuple = ()
+    items_of_a_cluster: int = 1
 
     def write(self, out):
         rng = np.random.default_rng(self.number)
@@ -52,7 +58,9 @@ class MadeUp:
         for axes in self.combinations():
             for arm in self.arms:
                 for target in self.targets:
-                    for seeds in self.units(arm):
+                    if target not in self.arm_targets.get(arm, (target,)):
+                        continue
+                    for seeds in self.units(arm, target):
                         cells.append(self.cell(rng, out, store, items, axes, arm, target, *seeds))
         asked = {"kind": "effect", "arms": ["mnli"], "baseline": "none",
                  "tasks": list(self.targets), "languages": "transfer", **self.estimand}  # fmt: skip
@@ -71,8 +79,14 @@ class MadeUp:
             found = [{**one, name: value} for one in found for value in values]
         return found
 
-    def units(self, arm):
-        pairs = [(i + 1, t + 1) for i in range(self.seeds) for t in range(self.target_seeds)]
+    def units(self, arm, target):
+        most = self.arm_seeds.get(arm, self.seeds)
+        each = 1 if target in self.encoders else self.target_seeds
+        pairs = [(i + 1, t + 1) for i in range(most) for t in range(each)]
+        if target in self.single:
+            pairs = pairs[:1]
+        if target in self.encoders and arm in self.untrained:
+            return [(None, None, 1)]
         if arm not in self.untrained:
             return [(*pair, unit) for unit, pair in enumerate(pairs, 1)]
         return [(None, unit, unit) for unit in range(1, (self.baseline_seeds or len(pairs)) + 1)]
@@ -81,7 +95,9 @@ class MadeUp:
         axes_text = {k: "all" if v is None else str(v) for k, v in axes.items()}
         name = "-".join([arm, target, *axes_text.values(), str(unit)]).replace("%", "")
         cell = {
-            "id": name, "arm": arm, "target": target, "axes": axes, "intermediate_seed": seed,
+            "id": name, "arm": arm,
+            "target": "encoder" if target in self.encoders else target,
+            "axes": axes, "intermediate_seed": seed,
             "target_seed": target_seed, "data_seed": 1, "unit": unit, "stages": {},
             "same_data_tasks": [target] if (arm, target) in self.same_data else [],
         }  # fmt: skip
@@ -100,7 +116,8 @@ class MadeUp:
             path = f"items/{target}/test-{lang}.npz"
             (place / path).parent.mkdir(parents=True, exist_ok=True)
             order = np.arange(self.items, dtype=np.uint64)
-            np.savez(place / path, hashes=order, counts=counts, clusters=order)
+            clusters = order // self.items_of_a_cluster
+            np.savez(place / path, hashes=order, counts=counts, clusters=clusters)
             score = 100 * counts[:, 0].mean()
             entries.append(
                 {"bundle": target, "task": target, "lang": lang, "split": "test",

@@ -129,3 +129,81 @@ def test_a_folder_without_a_plan_is_refused(tmp_path):
 def test_a_study_of_which_nothing_is_finished_says_so(made_up):
     folder = made_up(seeds=1, unfinished=("none-xnli-1", "mnli-xnli-1"))
     assert of(folder).sentence.startswith("The data cannot tell: no pair of cells")
+
+
+def test_arms_of_different_seeds_are_told_each_with_its_own(made_up):
+    found = of(
+        made_up(
+            arms=("none", "mnli", "qqp", "ccg"), arm_seeds={"qqp": 3, "ccg": 1},
+            estimand={"arms": ["each"]}, effect=lambda arm, *_: 0.4 * (arm != "none"),
+        )
+    )  # fmt: skip
+    assert found.sentence.startswith("Against none, after correction for 2 arms: mnli helps (")
+    assert "5 seeds" in found.sentence.split("; qqp")[0]
+    assert "exploratory" not in found.sentence.split("; qqp")[0]
+    assert "3 seeds" in found.sentence.split("; qqp")[1].split("; ccg")[0]
+    assert "exploratory" in found.sentence.split("; qqp")[1].split("; ccg")[0]
+    assert "ccg has one seed" in found.sentence
+    assert [finding.seeds for finding in found.primary] == [5, 3, 1]
+
+
+def test_an_arm_that_has_seen_one_targets_data_is_told_with_the_targets_that_are_left(made_up):
+    found = of(
+        made_up(
+            arms=("none", "mnli", "qqp"), targets=("xnli", "pawsx"), same_data=(("qqp", "xnli"),),
+            estimand={"arms": ["each"]}, effect=lambda arm, *_: 0.4 * (arm != "none"),
+        )
+    )  # fmt: skip
+    mine, theirs = found.sentence.split("; qqp ")
+    assert "on the mean of xnli and pawsx" in mine
+    assert "on pawsx" in theirs and "xnli" not in theirs
+
+
+def test_what_would_have_been_found_counts_the_correction(made_up):
+    found = of(made_up(arms=("none", "mnli", "qqp", "ccg"), estimand={"arms": ["each"]}))
+    alone = next(f for f in found.findings if (f.arm, f.group) == ("mnli", "transfer"))
+    among = next(f for f in found.primary if f.arm == "mnli")
+    assert among.by_seed == alone.by_seed
+    assert among.detectable > 1.2 * alone.detectable
+
+
+def test_a_changed_question_is_no_headline(made_up):
+    folder = made_up(effect=planted(0.5))
+    plan = folder / "plan.json"
+    plan.write_text(plan.read_text().replace('"languages": "transfer"', '"languages": "de,fr"'))
+    found = of(folder)
+    assert found.primary[0].standing == "exploratory"
+    assert found.sentence.startswith("Exploratory (the question is not the one hashed before")
+
+
+@pytest.mark.parametrize("targets", [("xnli", "tatoeba"), ("tatoeba", "xnli")])
+def test_an_encoder_stands_beside_the_trainings_that_began_from_it(made_up, targets):
+    """Two target seeds an intermediate seed: unit 2 of the target is of intermediate seed 1."""
+    found = of(
+        made_up(targets=targets, encoders=("tatoeba",), seeds=5, target_seeds=2,
+                effect=planted(0.3))
+    )  # fmt: skip
+    (primary,) = found.primary
+    assert (primary.seeds, primary.units) == (5, 10)
+    assert primary.standing == "headline"
+    each = {f.tasks[0]: f for f in found.findings
+            if len(f.tasks) == 1 and (f.kind, f.group) == ("effect", "transfer")}  # fmt: skip
+    assert each["tatoeba"].units == 5
+    mean = [(a + b) / 2 for a, b in zip(*(one.by_seed for one in each.values()), strict=True)]
+    assert primary.by_seed == pytest.approx(mean)
+
+
+def test_several_targets_are_pooled_only_where_both_sides_have_them(made_up):
+    found = of(
+        made_up(arms=("none", "mnli", "longer"), targets=("xnli", "pawsx", "tatoeba"),
+                arm_targets={"longer": ("xnli", "pawsx")})
+    )  # fmt: skip
+    pooled = {f.arm: f.tasks for f in found.findings
+              if f.kind == "effect" and f.group == "transfer" and len(f.tasks) > 1}  # fmt: skip
+    assert pooled == {"mnli": ("xnli", "pawsx", "tatoeba"), "longer": ("xnli", "pawsx")}
+
+
+def test_a_pooled_row_that_is_one_target_is_not_there_twice(made_up):
+    found = of(made_up(targets=("xnli", "pawsx"), same_data=(("mnli", "xnli"),)))
+    rows = [(f.arm, f.tasks) for f in found.findings if (f.kind, f.group) == ("effect", "transfer")]
+    assert sorted(rows) == [("mnli", ("pawsx",)), ("mnli", ("xnli",))]

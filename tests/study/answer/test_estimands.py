@@ -9,9 +9,11 @@ import pytest
 
 from xlt.core.errors import DataError
 from xlt.study.answer.answer import answer
-from xlt.study.answer.difference import exchange
-from xlt.study.answer.estimands import axis_value
+from xlt.study.answer.contrast import minus
+from xlt.study.answer.difference import exchange, exchange_power
+from xlt.study.answer.estimands import axis_value, axis_values, effect_sum, trend_of
 from xlt.study.answer.folder import open_folder
+from xlt.study.answer.scores import read_scores
 
 # five Indo-European branches, five other families
 MANY = ("en", "de", "nl", "el", "hi", "ur", "fr", "es", "ru", "sw", "th", "tr", "vi", "fi", "ka")
@@ -189,3 +191,121 @@ def test_a_target_with_fewer_seeds_and_fewer_families_beside_another_one(made_up
         one for one in found.findings if one.kind == "effect_difference" and len(one.tasks) == 2
     ]
     assert [one.seeds for one in both] == [1], "the one seed that both targets have"
+
+
+def test_arms_with_fewer_seeds_leave_the_choice_of_a_unit_fair(made_up):
+    """Units in which only one arm was there had one to choose from, the control three."""
+    effects = [
+        best(made_up, lambda *_: 0.0, arm_seeds={"b": 1, "c": 1}, number=n) for n in range(4)
+    ]
+    for found in effects:
+        assert {(c.candidates, c.baseline_candidates) for c in found.choices} == {(3, 3)}
+        assert found.primary[0].standing == "one seed"
+        assert found.sentence.startswith("No conclusion: one seed.")
+
+
+def test_a_failed_target_does_not_change_by_what_retrieval_is_chosen(made_up):
+    def effect(arm, task, lang, axes):
+        return (-0.8 if task == "xnli" else 0.8) + 0.3 * (arm == "b")
+
+    found = of(made_up(
+        arms=("none", "a", "b"), targets=("xnli", "pawsx", "tatoeba"), baseline_seeds=10,
+        effect=effect, estimand={"kind": "best_of", "arms": ["a", "b"]},
+        unfinished=("b-pawsx-2",),
+    ))  # fmt: skip
+    chosen = {c.unit: c.arm for c in found.choices if c.task == "tatoeba"}
+    assert chosen[2] == "b", "by XNLI, which both were tuned on; a's mean has a higher PAWS-X in it"
+
+
+def test_the_best_of_intermediate_trainings_counts_those_and_not_target_seeds(made_up):
+    found = of(made_up(
+        arms=("none", "a", "b"), targets=("xnli", "tatoeba"), encoders=("tatoeba",),
+        seeds=5, target_seeds=2, baseline_seeds=20, effect=lambda arm, *_: 0.5 * (arm == "b"),
+        estimand={"kind": "best_of", "arms": ["a", "b"]},
+    ))  # fmt: skip
+    (primary,) = found.primary
+    assert (primary.seeds, primary.units) == (5, 10)
+
+
+def test_all_examples_have_no_place_between_numbers_of_examples(made_up):
+    """`all` was 1 and stood left of 100: a growing effect was said to shrink."""
+    with pytest.raises(DataError, match="'all' has no place on one axis with '100'"):
+        of(made_up(axes={"train_examples": [100, 1000, None]},
+                   estimand={"kind": "trend", "over": "train_examples"}))  # fmt: skip
+    assert axis_values(["1%", "all"]) == [0.01, 1.0]
+    assert axis_values(["100", "1000"]) == [100.0, 1000.0]
+
+
+def test_a_trend_is_the_mean_of_the_arms_that_count(made_up):
+    """An arm with the target's own data added nothing, and halved the slope of the other one."""
+    points = {"1%": -1, "10%": 0, "all": 1}
+    about = {
+        "arms": ("none", "qqp", "mnli"), "axes": {"train_examples": ["1%", "10%", None]},
+        "effect": lambda arm, task, lang, axes: 0.3 * points[axes["train_examples"]]
+        * (arm != "none"),
+    }  # fmt: skip
+    asked = {"kind": "trend", "over": "train_examples", "arms": ["qqp", "mnli"]}
+    found = of(made_up(**about, same_data=(("mnli", "xnli"),), estimand=asked))
+    alone = trend_of(found.scores, {"qqp": 1}, "none", "train_examples", ["xnli"])
+    assert found.primary[0].estimate == pytest.approx(alone.estimate)
+    assert found.primary[0].arm == "qqp"
+
+
+def test_a_trend_over_tasks_is_the_mean_over_another_axis(made_up):
+    signs = {"10%": 1, "all": -1}
+    folder = made_up(
+        arms=("none", "one", "two"), axes={"train_examples": ["10%", None]},
+        effect=lambda arm, task, lang, axes: 0.4 * ("none", "one", "two").index(arm)
+        * signs[axes["train_examples"]],
+        estimand={"kind": "trend", "over": "tasks", "arms": ["one", "two"]},
+    )  # fmt: skip
+    plan = folder / "plan.json"
+    plan.write_text(plan.read_text().replace('["two"]', '["two", "b"]'))
+    found = of(folder)
+    assert abs(found.primary[0].estimate) < 3
+    assert found.primary[0].axes == ()
+
+
+def test_the_best_arm_at_one_point_of_an_axis_is_told_with_the_point(made_up):
+    found = of(made_up(
+        arms=("none", "a", "b"), baseline_seeds=10, axes={"train_examples": ["10%", None]},
+        effect=lambda arm, *_: 0.4 * (arm != "none"),
+        estimand={"kind": "best_of", "arms": ["a", "b"]},
+    ))  # fmt: skip
+    assert "changes xnli (train_examples 10%)" in found.sentence
+
+
+def test_what_no_exchange_could_show_has_no_detectable_size(made_up):
+    asked = {"kind": "effect_difference", "between": ["non-indo-european", "indo-european"]}
+    found = of(made_up(langs=("en", "de", "fr", "sw", "tr"), estimand=asked))
+    assert found.primary[0].floor > 0.05
+    assert found.primary[0].detectable == math.inf
+    assert found.primary[0].to_json()["detectable"] is None
+
+
+@pytest.mark.parametrize(("units", "size"), [(7, 3), (9, 4)])
+def test_the_exchanges_find_four_of_five_of_what_is_said_to_be_detectable(units, size):
+    true, rng = exchange_power(units, size), np.random.default_rng(77)
+    first = np.arange(units) < size
+    hits = sum(
+        exchange((rng.normal(size=units) + true * first)[None], first).p <= 0.05 for _ in range(300)
+    )
+    assert 0.7 < hits / 300 < 0.9
+
+
+def test_a_cluster_with_items_of_both_kinds_is_one_cluster(made_up):
+    """Two questions of one paragraph were counted as two paragraphs."""
+    groups, each = 30, 4
+    folder = open_folder(made_up(
+        targets=("xquad",), langs=("en", "de", "sw"), items=groups * each,
+        items_of_a_cluster=each,
+    ))  # fmt: skip
+    mask = np.tile([True, True, False, False], groups)
+    places = [("xquad", lang) for lang in ("en", "de", "sw")]
+    parts = [read_scores(folder, dict.fromkeys(places, keep)) for keep in (mask, ~mask)]
+    one, other = (effect_sum(part, ["mnli"], "none", [()], ["xquad"])[0] for part in parts)
+    value = minus(one, other)
+    assert value.values.shape == (5, groups)
+    assert value.by_seed == pytest.approx(one.by_seed - other.by_seed)
+    joint = (one.values - one.by_seed[:, None]) - (other.values - other.by_seed[:, None])
+    assert value.values - value.by_seed[:, None] == pytest.approx(joint)

@@ -98,6 +98,13 @@ def test_a_mistake_is_told(tmp_path, old, new, said):
     assert said in caught.value.message
 
 
+def test_all_examples_have_no_place_on_a_trend_with_numbers_of_examples(tmp_path):
+    text = GOOD.replace("kind: effect,", "kind: trend, over: train_examples,")
+    assert read_study(write(tmp_path, text)).axes["train_examples"] == (None, "10%")
+    with pytest.raises(UsageError, match=r"one\.yaml:3: .*give percentages beside it"):
+        read_study(write(tmp_path, text.replace("10%]", "100]")))
+
+
 def test_broken_yaml_names_its_line(tmp_path):
     with pytest.raises(UsageError, match=r"one\.yaml:4: not valid YAML"):
         read_study(write(tmp_path, "study: 1\nquestion: x\nbase: {model\narms: 1"))

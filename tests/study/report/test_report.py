@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from xlt.study.commands import study
 from xlt.study.report.build import build_report
-from xlt.study.report.drawings import axis_curves, first_figure
+from xlt.study.report.drawings import _by_task, axis_curves, first_figure
 
 pytest.importorskip("jinja2")  # the light environment has no pages
 
@@ -64,6 +64,57 @@ def test_a_point_has_a_price_only_where_a_gain_is_sure(folder):
     assert rows["mnli"]["minutes per point"] == pytest.approx(price)
     assert rows["harm"]["minutes per point"] is None
     assert rows["null"]["minutes per point"] is None
+
+
+def costs(folder):
+    sheet = {s.name: s for s in build_report(folder).sheets()}["cost"].to_json()["rows"]
+    return {row["arm"]: row for row in sheet}
+
+
+def test_equal_trainings_cost_the_same_whatever_their_seeds(made_up):
+    rows = costs(
+        made_up(arms=("none", "a", "b"), targets=("pawsx", "xnli"), arm_seeds={"b": 3},
+                single=("xnli",), estimand={"arms": ["a"]})
+    )  # fmt: skip
+    assert rows["a"]["minutes"] == rows["b"]["minutes"] == pytest.approx(4.0)
+    assert rows["a"]["more than the baseline"] == pytest.approx(2.0)
+    assert rows["b"]["more than the baseline"] == pytest.approx(2.0)
+
+
+def test_an_arm_without_one_target_is_priced_on_the_mean_of_those_it_has(made_up):
+    def effect(arm, task, lang, axes):
+        return {"pawsx": -0.5, "xnli": 0.5}.get(task, 0.0) if arm == "longer" else 0.0
+
+    rows = costs(
+        made_up(arms=("none", "mnli", "longer"), targets=("pawsx", "xnli", "tatoeba"),
+                arm_targets={"longer": ("pawsx", "xnli")}, effect=effect)
+    )  # fmt: skip
+    assert rows["longer"]["on"] == "pawsx, xnli"
+    assert abs(rows["longer"]["points gained"]) < 5
+    assert rows["longer"]["minutes per point"] is None
+    assert rows["longer"]["more than the baseline"] == pytest.approx(2.0)
+
+
+def test_the_same_data_has_no_price(made_up):
+    rows = costs(
+        made_up(targets=("pawsx", "xnli"), same_data=(("mnli", "xnli"),),
+                effect=lambda arm, task, *_: 1.0 * (arm == "mnli" and task == "xnli"))
+    )  # fmt: skip
+    assert rows["mnli"]["on"] == "pawsx"
+    assert rows["mnli"]["minutes per point"] is None
+
+
+def test_the_first_figure_and_the_tables_agree_on_what_is_sure(made_up):
+    """Bars of single targets were filled by their own p, below a caption that says corrected."""
+    for number in range(8):
+        found = build_report(
+            made_up(arms=("none", "mnli", "b", "c"), targets=("xnli", "pawsx", "udpos", "panx"),
+                    number=number, seeds=3)
+        ).answer  # fmt: skip
+        rows = {f.tasks: f for f in found.findings
+                if (f.kind, f.group, f.arm) == ("effect", "transfer", "mnli")}  # fmt: skip
+        bars = {bar.label: bar.sure for bar in _by_task(found, found.primary[0])}
+        assert bars == {task: rows[task,].sure for task in ("xnli", "pawsx", "udpos", "panx")}
 
 
 def test_published_rows_are_labelled_and_come_after_ours(folder):

@@ -10,7 +10,7 @@ from xlt.core.files import sha256_json
 from xlt.core.stats.correction import holm
 from xlt.study.answer.best import Choice, best_of
 from xlt.study.answer.estimands import difference_of, effect_of, trend_of
-from xlt.study.answer.finding import Finding, correct
+from xlt.study.answer.finding import Finding, among_tests, correct
 from xlt.study.answer.folder import Axes, Folder
 from xlt.study.answer.groups import INDO_EUROPEAN, OTHERS
 from xlt.study.answer.items import item_difference, item_findings, item_scores
@@ -126,15 +126,20 @@ def primary_of(
             found.append(finding)
         else:
             found.append(effect_of(scores, own, baseline, axes, tasks, languages))
-    return _each([finding for finding in found if finding is not None]), choices
+    asked_now = [finding for finding in found if finding is not None]
+    if _changed(folder):
+        asked_now = [replace(finding, registered=False) for finding in asked_now]
+    return _each(asked_now), choices
 
 
 def _each(findings: list[Finding]) -> list[Finding]:
     """A question asked of several arms is several tests: Holm's correction."""
-    tested = [finding for finding in findings if finding.p is not None]
-    adjusted = iter(holm([finding.p for finding in tested if finding.p is not None]))
+    tested = [finding.p for finding in findings if finding.p is not None]
+    adjusted = iter(holm(tested))
     return [
-        finding if finding.p is None else replace(finding, adjusted=next(adjusted))
+        finding
+        if finding.p is None
+        else replace(among_tests(finding, len(tested)), adjusted=next(adjusted))
         for finding in findings
     ]
 
@@ -147,9 +152,15 @@ def _exploratory(folder: Folder, scores: Scores) -> list[Finding]:
         for arm in folder.arms:
             if arm == baseline:
                 continue
-            tasks = [task for task in scores.tasks if scores.langs([arm, baseline], axes, task)]
-            if len(tasks) > 1:
-                found.append(effect_of(scores, [arm], baseline, [axes], tasks))
+            tasks = [
+                task
+                for task in scores.tasks
+                if scores.keys(arm, axes, task) and scores.keys(baseline, axes, task)
+                and scores.langs([arm, baseline], axes, task)
+            ]  # fmt: skip
+            clean = [task for task in tasks if (arm, task) not in scores.same_data]
+            if len(clean) > 1:
+                found.append(effect_of(scores, [arm], baseline, [axes], clean))
             for task in tasks:
                 found += _of_task(scores, arm, baseline, axes, task)
             found += _of_groups(scores, arm, baseline, axes, tasks)
@@ -220,10 +231,15 @@ def _length(folder: Folder, arm: str) -> int:
     return len({name for group in lists for name in str(group).split(",")})
 
 
+def _changed(folder: Folder) -> bool:
+    """Whether the question is another one than was hashed before the run."""
+    asked = folder.plan.get("estimand_hash")
+    return asked is not None and asked != sha256_json(dict(folder.estimand))
+
+
 def _problems(folder: Folder) -> list[str]:
     found = []
-    asked = folder.plan.get("estimand_hash")
-    if asked is not None and asked != sha256_json(dict(folder.estimand)):
+    if _changed(folder):
         found.append(
             "the estimand in plan.json is not the one that was hashed before the study ran"
         )

@@ -11,15 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from xlt.core.tasks.table import TASKS
-from xlt.study.answer.contrast import join, untrained
+from xlt.study.answer.contrast import Unit, join, untrained
 from xlt.study.answer.finding import Finding, finding_of
 from xlt.study.answer.folder import Axes
 from xlt.study.answer.groups import places_of
 from xlt.study.answer.scores import Key, Linear, Place, Scores
 
 __all__ = ["Choice", "best_of"]
-
-Unit = tuple[int | None, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +52,7 @@ def best_of(
         languages: see `places_of`.
     """
     units: dict[Unit, list[tuple[float, Place, Linear]]] = {}
+    seeds: dict[Unit, int] = {}
     choices: list[Choice] = []
     places: list[Place] = []
     counted: list[str] = []
@@ -62,15 +61,16 @@ def best_of(
     for task in tasks:
         clean = [arm for arm in arms if (arm, task) not in scores.same_data]
         own = places_of(scores, [*clean, baseline], axes, [task], languages)
-        pool = {arm: scores.keys(arm, axes, task) for arm in clean}
+        pool = {arm: keys for arm in clean if (keys := scores.keys(arm, axes, task))}
         base = scores.keys(baseline, axes, task)
-        if not own or not base or not any(pool.values()):
+        if not own or not base or not pool:
             continue
         counted.append(task)
         places += own
-        numbers = sorted({(key.data_seed, key.unit) for keys in pool.values() for key in keys},
-                         key=str)  # fmt: skip
-        size = sum(bool(keys) for keys in pool.values())
+        # a unit in which an arm is missing has fewer to choose from than the control
+        numbers = sorted(set.intersection(*({(key.data_seed, key.unit) for key in keys}
+                                            for keys in pool.values())), key=str)  # fmt: skip
+        size = len(pool)
         fixed = untrained(scores.cells[base[0], task])
         rounds = len(numbers) if fixed else max(1, min(len(numbers), len(base) // size))
         for place, unit in enumerate(numbers[:rounds]):
@@ -89,10 +89,14 @@ def best_of(
                     candidates=len(having), baseline_candidates=len(rivals),
                 )
             )  # fmt: skip
-            parts = units.setdefault(unit, [])
+            seed = scores.cells[chosen, task].intermediate_seed
             for where in own:
-                parts.append((1 / len(own), where, scores.linear[chosen][where]))
-                parts.append((-1 / len(own), where, scores.linear[rival][where]))
+                for served in _served(scores, chosen, task, tuned):
+                    parts = units.setdefault(served, [])
+                    parts.append((1 / len(own), where, scores.linear[chosen][where]))
+                    parts.append((-1 / len(own), where, scores.linear[rival][where]))
+                    if seed is not None:
+                        seeds[served] = seed
     wanted = sum(2 * sum(place[0] == task for place in places) for task in counted)
     whole = {
         unit: [(weight / len(counted), place, linear) for weight, place, linear in parts]
@@ -101,7 +105,6 @@ def best_of(
     }
     if not whole:
         return None, choices
-    seeds = {unit: unit[1] for unit in whole}
     note = "chosen by English dev on both sides"
     if short:
         note += "; the control has fewer seeds to choose from than there are arms, which favours "
@@ -115,23 +118,49 @@ def best_of(
     return finding, choices
 
 
+def _served(scores: Scores, key: Key, task: str, tuned: Sequence[str]) -> list[Unit]:
+    """The units that a training counts in: an encoder in those of all its target trainings."""
+    beside = _beside(scores, key, task, tuned) if _retrieval(task) else []
+    return list(dict.fromkeys((one.data_seed, one.unit) for one in [*beside] or [key]))
+
+
+def _beside(scores: Scores, key: Key, task: str, tuned: Iterable[str]) -> list[Key]:
+    """The target trainings that began from the training of an encoder."""
+    origin = scores.cells[key, task].intermediate_seed
+    return [
+        one
+        for name in tuned
+        for one in scores.keys(key.arm, key.axes, name)
+        if one.data_seed == key.data_seed
+        and (one == key if origin is None else scores.cells[one, name].intermediate_seed == origin)
+    ]
+
+
 def _pick(
     scores: Scores, keys: Iterable[Key], task: str, tuned: Sequence[str]
 ) -> tuple[Key | None, float | None]:
     """The training with the best English dev score; the only one needs none."""
     keys = list(keys)
-    known = [(dev, key) for key in keys if (dev := _dev(scores, key, task, tuned)) is not None]
+    if _retrieval(task):  # by the targets that all of them were tuned on
+        names = [n for n in tuned if all(_devs(scores, key, task, n) for key in keys)]
+        known = [(sum(_mean(_devs(scores, key, task, n)) for n in names) / len(names), key)
+                 for key in keys if names]  # fmt: skip
+    else:
+        known = [(scores.dev[key, task], key) for key in keys if (key, task) in scores.dev]
     if not known:
         return (keys[0], None) if len(keys) == 1 else (None, None)
     best = max(dev for dev, _ in known)
     return next(key for dev, key in known if dev == best), best
 
 
-def _dev(scores: Scores, key: Key, task: str, tuned: Sequence[str]) -> float | None:
-    if not _retrieval(task):
-        return scores.dev.get((key, task))
-    found = [scores.dev[key, name] for name in tuned if (key, name) in scores.dev]
-    return sum(found) / len(found) if found else None
+def _devs(scores: Scores, key: Key, task: str, name: str) -> list[float]:
+    """English dev scores of the target trainings on a task that began from an encoder."""
+    beside = _beside(scores, key, task, [name])
+    return [scores.dev[one, name] for one in beside if (one, name) in scores.dev]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _retrieval(task: str) -> bool:

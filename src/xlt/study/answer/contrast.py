@@ -8,8 +8,8 @@ for they are not independent.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from xlt.study.answer.scores import Linear, Place, Scores
 __all__ = [
     "Contrast",
     "Term",
+    "Unit",
     "contrast",
     "effect_terms",
     "join",
@@ -29,6 +30,10 @@ __all__ = [
     "minus",
     "untrained",
 ]
+
+
+Unit = tuple[int | None, int]  # data seed, unit
+Origin = tuple[int | None, int | None]  # data seed, intermediate seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +55,16 @@ class Contrast:
         values: (K, G), pseudo-values.
         units: pairs of trainings behind it.
         pairs: which: (data seed, unit).
+        origins: the intermediate trainings that they come from: (data seed, intermediate seed).
+        there: task -> which of its clusters are among G; tasks stand one after the other.
     """
 
     by_seed: NDArray[np.float64]
     values: NDArray[np.float64]
     units: int
-    pairs: tuple[tuple[int | None, int], ...] = ()
+    pairs: tuple[Unit, ...] = ()
+    origins: frozenset[Origin] = frozenset()
+    there: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def effect(self) -> SeedEffect | None:
@@ -100,44 +109,57 @@ def contrast(
     terms: Sequence[Term],
     over: Sequence[Place] = (),
     *,
-    among: Collection[tuple[int | None, int]] | None = None,
+    among: Contrast | None = None,
 ) -> Contrast | None:
     """Evaluate a weighted sum on all units that every term has; None where there is none.
+
+    An encoder that no target was trained on stands beside every target training that began from
+    its intermediate training: with several target seeds it serves several units.
 
     Args:
         scores: of the study.
         terms: the weights.
         over: take the clusters of these tasks and languages, too, so that several sums can be
             compared cluster by cluster.
-        among: take no other pairs of trainings than these.
+        among: take no other pairs of trainings than those of this one.
     """
     merged: dict[tuple[str, Axes, Place], float] = {}
     for term in terms:
         where = term.arm, term.axes, term.place
         merged[where] = merged.get(where, 0.0) + term.weight
-    units: dict[tuple[int | None, int], list[tuple[float, Place, Linear]]] = {}
-    seeds: dict[tuple[int | None, int], int] = {}
+    units: dict[Unit, list[tuple[float, Place, Linear]]] = {}
+    seeds: dict[Unit, int] = {}
+    encoders: dict[Origin, list[tuple[float, Place, Linear]]] = {}
     fixed: list[tuple[float, Place, Linear]] = []
     for (arm, axes, place), weight in merged.items():
         for key in scores.keys(arm, axes, place[0]):
             linear = scores.linear[key].get(place)
             if linear is None:
                 continue
-            cell = scores.cells[key, place[0]]
+            cell, part = scores.cells[key, place[0]], (weight, place, linear)
             if untrained(cell):  # one model for every unit
-                fixed.append((weight, place, linear))
+                fixed.append(part)
                 break
-            unit = key.data_seed, key.unit
-            units.setdefault(unit, []).append((weight, place, linear))
             seed = cell.intermediate_seed
+            if cell.target == ENCODER:
+                encoders.setdefault((key.data_seed, seed), []).append(part)
+                continue
+            unit = key.data_seed, key.unit
+            units.setdefault(unit, []).append(part)
             if seed is not None:
                 seeds[unit] = seed
-    if not units:
-        units[None, 1] = []
+    if not units:  # encoders alone: a unit is an intermediate training
+        units = {(data, seed or 1): [] for data, seed in encoders} or {(None, 1): []}
+        seeds = {(data, seed): seed for data, seed in encoders if seed is not None}
+        known = None if among is None else {(data, seed or 1) for data, seed in among.origins}
+    else:
+        known = None if among is None else set(among.pairs)
     whole = {
-        unit: [*parts, *fixed]
+        unit: found
         for unit, parts in units.items()
-        if len(parts) + len(fixed) == len(merged) and (among is None or unit in among)
+        if known is None or unit in known
+        if len(found := [*parts, *encoders.get((unit[0], seeds.get(unit)), ()), *fixed])
+        == len(merged)
     }
     if not whole:
         return None
@@ -147,8 +169,8 @@ def contrast(
 
 def join(
     scores: Scores,
-    units: Mapping[tuple[int | None, int], Sequence[tuple[float, Place, Linear]]],
-    seeds: Mapping[tuple[int | None, int], int],
+    units: Mapping[Unit, Sequence[tuple[float, Place, Linear]]],
+    seeds: Mapping[Unit, int],
     places: Sequence[Place],
 ) -> Contrast:
     """Put weighted scores side by side: clusters of all tasks, one row an independent seed.
@@ -176,25 +198,64 @@ def join(
         rows.setdefault(group, []).append((value, influence_G))
     by_seed_K = np.array([np.mean([value for value, _ in one]) for one in rows.values()])
     influence_KG = np.array([np.mean([d for _, d in one], axis=0) for one in rows.values()])
-    clusters = influence_KG.shape[1]
-    values_KG = by_seed_K[:, None] + (clusters - 1) * influence_KG
-    return Contrast(by_seed=by_seed_K, values=values_KG, units=len(units), pairs=tuple(units))
+    return Contrast(
+        by_seed=by_seed_K,
+        values=_pseudo_values(by_seed_K, influence_KG),
+        units=len(units),
+        pairs=tuple(units),
+        origins=frozenset((unit[0], seeds.get(unit)) for unit in units),
+        there=there,
+    )
 
 
 def minus(first: Contrast, second: Contrast) -> Contrast:
     """The difference of two numbers of the same seeds over different items.
 
+    A cluster may hold items of both (a paragraph with two questions): it is one cluster.
+
     Raises:
         ValueError: they have not the same number of seeds.
     """
     by_seed_K = first.by_seed - second.by_seed
-    parts = []
-    for sign, one in ((1, first), (-1, second)):
-        clusters = one.values.shape[1]
-        parts.append(sign * (one.values - one.by_seed[:, None]) / max(1, clusters - 1))
-    influence_KG = np.concatenate(parts, axis=1)
-    values_KG = by_seed_K[:, None] + (influence_KG.shape[1] - 1) * influence_KG
-    return Contrast(by_seed=by_seed_K, values=values_KG, units=min(first.units, second.units))
+    tasks = dict.fromkeys((*first.there, *second.there))
+    there = {task: _either(first.there.get(task), second.there.get(task)) for task in tasks}
+    influence_KG = _influence(first, there) - _influence(second, there)
+    return Contrast(
+        by_seed=by_seed_K,
+        values=_pseudo_values(by_seed_K, influence_KG),
+        units=min(first.units, second.units),
+        pairs=first.pairs,
+        origins=first.origins,
+        there=there,
+    )
+
+
+def _either(
+    first_G: NDArray[np.bool_] | None, second_G: NDArray[np.bool_] | None
+) -> NDArray[np.bool_]:
+    if first_G is None or second_G is None:
+        only_G = second_G if first_G is None else first_G
+        assert only_G is not None
+        return only_G
+    return np.asarray(first_G | second_G)
+
+
+def _influence(one: Contrast, there: Mapping[str, NDArray[np.bool_]]) -> NDArray[np.float64]:
+    """The influences (K, G) over more clusters than its own: 0 for those that it has not."""
+    own_KG = (one.values - one.by_seed[:, None]) / max(1, one.values.shape[1] - 1)
+    whole = {task: np.zeros((len(own_KG), len(among_G))) for task, among_G in there.items()}
+    start = 0
+    for task, mine_G in one.there.items():
+        count = int(mine_G.sum())
+        whole[task][:, mine_G] = own_KG[:, start : start + count]
+        start += count
+    return np.concatenate([whole[task][:, among_G] for task, among_G in there.items()], axis=1)
+
+
+def _pseudo_values(
+    by_seed_K: NDArray[np.float64], influence_KG: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return np.asarray(by_seed_K[:, None] + (influence_KG.shape[1] - 1) * influence_KG)
 
 
 def untrained(cell: Cell) -> bool:

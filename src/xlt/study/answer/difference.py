@@ -22,12 +22,21 @@ from xlt.core.stats.power import ALPHA, POWER
 from xlt.core.stats.seeds import spread_of
 from xlt.core.stats.special import t_quantile
 
-__all__ = ["MOST_EXCHANGES", "Difference", "Exchanges", "difference", "exchange"]
+__all__ = [
+    "MOST_EXCHANGES",
+    "Difference",
+    "Exchanges",
+    "difference",
+    "exchange",
+    "exchange_power",
+]
 
 MOST_EXCHANGES = 200_000
 SAME = 1e-9
 LEVEL = 0.95
 PRECISION = 1e-6
+MOST_TRIED, TRIALS = 2000, 500  # more exchanges are as good as a t test
+Part = tuple[float, float]  # variance, degrees of freedom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +65,9 @@ class Difference:
         low: of the interval for other languages, seeds and items.
         high: of the same.
         p: the larger of the permutation's and the interval's.
-        detectable: the difference that the interval would find four times of five.
-        units: unit -> its effect, averaged over tasks.
+        detectable: the difference that would be found four times of five, by the interval and by
+            the exchanges; infinite where no exchange could be rare enough.
+        parts: variance and degrees of freedom of what the interval is made of.
     """
 
     exchanges: Exchanges
@@ -65,6 +75,7 @@ class Difference:
     high: float
     p: float
     detectable: float
+    parts: tuple[Part, ...]
 
 
 def exchange(effects_TU: NDArray[np.float64], first_U: NDArray[np.bool_]) -> Exchanges:
@@ -131,11 +142,56 @@ def difference(
         low=tested.estimate - half,
         high=tested.estimate + half,
         p=max(tested.p, _p(parts, tested.estimate)),
-        detectable=_reach(parts, 1 - ALPHA / 2) + _reach(parts, POWER),
+        detectable=_detectable(parts, tested, effects_TU, np.array(first)),
+        parts=tuple(parts),
     )
 
 
-Part = tuple[float, float]  # variance, degrees of freedom
+def _detectable(
+    parts: Sequence[Part],
+    tested: Exchanges,
+    effects_TU: NDArray[np.float64],
+    first_U: NDArray[np.bool_],
+) -> float:
+    """What both tests would find: the interval's, or more where few units can be exchanged."""
+    if tested.floor > ALPHA:
+        return math.inf
+    found = _reach(parts, 1 - ALPHA / 2) + _reach(parts, POWER)
+    if tested.ways > MOST_TRIED:
+        return found
+    by_unit_U = np.nanmean(effects_TU, axis=0)
+    apart = [by_unit_U[side] - by_unit_U[side].mean() for side in (first_U, ~first_U)]
+    spread = math.sqrt(sum(float((one**2).sum()) for one in apart) / (len(first_U) - 2))
+    return max(found, spread * exchange_power(len(first_U), int(first_U.sum())))
+
+
+@lru_cache(maxsize=64)
+def exchange_power(units: int, size: int) -> float:
+    """How many standard deviations of a unit's effect the exchanges find four times of five.
+
+    By simulation of normal effects, the same draws at every size.
+    """
+    rng = np.random.default_rng(units * 100 + size)
+    noise_BU = rng.standard_normal((TRIALS, units))
+    chosen_WU = _assignments(units, size)
+    is_first = np.zeros(units)
+    is_first[:size] = 1.0
+
+    def found(true: float) -> float:
+        effects_BU = noise_BU + true * is_first
+        sums_BW = effects_BU @ chosen_WU.T
+        apart_BW = sums_BW / size - (effects_BU.sum(1, keepdims=True) - sums_BW) / (units - size)
+        seen_B1 = np.abs(apart_BW[:, :1])  # the first of the assignments is the true one
+        p_B = (np.abs(apart_BW) >= seen_B1 - SAME).mean(axis=1)
+        return float((p_B <= ALPHA).mean())
+
+    low, high = 0.0, 1.0
+    while found(high) < POWER:
+        low, high = high, 2 * high
+    while high - low > 0.01:
+        middle = (low + high) / 2
+        low, high = (middle, high) if found(middle) < POWER else (low, middle)
+    return high
 
 
 def _parts(

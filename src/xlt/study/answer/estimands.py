@@ -17,7 +17,7 @@ from xlt.study.answer.folder import Axes
 from xlt.study.answer.groups import group_of, places_of, unit_of
 from xlt.study.answer.scores import Place, Scores
 
-__all__ = ["axis_value", "difference_of", "effect_of", "effect_sum", "trend_of"]
+__all__ = ["axis_value", "axis_values", "difference_of", "effect_of", "effect_sum", "trend_of"]
 
 STEPS = {"train_examples": "tenfold examples", "tasks": "task in sequence"}
 
@@ -139,12 +139,12 @@ def difference_of(
         for task in having:
             terms = cell(task, unit)
             # a task may have more seeds than another one: those count that all of them have
-            part = contrast(scores, terms, among=value.pairs)
+            part = contrast(scores, terms, among=value)
             if part is None:
                 return None
             effects_TU[used.index(task), column] = part.by_seed.mean()
             mine += _scaled(terms, 1 / len(having))
-        mean = contrast(scores, mine, over=everything, among=value.pairs)
+        mean = contrast(scores, mine, over=everything, among=value)
         if mean is None:
             return None
         values[side[unit]].append(mean.values)
@@ -161,6 +161,7 @@ def difference_of(
     about |= {
         "low": result.low if bounded else None, "high": result.high if bounded else None,
         "p": result.p, "adjusted": result.p, "detectable": result.detectable,
+        "parts": result.parts,
     }  # fmt: skip
     return Finding(**about)
 
@@ -183,30 +184,13 @@ def trend_of(
         tasks: targets that count.
         languages: see `places_of`.
     """
-    points: list[tuple[float, list[Term]]] = []
-    places: list[Place] = []
     if over == "tasks":
-        axes = scores.axes()[0]
-        points.append((0.0, []))
-        for arm, number in arms.items():
-            clean = [task for task in tasks if (arm, task) not in scores.same_data]
-            found = places_of(scores, [arm, baseline], axes, clean, languages)
-            if found and arm != baseline:
-                places += found
-                points.append((number, effect_terms(arm, baseline, axes, found)))
+        found = _along_tasks(scores, arms, baseline, tasks, languages)
     else:
-        for axes in scores.axes():
-            values = [value for name, value in axes if name == over]
-            terms: list[Term] = []
-            for arm in arms:
-                clean = [task for task in tasks if (arm, task) not in scores.same_data]
-                found = places_of(scores, [arm, baseline], axes, clean, languages)
-                places += found
-                terms += _scaled(
-                    effect_terms(arm, baseline, axes, found) if found else [], 1 / len(arms)
-                )
-            if values and terms:
-                points.append((math.log10(axis_value(values[0])), terms))
+        found = _along_axis(scores, list(arms), baseline, over, tasks, languages)
+    if found is None:
+        return None
+    points, used, places, axes = found
     x = np.array([at for at, _ in points])
     if len(set(x)) < 2:
         return None
@@ -220,9 +204,75 @@ def trend_of(
     if value is None:
         return None
     return finding_of(
-        value, kind="trend", arm=" + ".join(arms), baseline=baseline, tasks=_tasks(places),
+        value, kind="trend", arm=" + ".join(used), baseline=baseline, tasks=_tasks(places),
         langs=_langs(places), group=languages, note=f"points per {STEPS.get(over, over)}",
+        axes=axes,
     )  # fmt: skip
+
+
+Points = list[tuple[float, list[Term]]]
+
+
+def _along_tasks(
+    scores: Scores, arms: Mapping[str, int], baseline: str, tasks: Sequence[str], languages: str
+) -> tuple[Points, list[str], list[Place], Axes] | None:
+    """The effect after so many tasks, at 0 none; the mean over all combinations of the axes."""
+    axes = scores.axes()
+    points: Points = [(0.0, [])]
+    used: list[str] = []
+    places: list[Place] = []
+    for arm, number in arms.items():
+        clean = [task for task in tasks if (arm, task) not in scores.same_data]
+        found = _common(scores, [arm, baseline], axes, clean, languages)
+        if found and arm != baseline:
+            used.append(arm)
+            places += found
+            points.append((number, _mean_effect([arm], baseline, axes, found)))
+    return (points, used, places, _shown(axes)) if used else None
+
+
+def _along_axis(
+    scores: Scores, arms: Sequence[str], baseline: str, over: str, tasks: Sequence[str],
+    languages: str,
+) -> tuple[Points, list[str], list[Place], Axes] | None:  # fmt: skip
+    """The effect at each value of an axis: the mean over arms and over the other axes."""
+    axes = [one for one in scores.axes() if over in dict(one)]
+    if not axes:
+        return None
+    at = dict(zip(axes, axis_values([dict(one)[over] for one in axes]), strict=True))
+    found: dict[str, list[Place]] = {}
+    for arm in arms:
+        clean = [task for task in tasks if (arm, task) not in scores.same_data]
+        if own := _common(scores, [arm, baseline], axes, clean, languages):
+            found[arm] = own  # the same places at every point
+    points: Points = []
+    for value in dict.fromkeys(at.values()):
+        here = [one for one in axes if at[one] == value]
+        terms = [
+            term
+            for arm, own in found.items()
+            for term in _scaled(_mean_effect([arm], baseline, here, own), 1 / len(found))
+        ]
+        points.append((math.log10(value), terms))
+    rest = {tuple(pair for pair in one if pair[0] != over) for one in axes}
+    places = [place for own in found.values() for place in own]
+    return (points, list(found), places, _shown(list(rest))) if found else None
+
+
+def axis_values(texts: Sequence[str]) -> list[float]:
+    """Values of an axis as numbers: `10%` is 0.1, `all` is 1 where the others are percentages.
+
+    Raises:
+        DataError: one is no positive number, or `all` stands beside numbers of examples.
+    """
+    counts = [text for text in texts if text != "all" and "%" not in text]
+    if counts and "all" in texts:
+        raise DataError(
+            f"'all' has no place on one axis with {counts[0]!r}: how many examples that is differs "
+            "between tasks",
+            "give percentages beside it, or numbers alone",
+        )
+    return [axis_value(text) for text in texts]
 
 
 def axis_value(text: str) -> float:

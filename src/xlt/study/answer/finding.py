@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 from xlt.core.stats.correction import benjamini_hochberg
-from xlt.core.stats.power import ALPHA
+from xlt.core.stats.power import ALPHA, POWER
+from xlt.core.stats.seeds import spread_of
+from xlt.core.stats.special import t_quantile
 from xlt.study.answer.contrast import Contrast
 from xlt.study.answer.folder import Axes
 
-__all__ = ["HEADLINE_SEEDS", "Finding", "correct", "finding_of"]
+__all__ = ["HEADLINE_SEEDS", "Finding", "among_tests", "correct", "finding_of"]
 
 HEADLINE_SEEDS = 5  # intermediate seeds that a headline needs
 
@@ -31,8 +34,8 @@ class Finding:
         low: of the 95 % interval; None with a single seed.
         high: of the same.
         p: two-sided, before any correction.
-        adjusted: after correction over all findings but the primary one (Benjamini-Hochberg); the
-            primary's own p.
+        adjusted: after correction over all findings but the primary one (Benjamini-Hochberg); of
+            the primary, over the arms that it asks of (Holm).
         detectable: the true number that would be found four times of five; with a single seed,
             what the items alone would allow: more is needed.
         seeds: independent seeds.
@@ -41,8 +44,10 @@ class Finding:
         floor: the smallest p that the languages could give; 0 where it does not matter.
         same_data: the intermediate data hold the target's own training data.
         fair: both sides had the same choice; of `best_of` only.
+        registered: the question is the one that was hashed before the run.
         by_seed: the number of each seed.
         note: what a reader must know beside it.
+        parts: variance and degrees of freedom of what the interval is made of.
     """
 
     kind: str
@@ -64,8 +69,10 @@ class Finding:
     floor: float = 0.0
     same_data: bool = False
     fair: bool = True
+    registered: bool = True
     by_seed: tuple[float, ...] = ()
     note: str = ""
+    parts: tuple[tuple[float, float], ...] = ()
 
     @property
     def sure(self) -> bool:
@@ -78,11 +85,12 @@ class Finding:
         if self.seeds < 2:
             return "one seed"
         few = self.seeds < HEADLINE_SEEDS or self.same_data or not self.fair
+        few |= not self.registered
         return "exploratory" if few else "headline"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the standing."""
-        value = {name: getattr(self, name) for name in self.__slots__}
+        value = {name: getattr(self, name) for name in self.__slots__ if name != "parts"}
         value |= {"axes": dict(self.axes), "tasks": list(self.tasks), "langs": list(self.langs)}
         finite = self.detectable < float("inf")
         return value | {
@@ -105,7 +113,10 @@ def finding_of(found: Contrast, **about: Any) -> Finding:
     }
     if effect is None:
         return Finding(detectable=found.from_items, **about)
+    spread = spread_of(found.values)
+    parts = (spread.seed, float(spread.seed_df)), (spread.item, float(spread.item_df))
     return Finding(
+        parts=parts,
         low=effect.interval.low,
         high=effect.interval.high,
         p=effect.p,
@@ -113,6 +124,20 @@ def finding_of(found: Contrast, **about: Any) -> Finding:
         detectable=effect.detectable,
         **about,
     )
+
+
+def among_tests(finding: Finding, tests: int) -> Finding:
+    """With what would be detected if it were one of several tests (Holm's first step)."""
+    if not finding.parts or tests < 2:
+        return finding
+    alpha = ALPHA / tests
+    reach = math.inf
+    if finding.floor <= alpha:
+        reach = sum(
+            math.sqrt(sum(t_quantile(p, df) ** 2 * variance for variance, df in finding.parts))
+            for p in (1 - alpha / 2, POWER)
+        )
+    return replace(finding, detectable=reach)
 
 
 def correct(findings: list[Finding]) -> list[Finding]:

@@ -39,6 +39,8 @@ def verdict(finding: Finding | None) -> str:
         return f"Same data, no headline ({SAME_DATA}). {sentence}"
     if not finding.fair:
         return f"Exploratory (the control had fewer seeds to choose from). {sentence}"
+    if not finding.registered:
+        return f"Exploratory (the question is not the one hashed before the run). {sentence}"
     if finding.seeds < HEADLINE_SEEDS:
         return f"Exploratory ({finding.seeds} seeds, a headline needs {HEADLINE_SEEDS}). {sentence}"
     return sentence
@@ -49,25 +51,38 @@ def verdicts(findings: Sequence[Finding]) -> str:
     if len(findings) < 2:
         return verdict(findings[0] if findings else None)
     first = findings[0]
-    told = []
-    for one in findings:
-        shown = number(one.estimate)
-        if one.low is None:
-            word = "has one seed"
-        else:
-            word = _word(one) if one.sure else "cannot be told from the baseline"
-            shown += f", {_interval(one)}"
-            if not one.sure:
-                shown += f", {_points(one)} would have been found"
-        told.append(f"{one.arm} {word} ({shown}{', same data' if one.same_data else ''})")
-    seeds = min(one.seeds for one in findings)
-    head = {True: "No conclusion: one seed. ", False: ""}[seeds < 2]
-    if 2 <= seeds < HEADLINE_SEEDS:
-        head = f"Exploratory ({seeds} seeds, a headline needs {HEADLINE_SEEDS}). "
-    return (
-        f"{head}Against {first.baseline}, on {_list(first.tasks)}, {_size(first)}, after "
-        f"correction for {len(findings)} arms: {'; '.join(told)}."
-    )
+    tested = sum(one.p is not None for one in findings)
+    alike = len({(one.tasks, one.seeds, one.units, one.clusters, len(one.langs))
+                 for one in findings}) == 1  # fmt: skip
+    told = [_clause(one, tested, alike=alike) for one in findings]
+    head, where = "", f", on {_list(first.tasks)}, {_size(first)}"
+    if all(one.seeds < 2 for one in findings):
+        head = "No conclusion: one seed. "
+    elif not all(one.registered for one in findings):
+        head = "Exploratory (the question is not the one hashed before the run). "
+    elif alike and first.seeds < HEADLINE_SEEDS:
+        head = f"Exploratory ({first.seeds} seeds, a headline needs {HEADLINE_SEEDS}). "
+    corrected = f", after correction for {tested} arms" if tested > 1 else ""
+    return f"{head}Against {first.baseline}{where * alike}{corrected}: {'; '.join(told)}."
+
+
+def _clause(one: Finding, tested: int, *, alike: bool) -> str:
+    """What is said of one arm among several: its tasks and size, too, where those differ."""
+    shown = number(one.estimate)
+    if one.p is None:
+        word = "has one seed"
+    else:
+        word = _word(one) if one.sure else "cannot be told from the baseline"
+        shown += f", {_interval(one)}"
+        if one.kind == "effect_difference" and one.floor > ALPHA / tested:
+            word = "cannot be told with these languages"
+            shown += f", no p below {p_value(one.floor)} can be had from so few families"
+        elif not one.sure:
+            shown += f", {_points(one)} would have been found"
+    if not alike:
+        few = one.p is not None and one.seeds < HEADLINE_SEEDS
+        shown += f"; on {_list(one.tasks)}, {_size(one)}{', exploratory' * few}"
+    return f"{one.arm} {word} ({shown}{', same data' * one.same_data})"
 
 
 def _word(finding: Finding) -> str:
@@ -93,6 +108,8 @@ def proper(group: str) -> str:
 
 def _subject(finding: Finding) -> str:
     tasks = _list(finding.tasks)
+    at = ", ".join(f"{name} {value}" for name, value in finding.axes)
+    tasks += f" ({at})" if at else ""
     where = {
         "transfer": "in languages other than English",
         "seen": "in languages whose data were seen in training",

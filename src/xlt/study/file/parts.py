@@ -148,6 +148,11 @@ def _points(found: Checker, name: str, node: Node) -> tuple[Any, ...]:
     return tuple(points)
 
 
+def _counts(points: Sequence[Any]) -> bool:
+    """Whether an axis has numbers that are no percentages."""
+    return any(point is not None and "%" not in str(point) for point in points)
+
+
 def _heads(found: Checker, node: Node | None) -> dict[str, str]:
     """Targets that the head of another task answers."""
     if node is None:
@@ -193,7 +198,7 @@ def read_estimand(
     node: Node | None,
     arms: Sequence[str],
     targets: Sequence[str],
-    axes: Sequence[str],
+    axes: Mapping[str, Sequence[Any]],
 ) -> Estimand | None:
     """The primary estimand, checked against arms, targets and axes."""
     if node is None:
@@ -229,6 +234,12 @@ def read_estimand(
         )
     if (kind == "trend") != (over is not None):
         found.wrong(given.get("over", node), "estimand: 'over' names the axis of a trend")
+    elif over is not None and None in axes.get(spelled(over), ()) and _counts(axes[spelled(over)]):
+        found.wrong(
+            given["over"],
+            f"estimand: over {over!r}: null (all examples) has no place on one axis with "
+            "numbers of examples; give percentages beside it",
+        )
     elif over is not None and spelled(over) not in {*axes, TASKS_BEFORE}:
         near = did_you_mean(over, [*axes, TASKS_BEFORE])
         found.wrong(

@@ -129,7 +129,7 @@ def _study(found: Checker, tree: Node, scale: str, stem: str) -> Study | None:
     axes = read_axes(found, fields.get("axes"), open_ended=open_ended)
     found.tasks_of_arms(fields.get("arms"), open_ended=open_ended)
     found.targets_of_arms(fields.get("arms"), axes.targets)
-    estimand = read_estimand(found, fields.get("estimand"), names, axes.targets, list(axes.values))
+    estimand = read_estimand(found, fields.get("estimand"), names, axes.targets, axes.values)
     evaluation = read_evaluation(found, fields.get("evaluation"))
     found.splits_of_tasks(fields.get("evaluation"), axes.heads, open_ended=open_ended)
     world = read_world(found, fields.get("world"))

@@ -76,8 +76,18 @@ def _by_task(found: Answer, one: Finding) -> list[Bar]:
             part = effect_of(found.scores, one.arm.split(" + "), one.baseline,
                              found.scores.axes(), [task], languages)  # fmt: skip
         if part is not None:
-            bars.append(bar_of(task, part))
+            bars.append(bar_of(task, part, sure=_corrected(found, part)))
     return bars
+
+
+def _corrected(found: Answer, part: Finding) -> bool:
+    """Whether a target by itself is sure: by the p of the tables, where it stands there."""
+    about = (part.kind, part.arm, part.axes, part.tasks, part.group)
+    return any(
+        one.sure
+        for one in found.findings
+        if (one.kind, one.arm, one.axes, one.tasks, one.group) == about
+    )
 
 
 def _units(found: Answer, one: Finding) -> Captioned:

@@ -10,7 +10,7 @@ from xlt.core.show.sheet import Sheet, Value
 from xlt.core.tasks.published import published, published_changes
 from xlt.study.answer.answer import Answer
 from xlt.study.answer.finding import HEADLINE_SEEDS, Finding
-from xlt.study.answer.folder import Axes, Cell
+from xlt.study.answer.folder import ENCODER, Axes, Cell
 from xlt.study.answer.groups import places_of
 from xlt.study.answer.verdict import p_value, proper
 
@@ -22,7 +22,7 @@ __all__ = [
 CORRECTED = (
     "p after Benjamini-Hochberg over everything but the primary estimand. Detectable: the true "
     "difference that would be found four times of five; with one seed, what the items alone "
-    "would allow."
+    "would allow; before correction."
 )
 SAME_DATA = "same data"
 
@@ -129,46 +129,74 @@ def score_sheet(found: Answer) -> Sheet:
 def cost_sheet(found: Answer) -> Sheet:
     """Minutes of training, and what a point costs."""
     baseline = str(found.folder.estimand.get("baseline", "none"))
-    means = {arm_name(f.arm, f.axes): f for f in of_arm(found, single=False)}
-    means |= {
-        arm_name(f.arm, f.axes): f for f in of_arm(found) if arm_name(f.arm, f.axes) not in means
-    }
     rows: list[list[Value]] = []
     for axes in found.scores.axes():
-        base = _minutes(found.folder.cells, baseline, axes)
+        targets = _targets(found.folder.cells, baseline, axes)
         for arm in found.folder.arms:
-            minutes = _minutes(found.folder.cells, arm, axes)
-            if minutes is None or arm == baseline:
+            own = _targets(found.folder.cells, arm, axes)
+            spent = _minutes(found.folder.cells, arm, axes, own)
+            if not spent or arm == baseline:
                 continue
-            more = None if base is None else minutes - base
-            finding = means.get(arm_name(arm, axes))
+            shared = [target for target in own if target in targets]
+            mine = _minutes(found.folder.cells, arm, axes, shared)
+            base = _minutes(found.folder.cells, baseline, axes, shared)
+            pairs = [mine[unit] - base[unit] for unit in mine if unit in base]
+            more = _mean(pairs) if shared else None
+            finding = _gain(found, arm, baseline, axes)
             gain = None if finding is None else finding.estimate
             sure = finding is not None and finding.sure and finding.estimate > 0
             price = more / gain if sure and gain and more is not None else None
-            rows.append([arm_name(arm, axes), minutes, more, gain, price])
+            on = "" if finding is None else ", ".join(finding.tasks)
+            rows.append([arm_name(arm, axes), _mean(list(spent.values())), more, gain, on, price])
     return Sheet(
         name="cost",
         title="What it costs",
-        header=("arm", "minutes", "more than the baseline", "points gained", "minutes per point"),
+        header=("arm", "minutes", "more than the baseline", "points gained", "on",
+                "minutes per point"),
         rows=rows,
         note="Minutes of training for one seed and all its targets, a checkpoint that several "
-        "targets share counted once. No price where no gain is sure.",
+        "targets share counted once, by the clock, whatever else ran; more: beside the same seed "
+        "of the baseline, on the targets of both. Points: the mean over the targets of both whose "
+        "own data the arm has not seen. No price where no gain is sure.",
         signed=("more than the baseline", "points gained"),
+    )  # fmt: skip
+
+
+def _gain(found: Answer, arm: str, baseline: str, axes: Axes) -> Finding | None:
+    """What an arm gains on the targets that count, all of them together."""
+    scores = found.scores
+    clean = {task for task in scores.tasks if (arm, task) not in scores.same_data
+             and scores.keys(arm, axes, task) and scores.keys(baseline, axes, task)}  # fmt: skip
+    return next(
+        (
+            one
+            for one in [*of_arm(found, single=False), *of_arm(found)]
+            if (one.arm, one.axes) == (arm, axes) and set(one.tasks) == clean
+        ),
+        None,
     )
 
 
-def _minutes(cells: Iterable[Cell], arm: str, axes: Axes) -> float | None:
-    """Mean over units of the distinct training stages of an arm; None without a whole unit."""
-    units: dict[int, dict[str, float]] = {}
-    broken: set[int] = set()
+def _targets(cells: Iterable[Cell], arm: str, axes: Axes) -> list[str]:
+    """What an arm was tuned on: its encoder alone has no training beside them."""
+    own = [cell for cell in cells if cell.arm == arm and cell.axes == axes]
+    tuned = [cell.target for cell in own if cell.target != ENCODER]
+    return list(dict.fromkeys(tuned or [cell.target for cell in own]))
+
+
+def _minutes(
+    cells: Iterable[Cell], arm: str, axes: Axes, targets: Sequence[str]
+) -> dict[tuple[int | None, int], float]:
+    """Unit -> minutes of the distinct training stages behind all these targets of an arm."""
+    units: dict[tuple[int | None, int], dict[str, Cell]] = {}
     for cell in cells:
-        if cell.arm == arm and cell.axes == axes:
-            units.setdefault(cell.unit, {}).update(cell.training)
-            if not cell.done:
-                broken.add(cell.unit)
-    units = {unit: stages for unit, stages in units.items() if unit not in broken}
-    spent = [sum(stages.values()) / 60 for stages in units.values()]
-    return _mean(spent)
+        if cell.arm == arm and cell.axes == axes and cell.target in targets and cell.done:
+            units.setdefault((cell.data_seed, cell.unit), {})[cell.target] = cell
+    return {
+        unit: sum({n: s for cell in own.values() for n, s in cell.training.items()}.values()) / 60
+        for unit, own in units.items()
+        if len(own) == len(targets)
+    }
 
 
 def pick_sheet(found: Answer) -> Sheet:
