@@ -9,12 +9,11 @@ from typing import Any
 import click
 
 from xlt.cli.options import PATH, command, data_option, json_option
-from xlt.core.errors import UsageError
+from xlt.core.errors import PartlyDone, UsageError
 from xlt.core.show.program import as_typed
 from xlt.study.engine.local import Slots, run_local
-from xlt.study.engine.progress import Progress
-from xlt.study.engine.run import check_folder, cost_of, register, run_study
-from xlt.study.engine.status import describe, status_of
+from xlt.study.engine.run import Engine, check_folder, cost_of, register, run_study
+from xlt.study.engine.status import describe, look, status_of
 from xlt.study.engine.store import Store
 from xlt.study.file.read import FULL, find_file, read_study, shipped
 from xlt.study.plan.expand import make_plan
@@ -122,31 +121,23 @@ def run(
         from xlt.study.engine.ray_engine import Cluster, run_ray
 
         cluster = Cluster(address=address, threads=threads or 1, url=_url(store))
-        done = run_study(
-            made, out, kept, lambda some: run_ray(some, cluster), drop_weights=drop_weights
-        )
-        _finish(done, as_json)
+        _run(made, out, kept, lambda some: run_ray(some, cluster), drop_weights, as_json)
         return
     if address is not None or _url(store):
         raise UsageError("--address and a store behind a URL need --engine ray", "add it")
     listed = [name.strip() for name in (devices or "").split(",") if name.strip()]
     small = made.study["base"].get("model") == COMPACT
     slots = Slots.of(jobs, threads, listed, small=small)
-    done = run_study(
-        made, out, kept, lambda some: run_local(some, slots), drop_weights=drop_weights
-    )
-    _finish(done, as_json)
+    _run(made, out, kept, lambda some: run_local(some, slots), drop_weights, as_json)
 
 
 @command("xlt study status OUT", "xlt study status OUT --json")
 @click.argument("out", type=PATH)
-@click.option("--store", type=PATH, metavar="DIR", help="Its store.  [default: OUT/store]")
+@click.option("--store", type=PATH, metavar="DIR", help="Its store.  [default: the one it ran in]")
 @json_option
 def status(out: Path, store: Path | None, as_json: bool) -> None:
     """Where a study stands; also while it runs."""
-    from xlt.study.engine.status import look
-
-    found = look(Plan.open(out), Store(store or out / "store"))
+    found = look(Plan.open(out), Store(store or Plan.store_of(out)))
     click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else describe(found))
 
 
@@ -168,7 +159,7 @@ def prune(place: Path, studies: tuple[Path, ...], weights: bool, yes: bool, as_j
 
     given = list(studies)
     if (place / PLAN).is_file():
-        given, place = [place, *given], place / "store"
+        given, place = [place, *given], Plan.store_of(place)
     if not place.is_dir():
         raise UsageError(f"{place}: no such folder", "give a store, or a study that has its own")
     act = pruning.prune if yes else pruning.find_leftovers
@@ -204,8 +195,18 @@ def _url(store: str | None) -> str | None:
     return store if store is not None and "://" in store else None
 
 
-def _finish(progress: Progress, as_json: bool) -> None:
-    found = status_of(progress)
+def _run(
+    made: Plan, out: Path, kept: Store, engine: Engine, drop_weights: bool, as_json: bool
+) -> None:
+    try:
+        _finish(status_of(run_study(made, out, kept, engine, drop_weights=drop_weights)), as_json)
+    except PartlyDone:
+        if as_json:
+            _finish(look(made, kept), as_json)
+        raise
+
+
+def _finish(found: dict[str, Any], as_json: bool) -> None:
     click.echo(json.dumps(found, indent=1, ensure_ascii=False) if as_json else describe(found))
 
 

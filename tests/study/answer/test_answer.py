@@ -207,3 +207,20 @@ def test_a_pooled_row_that_is_one_target_is_not_there_twice(made_up):
     found = of(made_up(targets=("xnli", "pawsx"), same_data=(("mnli", "xnli"),)))
     rows = [(f.arm, f.tasks) for f in found.findings if (f.kind, f.group) == ("effect", "transfer")]
     assert sorted(rows) == [("mnli", ("pawsx",)), ("mnli", ("xnli",))]
+
+
+def test_a_half_finished_question_says_so_and_corrects_for_all_arms(made_up):
+    """Arms of which nothing was finished left the correction, and the sentence."""
+    arms = ("none", "mnli", "qqp")
+    settings = {"arms": arms, "estimand": {"arms": ["each"]}, "effect": planted(0.3)}
+    whole, half = (
+        of(made_up(**settings, unfinished=tuple(f"qqp-xnli-{n}" for n in gone)))
+        for gone in ((), range(1, 6))
+    )
+    assert half.sentence.startswith("So far (5 of 15 cells of this question are missing): Against")
+    assert "after correction for 2 arms" in half.sentence
+    assert "qqp: nothing is finished" in half.sentence
+    assert half.primary[0].adjusted == pytest.approx(min(1.0, 2 * half.primary[0].p))
+    assert not whole.sentence.startswith("So far")
+    other = of(made_up(arms=arms, unfinished=("qqp-xnli-1",)))
+    assert not other.sentence.startswith("So far"), "the question is about mnli"

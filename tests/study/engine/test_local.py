@@ -6,8 +6,12 @@ import signal
 import time
 
 import pytest
+from click.testing import CliRunner
 
 from xlt.core.errors import PartlyDone, UsageError
+from xlt.study.answer.folder import open_folder
+from xlt.study.commands import study
+from xlt.study.engine.run import check_folder, differences
 from xlt.study.engine.status import look
 from xlt.study.plan.records import Plan
 
@@ -190,6 +194,37 @@ def test_the_question_cannot_change_once_cells_are_finished(bench):
     bench.run()
     kept = json.loads((bench.folder / "out/plan.json").read_text())["registered"]
     assert kept == registered[0]
+
+
+def test_inputs_that_only_unfinished_cells_have_may_change(bench):
+    """A file that was missing is put there, and the same command run again, as the hint says."""
+    bench.set(fail="mnli")
+    with pytest.raises(PartlyDone):
+        bench.run()
+    old = bench.plan()
+    changed = bench.text.replace("intermediate: [mnli]", "intermediate: [mnli], lr: 1e-5")
+    done = {path.stem for path in (bench.folder / "out/cells").glob("*")}
+    assert done and all(name.startswith("none-") for name in done)
+    new = bench.plan(changed)
+    same = Plan(**{name: getattr(new, name) for name in new.__slots__} | {"study": old.study})
+    assert "stages have other inputs" in differences(old, same)[0]
+    check_folder(same, bench.folder / "out")
+    bench.set(fail="")
+    bench.run()
+    with pytest.raises(UsageError, match="stages have other inputs"):
+        check_folder(same, bench.folder / "out")
+
+
+def test_a_store_elsewhere_is_known_to_the_folder(bench):
+    bench.run()
+    assert Plan.store_of(bench.folder / "out") == bench.folder / "store"
+    assert open_folder(bench.folder / "out").cells[0].runs[0].is_dir()
+    done = CliRunner().invoke(study, ["status", str(bench.folder / "out"), "--json"])
+    assert json.loads(done.stdout)["cells"]["done"] == 8
+    done = CliRunner().invoke(study, ["prune", str(bench.folder / "out")])
+    assert "there are no others" in done.stdout
+    (bench.folder / "out/store").mkdir()
+    assert Plan.store_of(bench.folder / "out") == bench.folder / "out/store"
 
 
 def test_a_folder_of_something_else_is_refused(bench):

@@ -9,6 +9,8 @@ from click.testing import CliRunner
 
 from xlt.core.errors import PartlyDone, UsageError
 from xlt.study.commands import study
+from xlt.study.engine.progress import Progress
+from xlt.study.engine.remote import Outcome, Work, perform
 from xlt.study.engine.run import cost_of, register
 from xlt.study.engine.status import look
 from xlt.study.engine.store import Store
@@ -249,6 +251,27 @@ def test_where_the_studies_cannot_be_read_weights_stay_and_the_study_goes_on(ben
     assert capsys.readouterr().err.count("no more weights are removed: /nowhere") == 1
     assert len(heavy(bench)) == 11
     assert not list((bench.folder / "store/dropped").glob("*"))
+
+
+def test_what_another_study_finished_and_dropped_meanwhile_is_not_done_again(bench):
+    """It waited for the other's export, found it gone, and started it without its input."""
+    register(bench.plan(), bench.folder / "second", bench.store())
+    plan, store = bench.plan(), bench.store()
+    second = Progress(plan=plan, store=store)
+    trained = [s for s in plan.stages.values() if s.verb in ("world", "train")]
+    bench.set(fail="--langs")  # the evaluations
+    with pytest.raises(PartlyDone):
+        bench.run()
+    second.look(trained)
+    bench.set(fail="")
+    bench.run(drop_weights=True)
+    waiting = second.ready()
+    assert waiting
+    second.look(waiting)
+    assert not [stage for stage in waiting if stage.id not in second.records]
+    work = Work(stage=waiting[0], needs=(), store=store.path)
+    assert perform(work, Outcome(done=True)).done
+    assert bench.counts()[waiting[0].id] == 1
 
 
 def test_a_finished_study_drops_when_it_is_asked_again(bench):

@@ -8,7 +8,14 @@ from xlt.study.file.read import read_study
 from xlt.study.plan.estimate import EPOCHS, Known, estimate
 from xlt.study.plan.expand import make_plan
 from xlt.study.plan.show import describe_plan
-from xlt.study.plan.sources import WORLD_EXAMPLES, WORLD_SIZES, Digests, Source, WorldSource
+from xlt.study.plan.sources import (
+    WORLD_EXAMPLES,
+    WORLD_LANGS,
+    WORLD_SIZES,
+    Digests,
+    Source,
+    WorldSource,
+)
 
 FILE = """\
 study: 1
@@ -101,6 +108,7 @@ def test_the_worlds_dev_sets_are_known_before_it_is_built(tiny_world):
     world, root = WorldSource("tiny"), Source(tiny_world, Digests(None))
     for name in ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa"):
         assert world.dev_elsewhere(name) == root.dev_elsewhere(name), name
+    assert set(WORLD_LANGS) == set(root.root.langs(root.task("xnli"), "test"))
 
 
 def test_epochs_that_a_setting_gives_and_the_size_of_test_sets_count(tmp_path, tiny_world):

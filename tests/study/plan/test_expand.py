@@ -179,11 +179,46 @@ def test_what_is_scored_and_not_in_the_root_is_told_before_anything_runs(
     )
     for path in root.glob("panx/test*"):
         path.unlink()
-    with pytest.raises(DataError, match="no test data of panx, which one scores"):
+    with pytest.raises(DataError, match="no test data of panx, which one needs"):
         planned(scored, scale="full", data=root)
     plan = planned(f"{scored}evaluation: {{split: {{panx: dev}}}}\n", scale="full", data=root)
     words = [stage.argv for stage in plan.stages.values() if stage.verb == "eval"]
     assert all(w[w.index("--split") + 1] == "dev" for w in words)
+
+
+def test_training_data_that_are_missing_are_told_before_anything_runs(
+    planned, tmp_path, tiny_world
+):
+    """A study without MultiNLI trained its baseline, and was estimated to cost next to nothing."""
+    root = tmp_path / "root"
+    shutil.copytree(tiny_world, root)
+    (moved,) = root.glob("squad/train*")
+    file = moved.rename(root / f"kept-{moved.name}")
+    text = FILE.replace("[xnli, xquad, mlqa, encoder]", "[xnli]")
+    with pytest.raises(DataError, match="no English training data of squad, which one needs"):
+        planned(text, scale="full", data=root)
+    two = "two: {intermediate: [mnli, squad]"
+    assert planned(text.replace(f"  {two}}}\n", ""), scale="full", data=root).cells
+    given = text.replace(two, f"{two}, train_split: {{squad: {file.name}}}")
+    assert planned(given, scale="full", data=root).cells
+
+
+@pytest.mark.parametrize(("scale", "langs", "there"), [
+    ("demo", "de,sw", False), ("demo", "qaa", True), ("demo", "qaa,xx", True),
+    ("full", "de", False), ("full", "qba", True), ("full", "family:Alder", True),
+    ("full", "family:Uralic", False), ("full", "-en", True),
+])  # fmt: skip
+def test_a_question_about_languages_that_nobody_scores_is_refused(
+    planned, tiny_world, scale, langs, there
+):
+    """It could not be answered, and not be corrected once cells were finished."""
+    text = FILE.replace("tasks: [xnli]", f"tasks: [xnli], languages: '{langs}'")
+    data = tiny_world if scale == "full" else None
+    if there:
+        assert planned(text, scale, data).cells
+        return
+    with pytest.raises(UsageError, match="selects no language of xnli"):
+        planned(text, scale, data)
 
 
 def test_an_oracle_needs_dev_sets_in_other_languages_and_is_left_out_without(planned, tiny_world):

@@ -125,6 +125,11 @@ def test_published_rows_are_labelled_and_come_after_ours(folder):
     assert all(row[4] for row in sheet.rows)
 
 
+def test_markdown_names_what_is_missing(made_up):
+    text = build_report(made_up(unfinished=("mnli-xnli-2",))).markdown()
+    assert "- not finished: mnli-xnli-2" in text
+
+
 def test_missing_cells_are_named_and_the_rest_is_answered(made_up):
     report = build_report(made_up(effect=planted, unfinished=("mnli-xnli-3",)))
     page = report.html()

@@ -11,7 +11,7 @@ from xlt.core.stats.correction import holm
 from xlt.study.answer.best import Choice, best_of
 from xlt.study.answer.estimands import difference_of, effect_of, trend_of
 from xlt.study.answer.finding import Finding, among_tests, correct
-from xlt.study.answer.folder import Axes, Folder
+from xlt.study.answer.folder import ENCODER, Axes, Folder
 from xlt.study.answer.groups import INDO_EUROPEAN, OTHERS
 from xlt.study.answer.items import item_difference, item_findings, item_scores
 from xlt.study.answer.scores import Scores, read_scores
@@ -82,7 +82,7 @@ def answer(folder: Folder, scores: Scores | None = None) -> Answer:
         folder=folder,
         scores=scores,
         primary=primary,
-        sentence=verdicts(primary),
+        sentence=_partial(folder) + verdicts(primary, _unheard(folder, primary)),
         findings=correct(others),
         choices=choices,
         problems=problems,
@@ -129,12 +129,15 @@ def primary_of(
     asked_now = [finding for finding in found if finding is not None]
     if _changed(folder):
         asked_now = [replace(finding, registered=False) for finding in asked_now]
-    return _each(asked_now), choices
+    return _each(asked_now, len(lists) - len(asked_now)), choices
 
 
-def _each(findings: list[Finding]) -> list[Finding]:
-    """A question asked of several arms is several tests: Holm's correction."""
-    tested = [finding.p for finding in findings if finding.p is not None]
+def _each(findings: list[Finding], missing: int = 0) -> list[Finding]:
+    """A question asked of several arms is several tests: Holm's correction.
+
+    Arms of which nothing is finished count: they were asked about.
+    """
+    tested = [finding.p for finding in findings if finding.p is not None] + [1.0] * missing
     adjusted = iter(holm(tested))
     return [
         finding
@@ -142,6 +145,32 @@ def _each(findings: list[Finding]) -> list[Finding]:
         else replace(among_tests(finding, len(tested)), adjusted=next(adjusted))
         for finding in findings
     ]
+
+
+def _partial(folder: Folder) -> str:
+    """What a sentence begins with while cells are missing that the question is about."""
+    arms, baseline = asked_arms(folder)
+    asked = {str(name) for name in folder.estimand.get("tasks") or ()}
+    if asked & set(RETRIEVAL):
+        asked.add(ENCODER)
+    own = [
+        cell
+        for cell in folder.cells
+        if cell.arm in (*arms, baseline) and (cell.target in asked or not asked)
+    ]
+    missing = sum(not cell.done for cell in own)
+    if missing in {0, len(own)}:
+        return ""
+    return f"So far ({missing} of {len(own)} cells of this question are missing): "
+
+
+def _unheard(folder: Folder, primary: Sequence[Finding]) -> list[str]:
+    """Arms that each were asked about and of which there is no number."""
+    arms, _ = asked_arms(folder)
+    if _named(folder.estimand)[:1] != [EACH] or folder.estimand.get("kind") == "best_of":
+        return []
+    told = {finding.arm for finding in primary}
+    return [arm for arm in arms if arm not in told]
 
 
 def _exploratory(folder: Folder, scores: Scores) -> list[Finding]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from xlt.core.errors import DataError
 from xlt.core.files import read_json
+from xlt.study.plan.records import Plan
 
 __all__ = ["ENCODER", "PICK", "Axes", "Cell", "Folder", "open_folder"]
 
@@ -130,7 +131,7 @@ def open_folder(path: Path, store: Path | None = None) -> Folder:
 
     Args:
         path: the study's folder.
-        store: where its stages are kept; None: its `store`.
+        store: where its stages are kept; None: where its plan says, else its `store`.
 
     Raises:
         DataError: there is no plan, or one of another version.
@@ -143,7 +144,7 @@ def open_folder(path: Path, store: Path | None = None) -> Folder:
     if not isinstance(plan.get("estimand"), dict):
         raise DataError(f"{path / PLAN}: it names no estimand", "run `xlt study plan` again")
     units = _units(plan["cells"])
-    kept = path / "store" if store is None else store
+    kept = Plan.store_of(path) if store is None else store
     cells = tuple(
         _cell(path, kept, entry, unit) for entry, unit in zip(plan["cells"], units, strict=True)
     )

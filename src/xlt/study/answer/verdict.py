@@ -15,7 +15,10 @@ SAME_DATA = "the intermediate data hold the targets' own training data"
 def verdict(finding: Finding | None) -> str:
     """The sentence for one finding."""
     if finding is None:
-        return "The data cannot tell: no pair of cells that the question needs is finished."
+        return (
+            "The data cannot tell: no pair of cells that the question needs is finished, or none "
+            "of its languages was scored."
+        )
     said = f"{_subject(finding)} {number(finding.estimate)}"
     if finding.seeds < 2:
         return (
@@ -46,15 +49,21 @@ def verdict(finding: Finding | None) -> str:
     return sentence
 
 
-def verdicts(findings: Sequence[Finding]) -> str:
-    """The sentence of a question that is asked of each arm, p corrected for their number."""
-    if len(findings) < 2:
+def verdicts(findings: Sequence[Finding], unheard: Sequence[str] = ()) -> str:
+    """The sentence of a question that is asked of each arm, p corrected for their number.
+
+    Args:
+        findings: of the arms.
+        unheard: arms of which nothing is finished; they count in the correction.
+    """
+    if not findings or len(findings) + len(unheard) < 2:
         return verdict(findings[0] if findings else None)
     first = findings[0]
-    tested = sum(one.p is not None for one in findings)
+    tested = sum(one.p is not None for one in findings) + len(unheard)
     alike = len({(one.tasks, one.seeds, one.units, one.clusters, len(one.langs))
                  for one in findings}) == 1  # fmt: skip
     told = [_clause(one, tested, alike=alike) for one in findings]
+    told += [f"{arm}: nothing is finished" for arm in unheard]
     head, where = "", f", on {_list(first.tasks)}, {_size(first)}"
     if all(one.seeds < 2 for one in findings):
         head = "No conclusion: one seed. "

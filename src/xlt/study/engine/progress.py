@@ -11,7 +11,7 @@ from xlt.core.errors import XltError
 from xlt.core.files import write_json
 from xlt.core.show import terminal
 from xlt.study.engine.store import Store
-from xlt.study.engine.weights import finished, removable, remove_weights
+from xlt.study.engine.weights import finished, record_of, removable, remove_weights
 from xlt.study.plan.records import Cell, Plan, Stage
 
 __all__ = ["CELLS", "Progress"]
@@ -55,8 +55,10 @@ class Progress:
             self._drop(self.plan.stages)
             return
         for stage in stages:
-            if stage.id not in self.records and (record := self.store.done(stage)):
-                self.finished(stage, record)
+            if stage.id not in self.records:
+                record = record_of(self.plan, self.store, stage)
+                if record is not None:
+                    self.finished(stage, record)
 
     def again(self) -> int:
         """How many stages have to be done again, for weights that were removed."""

@@ -23,6 +23,7 @@ from xlt.study.engine.mirror import Mirror
 from xlt.study.engine.progress import Progress
 from xlt.study.engine.remote import Outcome, Work, perform
 from xlt.study.engine.view import live_view
+from xlt.study.engine.weights import record_of
 from xlt.study.plan.records import Stage
 
 __all__ = ["Cluster", "run_ray"]
@@ -125,6 +126,7 @@ class _Driver:
                 url=url,
                 data=self.progress.plan.data,
                 threads=self.cluster.threads,
+                again=self.progress.store.is_dropped(stage.id),
                 program=self.cluster.program,
             )
             options = {
@@ -141,7 +143,8 @@ class _Driver:
         outcome = _outcome(one)
         if self.mirror is not None and outcome.done:
             self.mirror.fetch_record(stage)
-        record = self.progress.store.done(stage) if outcome.done else None
+        plan, store = self.progress.plan, self.progress.store
+        record = record_of(plan, store, stage) if outcome.done else None
         total = len(self.progress.plan.stages)
         if record is not None:
             self.progress.finished(stage, record)

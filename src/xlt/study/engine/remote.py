@@ -36,6 +36,7 @@ class Work:
         url: the store, where it is a URL; `store` is then what each machine calls its own.
         data: the data root; None: the world among `needs`.
         threads: CPU threads.
+        again: it was finished, and its weights are needed once more.
         program: what the words of a stage are given to.
     """
 
@@ -45,6 +46,7 @@ class Work:
     url: str | None = None
     data: str | None = None
     threads: int = 1
+    again: bool = False
     program: tuple[str, ...] = XLT
 
 
@@ -86,7 +88,7 @@ def _perform(work: Work) -> Outcome:
         for need in work.needs:
             mirror.fetch(need)
     job = None
-    while job is None and not store.done(work.stage):
+    while job is None and not _is_done(work, store):
         job = Job.start(
             work.stage, store, _root(work, store), threads=work.threads, program=work.program
         )
@@ -105,6 +107,12 @@ def _perform(work: Work) -> Outcome:
     if mirror is not None:
         mirror.put(work.stage)
     return Outcome(done=True)
+
+
+def _is_done(work: Work, store: Store) -> bool:
+    """Whether it is; another study may have finished it and dropped its weights since."""
+    dropped = not work.again and store.dropped(work.stage) is not None
+    return dropped or store.done(work.stage) is not None
 
 
 def _root(work: Work, store: Store) -> Path | None:

@@ -89,7 +89,7 @@ def register(plan: Plan, out: Path, store: Store) -> dict[str, Any]:
         done = sum(store.done(stage) is not None for stage in scored)
         seen = {"estimand_hash": plan.estimand_hash, "evaluations": len(scored), "done": done}
     cost = cost_of(plan, store)
-    plan.write(out, registered=seen, estimates=cost)
+    plan.write(out, registered=seen, estimates=cost, store=str(store.path))
     store.remember(out, plan)
     return cost
 
@@ -103,7 +103,7 @@ def check_folder(plan: Plan, out: Path) -> None:
     if (out / PLAN).is_file():
         old = Plan.open(out)
         other = differences(old, plan)
-        if not other or not any((out / CELLS).glob("*.json")):
+        if not other or not _finished_differ(old, plan, out):
             return
         if old.estimand_hash != plan.estimand_hash:
             raise UsageError(
@@ -118,6 +118,15 @@ def check_folder(plan: Plan, out: Path) -> None:
     entries = {path.name for path in out.iterdir()} if out.is_dir() else set()
     if entries - {LOCK, "store"}:
         raise UsageError(f"--out {out} is not empty and holds no study", "choose another --out")
+
+
+def _finished_differ(old: Plan, new: Plan, out: Path) -> bool:
+    """Whether a finished cell would be another one: files that came later change only the rest."""
+    names = {path.stem for path in (out / CELLS).glob("*.json")}
+    if not names or _changed("", old.study, new.study):
+        return bool(names)
+    cells = {cell.id: list(cell.all_stages) for cell in new.cells}
+    return any(cells.get(c.id) != list(c.all_stages) for c in old.cells if c.id in names)
 
 
 def differences(old: Plan, new: Plan) -> list[str]:

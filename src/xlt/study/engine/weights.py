@@ -12,9 +12,9 @@ from typing import Any
 
 from xlt.core.errors import DataError, XltError
 from xlt.study.engine.store import RECORD, Store
-from xlt.study.plan.records import Plan
+from xlt.study.plan.records import Plan, Stage
 
-__all__ = ["Done", "finished", "removable", "remove_weights", "weights_of"]
+__all__ = ["Done", "finished", "record_of", "removable", "remove_weights", "weights_of"]
 
 VERBS = ("train", "average", "export")
 PATTERNS = (
@@ -131,6 +131,13 @@ def _remove(store: Store, names: Iterable[str], more: Iterable[Plan]) -> dict[st
 def _is_over(name: str, readers: Mapping[str, tuple[str, ...]], done: Done) -> bool:
     """Whether something reads a stage, and all of that is done."""
     return bool(readers[name]) and all(done(reader) for reader in readers[name])
+
+
+def record_of(plan: Plan, store: Store, stage: Stage) -> dict[str, Any] | None:
+    """The record of a stage if it counts as done: as `finished` has it, of one alone."""
+    if _Lazy(plan, store)(stage.id):
+        return store.done(stage) or store.dropped(stage)
+    return None
 
 
 class _Lazy:

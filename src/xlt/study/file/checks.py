@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from xlt.core.errors import did_you_mean
+from xlt.core.errors import UsageError, did_you_mean
+from xlt.core.tasks.languages import CODE, LANGUAGES, parse_langs
 from xlt.core.tasks.table import INTERMEDIATE, TASKS
 from xlt.study.file.flags import FLAGS
 from xlt.study.file.tree import Node
@@ -86,6 +87,16 @@ class Checker:
             self.wrong(node, f"{node.plain()!r} is not a whole number of 1 or more")
             return default
         return node.value
+
+    def languages(self, node: Node, text: str) -> None:
+        """A selection of languages has to be in the grammar of `--langs`."""
+        words = [word.strip().removeprefix("-") for word in text.split(",")]
+        words = [word for word in words if ":" not in word and not CODE.fullmatch(word)]
+        try:
+            if words:  # codes and families are looked for in the data
+                parse_langs(",".join(words), LANGUAGES, LANGUAGES)
+        except UsageError as error:
+            self.wrong(node, f"estimand: languages: {error.message} (or 'transfer')")
 
     def tasks_of_arms(self, node: Node | None, *, open_ended: bool) -> None:
         """Intermediate and joint tasks have to be known, unless task files may add some."""

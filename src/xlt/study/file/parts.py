@@ -11,7 +11,15 @@ from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.table import TARGETS, TASKS
 from xlt.study.file.checks import Checker, spelled
 from xlt.study.file.flags import ARM, CONTROLS, FLAGS, ONCE, read_flag
-from xlt.study.file.records import EACH, ENCODER, Arm, Estimand, Evaluation, Seeds
+from xlt.study.file.records import (
+    EACH,
+    ENCODER,
+    TRANSFER,
+    Arm,
+    Estimand,
+    Evaluation,
+    Seeds,
+)
 from xlt.study.file.tree import Node
 
 __all__ = ["Axes", "read_arms", "read_axes", "read_estimand", "read_evaluation", "read_world"]
@@ -219,6 +227,11 @@ def read_estimand(
         if name not in arms and not (place == 0 and name == EACH):
             near = did_you_mean(name, arms)
             found.wrong(given.get(where, node), f"estimand: {where} {name!r} is no arm{near}")
+    if baseline in chosen:
+        found.wrong(given["arm"], f"estimand: {baseline!r} is the baseline: it has no effect")
+    languages = ",".join(found.texts(given.get("languages"))) or TRANSFER
+    if languages != TRANSFER:
+        found.languages(given["languages"], languages)
     scored = [t for t in targets if t != ENCODER] + (list(RETRIEVAL) if ENCODER in targets else [])
     tasks = found.texts(given.get("tasks")) or tuple(scored)
     for task in tasks:
@@ -250,7 +263,7 @@ def read_estimand(
         arms=chosen,
         baseline=baseline,
         tasks=tasks,
-        languages=",".join(found.texts(given.get("languages"))) or "transfer",
+        languages=languages,
         between=between,
         over=None if over is None else spelled(over),
     )

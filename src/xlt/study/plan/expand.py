@@ -17,7 +17,7 @@ from xlt.core.errors import DataError, UsageError
 from xlt.core.kinds.table import kind_of
 from xlt.core.tasks.table import TARGETS, TASKS
 from xlt.study.file.flags import ONCE
-from xlt.study.file.records import ENCODER, Arm, Study
+from xlt.study.file.records import ENCODER, TRANSFER, Arm, Study
 from xlt.study.plan.records import Cell, Plan
 from xlt.study.plan.samedata import SameData
 from xlt.study.plan.sources import Digests, Source, WorldSource
@@ -53,14 +53,15 @@ def make_plan(study: Study, data: Path | None, store: Path | None, *, writes: bo
         )
     else:
         source = Source(data, digests, _task_files(study), study.heads)
+    _check_languages(study, source)
     same = SameData(source, digests)
     planner = _Planner(study, same, Trainings(study, source, digests))
     cells = planner.cells()
     if lacking := planner.trainings.lacking:
         raise DataError(
-            f"{source.path} has no {', no '.join(lacking)}, which {study.name} scores",
-            "choose other targets, or, in the study file: evaluation: {split: {TASK: dev}}; "
-            "`xlt data check` lists what is there",
+            f"{source.path} has no {', no '.join(lacking)}, which {study.name} needs",
+            "choose other targets or arms (`keep` in a scale), or, in the study file: evaluation: "
+            "{split: {TASK: dev}}, train_split: {TASK: FILE}; `xlt data check` lists what is there",
         )
     if writes:
         digests.keep()
@@ -72,6 +73,24 @@ def make_plan(study: Study, data: Path | None, store: Path | None, *, writes: bo
         stages=planner.trainings.graph.stages,
         left_out=tuple(dict.fromkeys((*planner.left_out, *planner.trainings.left_out))),
     )
+
+
+def _check_languages(study: Study, source: Source | WorldSource) -> None:
+    """Whether the question is about a language that is scored: it cannot be changed later.
+
+    Raises:
+        UsageError: it is about none.
+    """
+    asked, scored = study.estimand, study.evaluation
+    if asked.languages == TRANSFER:
+        return
+    for langs in dict.fromkeys((asked.languages, scored.langs)):
+        if not any(source.selects(langs, t, scored.split_of(t)) for t in asked.tasks):
+            raise UsageError(
+                f"{study.name}: {langs!r} selects no language of {', '.join(asked.tasks)}",
+                "correct the languages of estimand or evaluation; `xlt data check` lists what is "
+                "there",
+            )
 
 
 def _task_files(study: Study) -> list[Path]:

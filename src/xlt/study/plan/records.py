@@ -221,6 +221,16 @@ class Plan:
         except (KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: not a plan", "plan again into another --out") from error
 
+    @staticmethod
+    def store_of(out: Path) -> Path:
+        """Where the stages of a study's folder lie: what its plan names, else below it.
+
+        A folder that was moved together with its store still has it below.
+        """
+        named = read_json(out / PLAN).get("store") if (out / PLAN).is_file() else None
+        below = out / "store"
+        return Path(named) if named and not below.is_dir() else below
+
     def write(self, out: Path, **more: Any) -> None:
         """Write plan.json, whole."""
         write_json(out / PLAN, {**self.to_json(), **more})

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from xlt.core.show.terminal import table
 from xlt.study.plan.records import Plan
 
 __all__ = ["describe_cost", "describe_plan"]
+
+COMPACT = "compact"
 
 
 def describe_plan(plan: Plan, cost: Mapping[str, Any]) -> str:
@@ -46,11 +49,28 @@ def describe_plan(plan: Plan, cost: Mapping[str, Any]) -> str:
         *(["* same data: an earlier phase has seen the target's own training data"] * bool(same)),
         *(f"left out: {text}" for text in plan.left_out),
         "",
+        _models(plan),
         f"{len(plan.cells)} cells; {len(plan.stages)} stages ({made}) "
         f"in place of {apart} without sharing",
         describe_cost(cost),
     ]
     return "\n".join(lines)
+
+
+def _models(plan: Plan) -> str:
+    """What everything starts from, and what the name was taken for."""
+    base = plan.study["base"].get("model")
+    names = [str(v) for v in plan.study["axes"].get("model", ()) if v is not None] or [str(base)]
+    told = []
+    for name in names:
+        if name == COMPACT:
+            kind = "made here"
+        elif Path(name).expanduser().is_dir():
+            kind = "a folder"
+        else:
+            kind = "no folder from here: the hub's"
+        told.append(f"{name} ({kind})")
+    return f"model: {', '.join(told)}"
 
 
 def describe_cost(cost: Mapping[str, Any]) -> str:

@@ -18,7 +18,15 @@ from xlt.core.tasks.languages import parse_langs
 from xlt.core.tasks.table import TASKS, Task
 from xlt.data.root import DataRoot
 
-__all__ = ["WORLD_EXAMPLES", "WORLD_SIZES", "Digests", "Source", "WorldSource", "model_identity"]
+__all__ = [
+    "WORLD_EXAMPLES",
+    "WORLD_LANGS",
+    "WORLD_SIZES",
+    "Digests",
+    "Source",
+    "WorldSource",
+    "model_identity",
+]
 
 DIGESTS = "digests.json"
 WORLD_SIZES = ("tiny", "small", "medium")
@@ -33,6 +41,8 @@ WORLD_EXAMPLES = {
 PLANTED_EXAMPLES = {"planted-nli-": (60, 8000, 12000), "planted-": (40, 16000, 24000)}
 NO_EXAMPLES = (0, 0, 0)
 WORLD_TESTS_ALONE = {"xquad", "tydiqa"}  # no dev sets outside English; a test holds them against it
+WORLD_LANGS = ("en", "qaa", "qab", "qba", "qbb", "qca", "qcb")
+GROUPS = ("all", "indo-european", "non-indo-european")
 WEIGHTS = ("*.safetensors", "*.bin", "config.json", "tokenizer*.json", "spiece.model", "vocab.*")
 
 
@@ -135,6 +145,18 @@ class Source:
     def dev_elsewhere(self, name: str) -> bool:
         """Whether a task has dev sets in other languages than English."""
         return any(lang != "en" for lang in self.root.langs(self.root.tasks[name], "dev"))
+
+    def selects(self, languages: str, name: str, split: str) -> bool:
+        """Whether a selection names a language that a task has."""
+        try:
+            there = self.root.langs(self.root.tasks[name], split)
+            return bool(parse_langs(languages, self.root.languages, there))
+        except UsageError:
+            return False
+
+    def trains(self, name: str) -> bool:
+        """Whether a task has English training examples, or needs none."""
+        return self.root.tasks[name].kind == "mlm" or self.count(name) > 0
 
     def texts(self) -> str:
         """Hash of what tokenizers and masked LM read."""
@@ -255,6 +277,16 @@ class WorldSource:
     def dev_elsewhere(self, name: str) -> bool:
         """As it is written; XQuAD's and TyDi QA's languages have test sets alone."""
         return name not in WORLD_TESTS_ALONE
+
+    def selects(self, languages: str, name: str, split: str) -> bool:
+        """By codes; families are in the world's own table."""
+        words = languages.split(",")
+        return any(":" in word or word in (*WORLD_LANGS, *GROUPS) or word[:1] == "-"
+                   for word in words)  # fmt: skip
+
+    def trains(self, name: str) -> bool:
+        """It has training data of everything."""
+        return True
 
     def texts(self) -> str:
         """Nothing: see the class."""

@@ -290,12 +290,17 @@ class Trainings:
         return found
 
     def _count(self, task: str, flags: Mapping[str, Any]) -> int:
-        """Training examples of a task, of the file that stands in for its own where one does."""
+        """Training examples of a task, of the file that stands in for its own where one does.
+
+        What has none is noted.
+        """
         same = {task, *self._together(task), *(n for n in TARGETS if TASKS[n].source == task)}
         for entry in flags.get("train_split", ()):
             name, _, file = entry.partition("=")
             if name in same:
                 return self.source.count(task, file)
+        if not self.source.trains(task):
+            self.lacking[f"English training data of {task}"] = None
         return self.source.count(task)
 
     def _seeds(self, seed: int, data_seed: int) -> list[str]:

@@ -99,6 +99,10 @@ class StudyReport:
         found = self.answer
         lines = [f"# {found.folder.question or found.folder.name}", "", found.sentence, ""]
         lines += [f"- {line}" for line in self._notes()]
+        missing = found.folder.missing
+        more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+        if missing:
+            lines.append(f"- not finished: {', '.join(missing[:MOST_NAMED])}{more}")
         return "\n".join(
             [*lines, "", *(sheet.filled().markdown() for sheet in self.sheets() if sheet.rows)]
         )

@@ -17,7 +17,7 @@ __all__ = ["report"]
     "xlt study report OUT --format csv --out scores.csv",
 )
 @click.argument("study", type=PATH, metavar="OUT")
-@click.option("--store", type=PATH, metavar="DIR", help="Its store.  [default: OUT/store]")
+@click.option("--store", type=PATH, metavar="DIR", help="Its store.  [default: the one it ran in]")
 @click.option(
     "--format", "form", default="html", show_default=True,
     type=click.Choice(["html", "markdown", "csv", "json"]),
