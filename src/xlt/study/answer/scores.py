@@ -218,6 +218,11 @@ def _linear(
 
 
 def _results(place: Path) -> dict[str, Any]:
+    if not (place / "results.json").is_file():
+        raise DataError(
+            f"{place / 'results.json'}: no such file",
+            "give --store, the folder that the study kept its stages in",
+        )
     record = read_json(place / "results.json")
     if not isinstance(record, dict) or not isinstance(record.get("cells"), list):
         raise DataError(f"{place}: not the results of an evaluation", "run the study again")
