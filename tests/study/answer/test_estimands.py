@@ -11,9 +11,10 @@ from xlt.core.errors import DataError
 from xlt.study.answer.answer import answer
 from xlt.study.answer.contrast import minus
 from xlt.study.answer.difference import exchange, exchange_power
-from xlt.study.answer.estimands import axis_value, axis_values, effect_sum, trend_of
+from xlt.study.answer.estimands import effect_sum
 from xlt.study.answer.folder import open_folder
 from xlt.study.answer.scores import read_scores
+from xlt.study.answer.trend import axis_value, axis_values, trend_of
 
 # five Indo-European branches, five other families
 MANY = ("en", "de", "nl", "el", "hi", "ur", "fr", "es", "ru", "sw", "th", "tr", "vi", "fi", "ka")

@@ -9,12 +9,13 @@ from typing import Any
 from xlt.core.files import sha256_json
 from xlt.core.stats.correction import holm
 from xlt.study.answer.best import Choice, best_of
-from xlt.study.answer.estimands import difference_of, effect_of, trend_of
+from xlt.study.answer.estimands import difference_of, effect_of
 from xlt.study.answer.finding import Finding, among_tests, correct
 from xlt.study.answer.folder import ENCODER, Axes, Folder
 from xlt.study.answer.groups import INDO_EUROPEAN, OTHERS
 from xlt.study.answer.items import item_difference, item_findings, item_scores
 from xlt.study.answer.scores import Scores, read_scores
+from xlt.study.answer.trend import trend_of
 from xlt.study.answer.verdict import verdicts
 
 __all__ = ["Answer", "answer", "asked_arms", "primary_of"]

@@ -26,8 +26,11 @@ __all__ = [
     "contrast",
     "effect_terms",
     "join",
+    "mean_effect",
     "mean_terms",
     "minus",
+    "scaled",
+    "shown_axes",
     "untrained",
 ]
 
@@ -102,6 +105,35 @@ def effect_terms(
         *mean_terms(arm, axes, places, weight),
         *mean_terms(baseline, axes, places, -weight),
     ]
+
+
+def mean_effect(
+    arms: Sequence[str],
+    baseline: str,
+    axes: Sequence[Axes],
+    places: Sequence[Place],
+) -> list[Term]:
+    """Arm minus baseline, averaged over arms and axes."""
+    share = 1 / len(arms) / len(axes)
+    return [
+        term
+        for arm in arms
+        for one in axes
+        for term in effect_terms(arm, baseline, one, places, share)
+    ]
+
+
+def scaled(terms: Sequence[Term], by: float) -> list[Term]:
+    """Terms with all weights multiplied."""
+    return [
+        Term(weight=term.weight * by, arm=term.arm, axes=term.axes, place=term.place)
+        for term in terms
+    ]
+
+
+def shown_axes(axes: Sequence[Axes]) -> Axes:
+    """The point that a finding is of; () where it is a mean over several."""
+    return axes[0] if len(axes) == 1 else ()
 
 
 def contrast(

@@ -14,7 +14,6 @@ from typing import Any
 
 from xlt.core.errors import DataError
 from xlt.core.files import read_json
-from xlt.study.plan.records import Plan
 
 __all__ = ["ENCODER", "PICK", "Axes", "Cell", "Folder", "open_folder"]
 
@@ -144,7 +143,8 @@ def open_folder(path: Path, store: Path | None = None) -> Folder:
     if not isinstance(plan.get("estimand"), dict):
         raise DataError(f"{path / PLAN}: it names no estimand", "run `xlt study plan` again")
     units = _units(plan["cells"])
-    kept = Plan.store_of(path) if store is None else store
+    below, named = path / "store", plan.get("store")
+    kept = store or (Path(named) if named and not below.is_dir() else below)
     cells = tuple(
         _cell(path, kept, entry, unit) for entry, unit in zip(plan["cells"], units, strict=True)
     )

@@ -10,7 +10,10 @@ from xlt.core.tasks.languages import Language, parse_langs
 from xlt.study.answer.folder import Axes
 from xlt.study.answer.scores import Place, Scores
 
-__all__ = ["INDO_EUROPEAN", "OTHERS", "group_of", "members", "places_of", "seen_langs", "unit_of"]
+__all__ = [
+    "INDO_EUROPEAN", "OTHERS", "common_places", "group_of", "langs_of", "members", "places_of",
+    "seen_langs", "tasks_of", "unit_of",
+]  # fmt: skip
 
 INDO_EUROPEAN, OTHERS = "indo-european", "non-indo-european"
 
@@ -87,3 +90,27 @@ def _language(code: str, about: Mapping[str, Any]) -> Language:
         script=str(about["script"]), indo_european=bool(about["indo_european"]),
         constructed=bool(about.get("constructed", False)),
     )  # fmt: skip
+
+
+def common_places(
+    scores: Scores,
+    arms: Sequence[str],
+    axes: Sequence[Axes],
+    tasks: Sequence[str],
+    languages: str,
+    *,
+    seen: bool = False,
+) -> list[Place]:
+    """Places that count under every combination of the axes."""
+    sets = [places_of(scores, arms, one, tasks, languages, seen=seen) for one in axes]
+    return [place for place in sets[0] if all(place in one for one in sets)] if sets else []
+
+
+def tasks_of(places: Sequence[Place]) -> tuple[str, ...]:
+    """The tasks of places, each once."""
+    return tuple(dict.fromkeys(task for task, _ in places))
+
+
+def langs_of(places: Sequence[Place]) -> tuple[str, ...]:
+    """The languages of places, each once."""
+    return tuple(dict.fromkeys(lang for _, lang in places))

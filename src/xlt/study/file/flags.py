@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from xlt.core.tasks.ranges import CONTROLS, settings_mistakes, value_mistake
 from xlt.study.file.tree import Node
 
 __all__ = ["ARM", "CONTROLS", "FLAGS", "ONCE", "read_flag"]
 
-CONTROLS = ("mlm", "shuffled", "fake", "longer")
 AMOUNT = re.compile(r"[1-9]\d*|(100|[1-9]?\d(\.\d+)?)%")
 # name -> what its value is
 FLAGS = {
@@ -46,7 +46,21 @@ def read_flag(name: str, node: Node) -> Any:
     """
     if node.value is None:
         return None
-    return READ[FLAGS[name]](node)
+    found = READ[FLAGS[name]](node)
+    wrong = ""
+    if FLAGS[name] in {"int", "float"}:
+        wrong = value_mistake(name, int(found) if FLAGS[name] == "int" else float(found))
+    elif name == "pretrain":
+        wrong = "" if found == "none" else value_mistake(name, found.split(","))
+    elif FLAGS[name] == "str":
+        wrong = value_mistake(name, found)
+    elif name == "set":
+        parts = (entry.partition("=") for entry in found)
+        scoped = [(*scope.rpartition(".")[::2], float(value)) for scope, _, value in parts]
+        wrong = "; ".join(settings_mistakes(scoped))
+    if wrong:
+        raise ValueError(wrong)
+    return found
 
 
 def _text(node: Node) -> str:

@@ -12,11 +12,12 @@ from xlt.core.tasks.languages import INDO_EUROPEAN as FAMILY
 from xlt.study.answer.answer import Answer, asked_arms
 from xlt.study.answer.best import best_of
 from xlt.study.answer.contrast import contrast, mean_terms
-from xlt.study.answer.estimands import axis_value, effect_of
+from xlt.study.answer.estimands import effect_of
 from xlt.study.answer.finding import Finding
 from xlt.study.answer.folder import Axes
 from xlt.study.answer.groups import places_of, unit_of
 from xlt.study.answer.items import NEEDS
+from xlt.study.answer.trend import axis_value
 from xlt.study.answer.verdict import p_value, proper
 from xlt.study.report.sheets import arm_name, matrix, of_arm
 

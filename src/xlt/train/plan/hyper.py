@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from xlt.core.encode.families import FAMILIES
+from xlt.core.tasks.ranges import WHOLE
 from xlt.core.tasks.table import Task
 from xlt.train.plan.config import COMPACT_FAMILY, TrainConfig
-from xlt.train.plan.ranges import WHOLE
 
 __all__ = ["Hyper", "of_phase", "resolve"]
 

@@ -24,10 +24,10 @@ from xlt.core.errors import DataError, UsageError, did_you_mean
 from xlt.core.extras import needs
 from xlt.core.files import read_text, write_atomic
 from xlt.core.kinds.table import KINDS
+from xlt.core.tasks.ranges import HYPER
 from xlt.data import DataRoot
 from xlt.train.plan.config import TrainConfig
 from xlt.train.plan.phases import Phase
-from xlt.train.plan.ranges import HYPER
 
 __all__ = [
     "RECIPE",

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from xlt.study.answer.answer import answer
-from xlt.study.answer.filters import hypothesis_only, item_subsets, question_type
 from xlt.study.answer.folder import open_folder
+from xlt.study.answer.items import hypothesis_only, item_subsets, question_type
 from xlt.study.answer.scores import read_scores
 from xlt.study.answer.table import COLUMNS, long_table
 

@@ -1,14 +1,31 @@
-"""Which numbers make sense in a configuration, worded with the flag."""
+"""Which values make sense in the configuration of a training.
+
+The trainer checks its flags by it, a study file what it will give to the trainer.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from xlt.core.errors import did_you_mean
 
-__all__ = ["HYPER", "WHOLE", "ranges", "settings_mistakes"]
+__all__ = [
+    "CONTROLS",
+    "HYPER",
+    "OBJECTIVES",
+    "WHOLE",
+    "ranges",
+    "settings_mistakes",
+    "value_mistake",
+]
 
 SMALLEST_VOCABULARY = 300
+OBJECTIVES = ("svd", "mlm", "tlm")
+CONTROLS = ("mlm", "shuffled", "fake", "longer")
+WORDS = {"precision": ("fp32", "bf16"), "attention": ("sdpa", "eager")}
+MIX = re.compile(r"proportional|cap:[1-9]\d*|temperature:\d+(\.\d+)?")
 
 Rule = tuple[Callable[[float], bool], str]
 
@@ -51,13 +68,40 @@ RULES: dict[str, Rule] = {
 
 
 def ranges(config: object) -> list[str]:
-    """Numbers of a configuration that are outside what makes sense."""
+    """Values of a configuration that are outside what makes sense, worded with the flag."""
     found = []
-    for name, (holds, rule) in RULES.items():
+    for name in (*RULES, *WORDS, "mix", "pretrain"):
         value = getattr(config, name)
-        if value is not None and not holds(value):
-            found.append(f"--{name.replace('_', '-')} {value} must be {rule}")
+        if value is not None and (wrong := value_mistake(name, value)):
+            found.append(f"--{name.replace('_', '-')} {wrong}")
     return found
+
+
+def value_mistake(name: str, value: Any) -> str:
+    """What is wrong with the value of a flag; empty where nothing is, or no rule is known.
+
+    Args:
+        name: of the flag, spelled with underscores.
+        value: a number, a word, or of `pretrain` the words.
+    """
+    if name in RULES:
+        holds, rule = RULES[name]
+        return "" if holds(value) else f"{value} must be {rule}"
+    if name in WORDS and value not in WORDS[name]:
+        return f"{value!r} is none of {', '.join(WORDS[name])}"
+    if name == "mix" and not _is_mix(value):
+        return f"{value!r} is none of proportional, cap:N, temperature:T"
+    for word in value if name == "pretrain" else ():
+        if word not in OBJECTIVES:
+            near = did_you_mean(word, OBJECTIVES)
+            return f"{word!r} is none of {', '.join(OBJECTIVES)}, none{near}"
+    return ""
+
+
+def _is_mix(text: str) -> bool:
+    if not MIX.fullmatch(text):
+        return False
+    return not text.startswith("temperature") or float(text.partition(":")[2]) > 0
 
 
 def settings_mistakes(settings: Sequence[tuple[str, str, float]]) -> list[str]:
