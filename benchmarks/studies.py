@@ -19,7 +19,7 @@ from xlt.core.files import write_atomic
 from xlt.study.report.build import build_report
 
 PAGES = ("studies.md", "questions.md")
-TABLES = ("arms", "transfer", "scores", "forgetting", "cost")
+TABLES = ("arms", "transfer", "scores", "picks", "forgetting", "cost")
 MOST_ROWS = 40
 
 
@@ -47,7 +47,8 @@ def tables_of(report):
     """The tables of a study, with smaller headings."""
     parts = []
     for sheet in report.sheets():
-        if sheet.name in TABLES and sheet.rows:
+        alone = sheet.name == "picks" and len({row[2] for row in sheet.rows}) < 2
+        if sheet.name in TABLES and sheet.rows and not alone:
             lines = sheet.filled().markdown().replace("## ", "#### ", 1).splitlines()
             head = next(n for n, line in enumerate(lines) if line.startswith("|--")) + 1
             rows = lines[head:]
