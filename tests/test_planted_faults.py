@@ -27,7 +27,7 @@ def test_every_fault_can_still_be_planted(bench, project):
     assert len({fault.name for fault in faults}) == len(faults)
     assert sum(fault.must for fault in faults) >= 5
     areas = {fault.name.partition(":")[0] for fault in faults}
-    assert areas == {"train", "export", "eval", "retrieval", "serve"}
+    assert areas == {"train", "export", "eval", "retrieval", "serve", "study"}
 
 
 def test_a_fault_that_the_code_has_outgrown_is_told(bench, project):

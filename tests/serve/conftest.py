@@ -285,7 +285,7 @@ class Running:
         return self.app.state.scheduler.worker.batch is not None
 
     @staticmethod
-    def wait(condition, seconds=10):
+    def wait(condition, seconds=60):
         """Wait until something holds."""
         deadline = time.monotonic() + seconds
         while not condition():
