@@ -223,8 +223,10 @@ def test_a_store_elsewhere_is_known_to_the_folder(bench):
     assert json.loads(done.stdout)["cells"]["done"] == 8
     done = CliRunner().invoke(study, ["prune", str(bench.folder / "out")])
     assert "there are no others" in done.stdout
-    (bench.folder / "out/store").mkdir()
-    assert Plan.store_of(bench.folder / "out") == bench.folder / "out/store"
+    (bench.folder / "store").rename(bench.folder / "out/store")
+    (bench.folder / "out").rename(bench.folder / "moved")
+    assert Plan.store_of(bench.folder / "moved") == bench.folder / "moved/store"
+    assert open_folder(bench.folder / "moved").cells[0].runs[0].is_dir()
 
 
 def test_a_folder_of_something_else_is_refused(bench):

@@ -143,8 +143,8 @@ def open_folder(path: Path, store: Path | None = None) -> Folder:
     if not isinstance(plan.get("estimand"), dict):
         raise DataError(f"{path / PLAN}: it names no estimand", "run `xlt study plan` again")
     units = _units(plan["cells"])
-    below, named = path / "store", plan.get("store")
-    kept = store or (Path(named) if named and not below.is_dir() else below)
+    named = plan.get("store")
+    kept = store or (Path(named) if named and Path(named).is_dir() else path / "store")
     cells = tuple(
         _cell(path, kept, entry, unit) for entry, unit in zip(plan["cells"], units, strict=True)
     )

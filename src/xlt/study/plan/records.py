@@ -225,11 +225,10 @@ class Plan:
     def store_of(out: Path) -> Path:
         """Where the stages of a study's folder lie: what its plan names, else below it.
 
-        A folder that was moved together with its store still has it below.
+        A folder that was moved together with its store has it below, and nothing where it was.
         """
         named = read_json(out / PLAN).get("store") if (out / PLAN).is_file() else None
-        below = out / "store"
-        return Path(named) if named and not below.is_dir() else below
+        return Path(named) if named and Path(named).is_dir() else out / "store"
 
     def write(self, out: Path, **more: Any) -> None:
         """Write plan.json, whole."""
