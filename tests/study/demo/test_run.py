@@ -110,6 +110,16 @@ def test_planted_arms_and_their_baseline_have_three_seeds_the_others_one():
     assert len(pretrained) == 1
 
 
+def test_every_size_of_the_world_has_the_examples_that_are_asked_for():
+    """A tiny demo ended with exit 7: 300 examples of 150."""
+    for size, few in (("tiny", "150"), ("small", "300"), ("medium", "300")):
+        study = study_of(Demo(out=None, size=size))
+        assert make_plan(study, None, None).cells
+        arms = {arm.name: arm.target for arm in study.arms}
+        assert arms["few"]["train_examples"] == arms["skill"]["train_examples"] == few
+        assert "train_examples" not in arms["none"]
+
+
 def test_settings_reach_the_commands():
     demo = Demo(out=None, size="tiny", seed=4, pretrain="mlm", pretrain_steps=7)
     stages = list(make_plan(study_of(demo), None, None).stages.values())

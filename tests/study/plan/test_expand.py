@@ -197,6 +197,11 @@ def test_training_data_that_are_missing_are_told_before_anything_runs(
     text = FILE.replace("[xnli, xquad, mlqa, encoder]", "[xnli]")
     with pytest.raises(DataError, match="no English training data of squad, which one needs"):
         planned(text, scale="full", data=root)
+    for data in (root, None):
+        more = text.replace("steps: 9", "steps: 9, train_examples: 151")
+        more = more.replace("  two: {intermediate: [mnli, squad]}\n", "")
+        with pytest.raises(DataError, match=r"no 151 English training examples of mnli \(there ar"):
+            planned(more, scale="full" if data else "demo", data=data)
     two = "two: {intermediate: [mnli, squad]"
     assert planned(text.replace(f"  {two}}}\n", ""), scale="full", data=root).cells
     given = text.replace(two, f"{two}, train_split: {{squad: {file.name}}}")

@@ -29,6 +29,7 @@ __all__ = ["DIRECT", "Demo", "Finished", "bundles_of", "results_of", "run_demo",
 
 DIRECT = "none"  # the arm that trains every target directly
 SHIPPED_TASK = "mnli"  # the intermediate task of the other one, as the file has it
+FEW_OF = "mnli"  # whose training data the arms with few examples take
 MODELS = "models"
 SKILL = "planted-nli-skill"
 LEARNT = 100 / 3 + 20  # English dev accuracy; of three labels a guess has a third
@@ -104,13 +105,20 @@ def study_of(demo: Demo) -> Study:
         base["pretrain_steps"] = str(demo.pretrain_steps)
     if demo.seed != 1:
         base["seed"] = str(demo.seed)
+    there = WorldSource(demo.size).count(FEW_OF)
     arms = tuple(
         replace(arm, name=demo.intermediate, intermediate=(demo.intermediate,))
         if arm.name == SHIPPED_TASK
-        else arm
+        else replace(arm, target=_within(arm.target, there))
         for arm in study.arms
     )
     return replace(study, base=base, arms=arms, world=(demo.size, demo.seed))
+
+
+def _within(target: Mapping[str, Any], there: int) -> dict[str, Any]:
+    """The flags of a target with no more training examples than a small world has."""
+    asked = target.get("train_examples")
+    return {**target, "train_examples": str(min(int(asked), there))} if asked else {**target}
 
 
 def run_demo(demo: Demo) -> Finished:

@@ -23,7 +23,7 @@ from typing import Any
 
 from xlt.core.artifacts.lock import take_lock
 from xlt.core.errors import DataError, UsageError
-from xlt.core.files import read_json, sha256_bytes, sha256_file, write_json
+from xlt.core.files import read_json, sha256_bytes, sha256_file, sha256_json, write_json
 from xlt.study.plan.records import OUTPUT, Plan, Stage
 
 __all__ = ["RECORD", "START", "Store", "size_of", "size_words"]
@@ -146,7 +146,11 @@ class Store:
 
     def remember(self, out: Path, plan: Plan) -> None:
         """Note a study and what it asks for, so that its stages are known to be wanted."""
-        write_json(self._note(out), {"out": str(out.resolve()), "plan": plan.to_json()})
+        path, value = self._note(out), {"out": str(out.resolve()), "plan": plan.to_json()}
+        with contextlib.suppress(DataError):
+            if sha256_json(read_json(path)) == sha256_json(value):
+                return
+        write_json(path, value)
 
     def forget(self, out: Path) -> None:
         """Drop the note of a folder that is gone."""

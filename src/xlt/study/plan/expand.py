@@ -58,8 +58,9 @@ def make_plan(study: Study, data: Path | None, store: Path | None, *, writes: bo
     planner = _Planner(study, same, Trainings(study, source, digests))
     cells = planner.cells()
     if lacking := planner.trainings.lacking:
+        place = source.path or "the world"
         raise DataError(
-            f"{source.path} has no {', no '.join(lacking)}, which {study.name} needs",
+            f"{place} has no {', no '.join(lacking)}, which {study.name} needs",
             "choose other targets or arms (`keep` in a scale), or, in the study file: evaluation: "
             "{split: {TASK: dev}}, train_split: {TASK: FILE}; `xlt data check` lists what is there",
         )

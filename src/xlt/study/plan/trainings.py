@@ -295,13 +295,16 @@ class Trainings:
         What has none is noted.
         """
         same = {task, *self._together(task), *(n for n in TARGETS if TASKS[n].source == task)}
-        for entry in flags.get("train_split", ()):
-            name, _, file = entry.partition("=")
-            if name in same:
-                return self.source.count(task, file)
-        if not self.source.trains(task):
+        files = [entry.partition("=")[::2] for entry in flags.get("train_split", ())]
+        file = next((file for name, file in files if name in same), None)
+        if file is None and not self.source.trains(task):
             self.lacking[f"English training data of {task}"] = None
-        return self.source.count(task)
+            return 0
+        there = self.source.count(task, file)
+        asked = str(flags.get("train_examples") or "")
+        if asked.isdecimal() and int(asked) > there:
+            self.lacking[f"{asked} English training examples of {task} (there are {there})"] = None
+        return there
 
     def _seeds(self, seed: int, data_seed: int) -> list[str]:
         return ["--seed", str(seed), "--data-seed", str(data_seed)]
