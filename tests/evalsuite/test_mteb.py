@@ -150,7 +150,7 @@ def test_mteb_itself_runs_tasks_in_memory(folder, tmp_path, version):
     packages = next(place.glob("lib/python*/site-packages"))
     (packages / "below.pth").write_text("\n".join(site.getsitepackages()))
     python = place / "bin" / "python"
-    wanted = [version, "pytrec-eval-terrier", "polars", "polars-runtime-32"]
+    wanted = [version, "pytrec-eval-terrier", "polars", "polars-runtime-32", "pillow"]
     got = subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", *wanted],
                          capture_output=True, text=True, check=False)  # fmt: skip
     if got.returncode:
