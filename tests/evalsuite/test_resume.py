@@ -123,6 +123,15 @@ def test_killed_twice_in_one_folder_the_bytes_are_the_same(bundles, undisturbed,
     assert content(tmp_path) == expected
 
 
+def test_what_a_kill_left_unfinished_is_swept_away(bundles, root, tmp_path):
+    out = tmp_path / "out"
+    evaluate(bundles, root, out=out, threads=1)
+    left = next(out.rglob("*.tsv")).with_name(".test-qaa.tsv.a59ftuad.part")
+    left.write_text("half a")
+    evaluate(bundles, root, out=out, threads=1)
+    assert not left.exists()
+
+
 def test_a_second_call_computes_nothing(bundles, root, tmp_path, monkeypatch):
     first = evaluate(bundles, root, out=tmp_path / "r")
     assert set(first.status.values()) == {"new"}

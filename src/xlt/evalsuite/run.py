@@ -70,6 +70,8 @@ def run_plan(plan: Plan) -> Results:
         CheckFailed: a predictions file has changed since it was scored (submission).
     """
     with locked(plan.out / LOCK):
+        for left in plan.out.rglob(".*.part"):  # of a write that a kill stopped
+            left.unlink(missing_ok=True)
         results = _run_cells(plan)
         show.note(f"results: {plan.out / 'results.json'}")
         if plan.submission is not None:
