@@ -226,6 +226,12 @@ def test_a_question_about_languages_that_nobody_scores_is_refused(
         planned(text, scale, data)
 
 
+def test_examples_of_a_task_that_only_its_file_knows_are_not_said_to_be_missing(planned, tmp_path):
+    text = FILE.replace("steps: 9", "steps: 9, task_file: [own.yaml]")
+    text = text.replace("{intermediate: [mnli]}", "{intermediate: [own], train_examples: 100}", 1)
+    assert planned(text).cells
+
+
 def test_an_oracle_needs_dev_sets_in_other_languages_and_is_left_out_without(planned, tiny_world):
     text = FILE.replace("scales:\n", "evaluation: {picks: true}\nscales:\n")
     text = text.replace("[xnli, xquad, mlqa, encoder]", "[xnli, tydiqa, encoder]")

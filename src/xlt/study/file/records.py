@@ -10,6 +10,7 @@ from xlt.core.files import sha256_json
 
 __all__ = ["EACH", "ENCODER", "Arm", "Estimand", "Evaluation", "Seeds", "Study"]
 
+COMPACT = "compact"  # the model that is made here
 TRANSFER = "transfer"  # every language but English that no labelled example was in
 EACH = "each"  # first of an estimand's arms: the question is asked of each
 ENCODER = "encoder"  # the target that is not tuned: retrieval after the last intermediate phase

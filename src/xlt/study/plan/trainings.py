@@ -10,7 +10,7 @@ from typing import Any
 from xlt.core.errors import UsageError
 from xlt.core.tasks.table import TARGETS, TASKS
 from xlt.study.file.flags import ONCE
-from xlt.study.file.records import ENCODER, Arm, Study
+from xlt.study.file.records import COMPACT, ENCODER, Arm, Study
 from xlt.study.plan.graph import Graph
 from xlt.study.plan.records import Stage
 from xlt.study.plan.sources import Digests, Source, WorldSource, model_identity
@@ -18,7 +18,6 @@ from xlt.study.plan.words import common, mixing, named_files, number, sizes, spe
 
 __all__ = ["Start", "Trainings"]
 
-COMPACT = "compact"
 KEPT = "5"  # dev evaluations whose weights are kept where other rules choose among them
 ORACLE = "target-dev oracle"
 PICKS = {"last checkpoint": "last", ORACLE: ORACLE}
@@ -302,7 +301,7 @@ class Trainings:
             return 0
         there = self.source.count(task, file)
         asked = str(flags.get("train_examples") or "")
-        if asked.isdecimal() and int(asked) > there:
+        if asked.isdecimal() and 0 < there < int(asked):  # 0: not known before a world is built
             self.lacking[f"{asked} English training examples of {task} (there are {there})"] = None
         return there
 
