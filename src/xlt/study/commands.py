@@ -16,14 +16,13 @@ from xlt.study.engine.run import Engine, check_folder, cost_of, register, run_st
 from xlt.study.engine.status import describe, look, status_of
 from xlt.study.engine.store import Store
 from xlt.study.file.read import FULL, find_file, read_study, shipped
+from xlt.study.file.records import COMPACT
 from xlt.study.plan.expand import make_plan
 from xlt.study.plan.records import PLAN, Plan
 from xlt.study.plan.show import describe_plan
 from xlt.study.report.command import report
 
 __all__ = ["study"]
-
-COMPACT = "compact"
 
 
 @click.group(
@@ -110,7 +109,7 @@ def run(
     if drop_weights and _url(store):
         raise UsageError(
             "--drop-weights cannot go with a store behind a URL",
-            "a store in a folder, or leave it out",
+            "give a store in a folder, or leave it out",
         )
     if engine == "ray":
         needless = {"--jobs": jobs, "--devices": devices}

@@ -45,6 +45,11 @@ class Progress:
     expected: Mapping[str, float] = field(default_factory=dict)
     drop_weights: bool = False
     freed: int = 0
+    _reads: dict[str, tuple[str, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        stages = self.plan.stages.values()  # asked for at every turn of an engine
+        self._reads = {stage.id: self.plan.reads(stage) for stage in stages}
 
     def look(self, stages: Iterable[Stage] | None = None) -> None:
         """Read from the store what is finished, and write the cells that are."""
@@ -107,14 +112,14 @@ class Progress:
             for stage in self.plan.stages.values()
             if stage.id not in self.records
             and stage.id not in self.failures
-            and all(name in self.records for name in self.plan.reads(stage))
+            and all(name in self.records for name in self._reads[stage.id])
         ]
 
     def blocked(self) -> list[str]:
         """Ids of stages that wait for a failed one."""
         found: list[str] = []
         for stage in self.plan.stages.values():  # needs stand before
-            if any(need in self.failures or need in found for need in self.plan.reads(stage)):
+            if any(need in self.failures or need in found for need in self._reads[stage.id]):
                 found.append(stage.id)
         return found
 

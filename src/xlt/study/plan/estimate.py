@@ -15,11 +15,11 @@ from typing import Any
 
 from xlt.core.errors import DataError
 from xlt.core.files import read_json
+from xlt.study.file.records import COMPACT
 from xlt.study.plan.records import OUTPUT, Plan, Stage
 
 __all__ = ["EPOCHS", "FORMULA", "Known", "estimate"]
 
-COMPACT = "compact"
 PRETRAIN_STEPS, PRETRAIN_RATE = 2400, 33.0  # steps a second
 # Examples a second, compact encoder, one thread (measured on the small world).
 RATES = {"pair": 900.0, "tag": 1700.0, "span": 770.0, "choice": 260.0, "mlm": 800.0}

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from xlt.core.show.terminal import table
+from xlt.study.file.records import COMPACT
 from xlt.study.plan.records import Plan
 
 __all__ = ["describe_cost", "describe_plan"]
-
-COMPACT = "compact"
 
 
 def describe_plan(plan: Plan, cost: Mapping[str, Any]) -> str:
